@@ -1,0 +1,1 @@
+"""forecheck: tests for your forecaster."""

@@ -1,0 +1,113 @@
+"""A panel: series laid end to end in one array, with their time index and names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from forecheck.data.frequency import Frequency
+from forecheck.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """S series of C channels, end to end.
+
+    LTSF's wide CSV is S=1, C=7; Nixtla's long frame is S=N, C=1. Ragged lengths are just offsets.
+
+    Attributes:
+        values: observations in their own units; finite, float64.
+        offsets: first row of every series and, last, the number of rows: (0, ..., time).
+        time: one stamp a row, `datetime64[us]` (UTC) or consecutive int64 steps, increasing within a series.
+        series: names of the series.
+        channels: names of the channels.
+        frequency: the step between two rows.
+        name: what reports call this panel (a set's name or a file's).
+        split: the set's standard split in the notation of `forecheck.data.splits.parse_split`.
+        fills: how many missing values were filled on reading, by channel (empty if none).
+
+    Raises:
+        DataError: if values are missing or infinite, or offsets do not fit.
+    """
+
+    values: Float[np.ndarray, "time channel"]
+    offsets: Int[np.ndarray, " series_plus_one"]
+    time: np.ndarray[Any, np.dtype[Any]]
+    series: tuple[str, ...]
+    channels: tuple[str, ...]
+    frequency: Frequency
+    name: str = "data"
+    split: str = "70/10/20"
+    fills: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rows = len(self.values)
+        if rows == 0 or self.values.shape[1] == 0:
+            raise DataError(f"{self.name} holds no observations")
+        if (
+            self.offsets[0] != 0
+            or self.offsets[-1] != rows
+            or len(self.offsets) != len(self.series) + 1
+            or (np.diff(self.offsets) <= 0).any()
+        ):
+            raise DataError(f"{self.name}: offsets must rise from 0 to {rows}, one series a step")
+        if len(self.channels) != self.values.shape[1] or len(self.time) != rows:
+            raise DataError(f"{self.name}: names or times do not fit the {rows} x {self.values.shape[1]} values")
+        bad = np.argwhere(~np.isfinite(self.values))
+        if len(bad):
+            row, channel = bad[0]
+            raise DataError(
+                f"{self.name} has {len(bad)} missing or infinite values, the first in channel "
+                f'"{self.channels[channel]}" at row {row} ({self.time[row]})',
+                "Fill them (fill='linear', 'last' or 'seasonal') or drop the channel.",
+            )
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        time: str | None = None,
+        series: str | None = None,
+        target: str | Sequence[str] | None = None,
+        fill: str | None = None,
+        drop: Sequence[str] = (),
+        name: str = "frame",
+    ) -> Panel:
+        """Panel of a pandas, polars or pyarrow frame, wide or long; see `forecheck.data.frames.from_frame`."""
+        from forecheck.data.frames import from_frame
+
+        return from_frame(frame, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " series"]:
+        """Rows of every series."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over values, offsets, times and names: the panel's address in the ledger."""
+        digest = hashlib.sha256()
+        for array in (self.values, self.offsets, self.time):
+            digest.update(str(array.dtype).encode())
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(repr((self.series, self.channels, str(self.frequency))).encode())
+        return digest.hexdigest()
+
+    def series_rows(self, index: int) -> slice:
+        """Rows of series `index`."""
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def __repr__(self) -> str:
+        times = f"{self.time[0]} to {self.time[-1]}"
+        return (
+            f"Panel({self.name}: {len(self.series)} series x {len(self.channels)} channels, "
+            f"{len(self.values)} rows, every {self.frequency}, {times})"
+        )

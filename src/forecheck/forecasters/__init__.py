@@ -1,0 +1,1 @@
+"""Forecasters: one protocol, one file a family or model."""

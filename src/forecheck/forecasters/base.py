@@ -1,0 +1,124 @@
+"""The protocol that every forecaster signs: fit, predict, save, load."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from forecheck.data.windows import Windows
+from forecheck.errors import DataError
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done in [0, 1] and a short word on what is going on."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be forecast: the shapes, and the season that seasonal members use.
+
+    Attributes:
+        lookback: L, steps of input.
+        horizon: H, steps of forecast.
+        channels: C.
+        period: steps a season, 1 if there is none.
+    """
+
+    lookback: int
+    horizon: int
+    channels: int
+    period: int = 1
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What fitting did.
+
+    Attributes:
+        seconds: wall time of the fit, validation included.
+        parameters: numbers that were fitted.
+        details: what the forecaster chose or measured on the way (JSON types only).
+    """
+
+    seconds: float
+    parameters: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Forecaster(ABC):
+    """A forecaster of windows: tensor in, tensor out, all in standardised units.
+
+    A subclass names itself, its config (a frozen dataclass) and its source, and implements `fit`, `predict`,
+    `tensors` and `restore`. Forecasts of one window never depend on the other windows of the batch.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    """Paper or book that defines it."""
+    rank: ClassVar[int]
+    """Order of simplicity: `auto` prefers the lowest rank that is not beaten beyond the margin."""
+    Config: ClassVar[type[Any]]
+    trained: ClassVar[bool] = False
+    """Fitted by gradient descent (so seeds matter)."""
+
+    def __init__(self, task: Task, config: Any = None) -> None:
+        self.task = task
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
+        """Fit on training windows; choices (strength, stopping) are made on validation windows alone."""
+
+    @abstractmethod
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast from input windows, without gradient."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that fitting made, by name."""
+
+    @abstractmethod
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+
+    def save(self, folder: Path) -> None:
+        """Write `forecaster.json` (name, task, config) and `weights.safetensors` into a folder."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        described = {"name": self.name, "task": asdict(self.task), "config": asdict(self.config)}
+        (folder / "forecaster.json").write_text(json.dumps(described, indent=1))
+        save_file({key: value.contiguous() for key, value in self.tensors().items()}, folder / "weights.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; safe on files from others (JSON and safetensors, no pickle).
+
+        Raises:
+            DataError: if the files are missing, damaged or of another forecaster.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            described = json.loads((folder / "forecaster.json").read_text())
+            if described["name"] != cls.name:
+                raise DataError(f"{folder} holds a {described['name']}, not a {cls.name}")
+            forecaster = cls(Task(**described["task"]), cls.Config(**described["config"]))
+            forecaster.restore(load_file(folder / "weights.safetensors"))
+        except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+            raise DataError(f"{folder} does not hold a saved {cls.name}: {error}") from error
+        return forecaster
+
+
+def predict_all(forecaster: Forecaster, windows: Windows, batch: int = 256) -> Float[Tensor, "window horizon channel"]:
+    """Forecasts of all windows; for few windows only, since they are held at once."""
+    return torch.cat([forecaster.predict(x) for _, x, _ in windows.batches(batch)])
