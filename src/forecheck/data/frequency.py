@@ -27,20 +27,26 @@ class Frequency:
         unit: `step` (no calendar), `us` (a fixed span), `month` (calendar months), `weekday` (Monday to Friday).
         count: steps, microseconds, months or weekdays.
         month_end: months end on their last day.
+        day: the day of the month that short months cut (29 or 30); 0 where none is cut.
+        season: steps of the season where the step alone does not tell it (a file without dates); 0 asks the step.
     """
 
     unit: Literal["step", "us", "month", "weekday"]
     count: int = 1
     month_end: bool = False
+    day: int = 0
+    season: int = 0
 
     @property
     def period(self) -> int:
         """Steps of the natural season (24 for hours, 12 for months), 1 if there is none."""
+        if self.season:
+            return self.season
         if self.unit == "us":
-            return _PERIODS.get(self.count // _SECOND, 1)
+            return _PERIODS.get(self.count // _SECOND, 1) if self.count % _SECOND == 0 else 1
         if self.unit == "month":
             return {1: 12, 3: 4}.get(self.count, 1)
-        return 5 if self.unit == "weekday" else 1
+        return 5 if self.unit == "weekday" and self.count == 1 else 1
 
     def future(self, last: Any, steps: int) -> np.ndarray[Any, np.dtype[Any]]:
         """The `steps` stamps after `last`."""
@@ -53,7 +59,29 @@ class Frequency:
         if self.unit == "weekday":
             day = stamp.astype("datetime64[D]")
             return np.asarray(np.busday_offset(day, ahead * self.count)).astype("datetime64[us]") + (stamp - day)
-        return add_months(np.full(steps, stamp), self.count * ahead, month_end=self.month_end)
+        return add_months(np.full(steps, stamp), self.count * ahead, month_end=self.month_end, day=self.day)
+
+    def positions(self, time: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Steps from the first stamp to every stamp of one series, or None if a stamp is off this grid.
+
+        0, 1, 2, ... for a series without holes.
+        """
+        if (time.dtype.kind == "M") == (self.unit == "step"):
+            return None
+        if self.unit in ("step", "us"):
+            ahead, rest = np.divmod((time - time[0]).astype(np.int64), self.count)
+            return None if rest.any() else ahead
+        days = time.astype("datetime64[D]")
+        if self.unit == "weekday":
+            if not np.is_busday(days).all():
+                return None
+            ahead, rest = np.divmod(np.busday_count(days[0], days).astype(np.int64), self.count)
+            on_grid = not rest.any() and (time - days == time[0] - days[0]).all()
+            return ahead if on_grid else None
+        months = time.astype("datetime64[M]")
+        ahead, rest = np.divmod((months - months[0]).astype(np.int64), self.count)
+        expected = add_months(np.full(len(time), time[0]), ahead * self.count, month_end=self.month_end, day=self.day)
+        return ahead if not rest.any() and (expected == time).all() else None
 
     def __str__(self) -> str:
         if self.unit == "us":
@@ -68,47 +96,89 @@ def _plural(count: int, unit: str) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
-def add_months(stamps: Any, months: Any, *, month_end: bool) -> np.ndarray[Any, np.dtype[Any]]:
+def add_months(stamps: Any, months: Any, *, month_end: bool, day: int = 0) -> np.ndarray[Any, np.dtype[Any]]:
     """Stamps moved by calendar months, keeping the day of the month and the time of day.
 
     A day that the target month does not have becomes that month's last (31 January + 1 month = 28 February).
+    `day` names the day to return to where the stamps themselves may have been cut (28 February + 1 month = 30 March).
     """
     stamps = np.asarray(stamps, dtype="datetime64[us]")
-    month = stamps.astype("datetime64[M]")
-    day = (stamps.astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64)
     clock = stamps - stamps.astype("datetime64[D]")
-    target = month + np.asarray(months).astype("timedelta64[M]")
-    days_in_month = ((target + 1).astype("datetime64[D]") - target.astype("datetime64[D]")).astype(np.int64)
-    day = days_in_month - 1 if month_end else np.minimum(day, days_in_month - 1)
-    return np.asarray(target.astype("datetime64[D]") + day.astype("timedelta64[D]")).astype("datetime64[us]") + clock
+    wanted = np.full(stamps.shape, day) if day else day_of_month(stamps)
+    target = stamps.astype("datetime64[M]") + np.asarray(months).astype("timedelta64[M]")
+    length = days_in_month(target)
+    reached = (length if month_end else np.minimum(wanted, length)) - 1
+    return (
+        np.asarray(target.astype("datetime64[D]") + reached.astype("timedelta64[D]")).astype("datetime64[us]") + clock
+    )
+
+
+def day_of_month(stamps: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """1 to 31."""
+    month_start = stamps.astype("datetime64[M]").astype("datetime64[D]")
+    return (stamps.astype("datetime64[D]") - month_start).astype(np.int64) + 1
+
+
+def days_in_month(stamps: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """28 to 31."""
+    months = stamps.astype("datetime64[M]")
+    return ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
 
 
 def infer_frequency(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
     """The one frequency that every step of `time` obeys, or None if the steps differ.
 
-    `time` must increase strictly. Fixed spans are tried first, then calendar months, then weekdays.
+    `time` must increase strictly. Calendar months are tried before fixed spans: 1 July, 1 August, 1 September are
+    months although each step has 31 days. A series inside one week of weekdays counts as daily.
     """
     if len(time) < 2:
         return Frequency("step")
-    if time.dtype.kind != "M":
-        steps = np.unique(np.diff(time))
-        return Frequency("step", int(steps[0])) if len(steps) == 1 else None
-    time = time.astype("datetime64[us]")
-    spans = np.diff(time).astype(np.int64)
-    if (spans == spans[0]).all():
-        return Frequency("us", int(spans[0]))
-    months = np.diff(time.astype("datetime64[M]")).astype(np.int64)
-    if months[0] > 0 and (months == months[0]).all():
-        ahead = months[0] * np.arange(len(time))
-        # The day of the month may be cut by a short month, so the stamp with the latest day leads.
-        month_start = time.astype("datetime64[M]").astype("datetime64[D]")
-        lead = int(np.argmax((time.astype("datetime64[D]") - month_start).astype(np.int64)))
-        for month_end in (False, True):
-            expected = add_months(np.full(len(time), time[lead]), ahead - ahead[lead], month_end=month_end)
-            if (expected == time).all():
-                return Frequency("month", int(months[0]), month_end)
-    days = time.astype("datetime64[D]")
-    weekdays = np.is_busday(days).all() and (time - days == time[0] - days[0]).all()
-    if weekdays and (np.busday_count(days[:-1], days[1:]) == 1).all():
-        return Frequency("weekday")
+    for candidate in (_months(time), _spans(time), _weekdays(time)):
+        if candidate is not None and _has_no_holes(candidate.positions(time)):
+            return candidate
     return None
+
+
+def infer_grid(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
+    """The frequency of the regular grid on which all stamps of `time` lie, holes allowed; None if there is none.
+
+    The step is the one that occurs most often. Used where `infer_frequency` finds nothing, to say what is missing.
+    """
+    for candidate in (_months(time), _weekdays(time), _spans(time)):
+        if candidate is not None and candidate.positions(time) is not None:
+            return candidate
+    return None
+
+
+def _has_no_holes(positions: np.ndarray[Any, np.dtype[np.int64]] | None) -> bool:
+    return positions is not None and bool((np.diff(positions) == 1).all())
+
+
+def _most_frequent(steps: np.ndarray[Any, np.dtype[Any]]) -> int:
+    step, count = np.unique(steps.astype(np.int64), return_counts=True)
+    return int(step[np.argmax(count)])
+
+
+def _spans(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency:
+    return Frequency("us" if time.dtype.kind == "M" else "step", _most_frequent(np.diff(time)))
+
+
+def _weekdays(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
+    if time.dtype.kind != "M" or _most_frequent(np.diff(time)) != 86400 * _SECOND:
+        return None
+    return Frequency("weekday")
+
+
+def _months(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
+    if time.dtype.kind != "M":
+        return None
+    steps = np.diff(time.astype("datetime64[M]")).astype(np.int64)
+    if steps.min() < 1:
+        return None
+    count = _most_frequent(steps)
+    days = day_of_month(time)
+    if (days == days_in_month(time)).all():
+        return Frequency("month", count, month_end=True)
+    # The day of the month may have been cut by a short month, so the latest day leads.
+    latest = int(days.max())
+    return Frequency("month", count, day=latest if latest > 28 else 0)

@@ -92,13 +92,13 @@ class Panel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over values, offsets, times and names: the panel's address in the ledger."""
+        """SHA-256 over values, offsets, times, names and frequency: the panel's address in the ledger."""
         digest = hashlib.sha256()
         for array in (self.values, self.offsets, self.time):
             digest.update(str(array.dtype).encode())
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(repr((self.series, self.channels, str(self.frequency))).encode())
+        digest.update(repr((self.series, self.channels, self.frequency)).encode())
         return digest.hexdigest()
 
     def series_rows(self, index: int) -> slice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,8 @@ def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
         raise DataError(
             f'{panel.name}: channel "{panel.channels[channel]}"{where} is constant '
             f"({parts[series][0, channel]:g}) over its {len(parts[series])} training rows",
-            f"Drop the {'series' if where else 'channel'} (--drop {panel.channels[channel]}), or split so that "
+            f"Drop the {'series' if where else 'channel'} "
+            f"(--drop {shlex.quote(panel.series[series] if where else panel.channels[channel])}), or split so that "
             "training sees it change.",
         )
     return Scaler(mean, std)

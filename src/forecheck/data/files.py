@@ -1,0 +1,197 @@
+"""Panels of files: CSV (plain or gzipped, with or without header and dates) and Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from forecheck.data.frames import check_names, from_table
+from forecheck.data.panel import Panel
+from forecheck.data.source import Source
+from forecheck.data.text import Layout, layout, line_of, ragged_line
+from forecheck.errors import DataError
+
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_FOREIGN = {  # first bytes of files that people have beside their CSV
+    b"PK\x03\x04": "a ZIP archive (Excel workbooks are such)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x89PNG": "a PNG image",
+    b"\x89HDF": "an HDF5 file",
+    b"ARROW1": "an Arrow or Feather file",
+    b"%PDF": "a PDF document",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"\x93NUMPY": "a NumPy array",
+}
+# Peak memory as a multiple of the text (bytes + arrow table + float64 array and its gathered copy) or of Parquet's
+# float64 values; measured on the ETT, weather and electricity layouts and rounded up.
+_TEXT_FACTOR, _PARQUET_FACTOR = 6, 4
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    time: str | None = None,
+    series: str | None = None,
+    target: str | Sequence[str] | None = None,
+    fill: str | None = None,
+    drop: Sequence[str] = (),
+    name: str | None = None,
+) -> Panel:
+    """Panel of a CSV or Parquet file; what it is is told from its bytes, not from its name.
+
+    Delimiter (comma, semicolon, tab, bar), header and dates are found. A file without header has columns "0", "1", ...
+    Rows in messages are lines of a text file (the header is row 1) and count from 0 in Parquet.
+
+    Args:
+        path: the file.
+        time: see `forecheck.data.frames.from_frame`, as for the next four.
+        series: likewise.
+        target: likewise.
+        fill: likewise.
+        drop: likewise.
+        name: what messages and reports call the data; the file's name by default.
+
+    Raises:
+        DataError: if the file is missing, cannot be read, or its data cannot be used as they are; the message names
+            file, column, row, time and remedy.
+        UsageError: if `fill` is unknown.
+    """
+    path = Path(path)
+    source = Source(name or path.name, is_file=True)
+    data = _bytes(path, source)
+    if data.startswith(_PARQUET):
+        table = _parquet(data, source)
+    else:
+        table, found = _csv(data, source)
+        source = replace(source, line=partial(line_of, data, found))
+    return from_table(table, source, time=time, series=series, target=target, fill=fill, drop=drop)
+
+
+def available_memory() -> int | None:
+    """Bytes that can be used without swapping, None if the system does not tell."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _check_memory(size: int, factor: int, source: Source) -> None:
+    free = available_memory()
+    if free is not None and size * factor > free:
+        raise DataError(
+            f"{source.name} is too large for this machine: {_size(size)} of data need about {_size(size * factor)} of "
+            f"memory, {_size(free)} are free",
+            "Read fewer columns or a shorter stretch of time: cut the file, or give a frame of the part you need.",
+        )
+
+
+def _size(number: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def _bytes(path: Path, source: Source) -> bytes:
+    """The file's bytes, unpacked if gzipped."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a file", "Name a CSV or Parquet file in it.")
+    try:
+        with path.open("rb") as file:
+            _check_head(file, path, source)
+            file.seek(0)
+            data = file.read()
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}", f"Check the path; it is looked for from {Path.cwd()}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "Check the file and its permissions.") from error
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(
+            f"{source.name} is a damaged or incomplete gzip file: {error}", "Fetch or pack it again."
+        ) from error
+
+
+def _check_head(file: BinaryIO, path: Path, source: Source) -> None:
+    """Refuse by the first and last bytes what is empty, foreign, misnamed or too large, before reading all of it."""
+    head = file.read(8)
+    size = file.seek(0, os.SEEK_END)
+    if not head:
+        raise DataError(f"{source.name} is empty", "Give it a header line and one line a time.")
+    for magic, kind in _FOREIGN.items():
+        if head.startswith(magic):
+            raise DataError(
+                f"{source.name} is not a CSV or Parquet file but {kind}",
+                "Export the data as CSV (also .gz) or Parquet.",
+            )
+    packed, parquet = head.startswith(_GZIP), head.startswith(_PARQUET)
+    for suffixes, kind, so in (((".gz",), "gzip", packed), ((".parquet", ".pq"), "Parquet", parquet)):
+        if path.suffix.lower() in suffixes and not so:
+            raise DataError(
+                f"{source.name} is not a {kind} file though its name says so", "Rename it, or fetch or export it again."
+            )
+    if packed:
+        # The file ends with its unpacked size modulo 4 GB; numbers written as text shrink at least to a half.
+        file.seek(max(0, size - 4))
+        size = max(int.from_bytes(file.read(4), "little"), 2 * size)
+    _check_memory(size, 1 if parquet else _TEXT_FACTOR, source)
+
+
+def _parquet(data: bytes, source: Source) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        _check_memory(8 * file.metadata.num_rows * file.metadata.num_columns, _PARQUET_FACTOR, source)
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{source.name} is a damaged Parquet file: {str(error).splitlines()[0]}", "Fetch or export it again."
+        ) from error
+    # pandas stores its index last; as columns it comes first. An index that only counts rows is not stored.
+    stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    index = [name for name in stored if isinstance(name, str) and name in table.column_names]
+    return table.select([*index, *(name for name in table.column_names if name not in index)]) if index else table
+
+
+def _csv(data: bytes, source: Source) -> tuple[pa.Table, Layout]:
+    found = layout(data, source)
+    check_names(found.names, source)
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pa_csv.ReadOptions(autogenerate_column_names=not found.header, use_threads=False),
+            parse_options=pa_csv.ParseOptions(delimiter=found.delimiter, newlines_in_values=b'"' in data),
+        )
+    except pa.ArrowInvalid as error:
+        ragged = ragged_line(data, found)
+        if ragged is None:
+            raise DataError(f"{source.name} cannot be read as CSV: {error}", "Check it, or export it again.") from error
+        raise DataError(
+            f"{source.name} has {ragged[1]} cells at row {ragged[0]}, but {len(found.names)} at row 1",
+            "Correct the line; cells that hold the delimiter must be in quotes.",
+        ) from None
+    return table.rename_columns(list(found.names)), found
