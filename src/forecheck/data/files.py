@@ -70,7 +70,20 @@ def read(
     """
     path = Path(path)
     source = Source(name or path.name, is_file=True)
-    data = _bytes(path, source)
+    return parse(unpacked(path, source), source, time=time, series=series, target=target, fill=fill, drop=drop)
+
+
+def parse(
+    data: bytes,
+    source: Source,
+    *,
+    time: str | None = None,
+    series: str | None = None,
+    target: str | Sequence[str] | None = None,
+    fill: str | None = None,
+    drop: Sequence[str] = (),
+) -> Panel:
+    """Panel of the bytes of a CSV or Parquet file; see `read`."""
     if data.startswith(_PARQUET):
         table = _parquet(data, source)
     else:
@@ -112,8 +125,12 @@ def _size(number: float) -> str:
     return f"{number:.3g} TB"
 
 
-def _bytes(path: Path, source: Source) -> bytes:
-    """The file's bytes, unpacked if gzipped."""
+def unpacked(path: Path, source: Source) -> bytes:
+    """The file's bytes, unpacked if gzipped.
+
+    Raises:
+        DataError: if the file is missing, empty, damaged, of a kind that is not read, or larger than memory.
+    """
     if path.is_dir():
         raise DataError(f"{path} is a folder, not a file", "Name a CSV or Parquet file in it.")
     try:

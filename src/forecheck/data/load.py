@@ -1,0 +1,96 @@
+"""One verb for everything that can be forecast: a panel, a frame, a file or the name of a set."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from forecheck.data import bundled, catalog, fetch
+from forecheck.data.files import parse, read
+from forecheck.data.frames import from_frame, from_table
+from forecheck.data.panel import Panel
+from forecheck.data.source import Source
+from forecheck.errors import DataError, UsageError
+
+_SUFFIXES = (".csv", ".gz", ".txt", ".tsv", ".parquet", ".pq")
+
+
+def load(
+    data: Any,
+    *,
+    time: str | None = None,
+    series: str | None = None,
+    target: str | Sequence[str] | None = None,
+    fill: str | None = None,
+    drop: Sequence[str] = (),
+    name: str | None = None,
+) -> Panel:
+    """Panel of a named set, a file, a data frame, or a panel, which is handed on as it is.
+
+    Args:
+        data: a path that exists or looks like a file, a name of `datasets()` in any case, a pandas, polars or pyarrow
+            frame, or a panel.
+        time: the time column; see `forecheck.data.frames.from_frame`, as for the next four.
+        series: the column with the series' names, for long data.
+        target: the columns to keep as channels.
+        fill: linear, last or seasonal; missing values are refused without it.
+        drop: columns to leave out.
+        name: what messages and reports call the data.
+
+    Raises:
+        DataError: if the data cannot be found or used as they are; see `read` and `from_frame`.
+        UsageError: if `fill` is unknown, `data` is of no known type, or options are given with a panel.
+    """
+    if isinstance(data, Panel):
+        if time or series or target or fill or drop:
+            raise UsageError("a panel is ready: it takes no time, series, target, fill or drop")
+        return data if name is None else replace(data, name=name)
+    drop = (drop,) if isinstance(drop, str) else tuple(drop)
+    if not isinstance(data, str | os.PathLike):
+        return from_frame(data, time=time, series=series, target=target, fill=fill, drop=drop, name=name or "frame")
+    path = Path(data).expanduser()
+    entry = catalog.dataset(data) if isinstance(data, str) else None
+    if entry is not None and not path.is_file():
+        return _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+    if path.exists() or _looks_like_a_file(data, path):
+        return read(path, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+    near = difflib.get_close_matches(str(data).casefold(), catalog.names(), n=3, cutoff=0.5)
+    known = [found.name for found in map(catalog.dataset, near) if found is not None]
+    raise DataError(
+        f"there is neither a data set nor a file called {str(data)!r}",
+        (f"Did you mean {' or '.join(dict.fromkeys(known))}? " if known else "")
+        + f"Known sets: {', '.join(found.name for found in catalog.datasets())}. Files are searched from {Path.cwd()}.",
+    )
+
+
+def _looks_like_a_file(data: Any, path: Path) -> bool:
+    return isinstance(data, os.PathLike) or path.suffix.lower() in _SUFFIXES or len(path.parts) > 1
+
+
+def _named(
+    entry: catalog.Dataset,
+    *,
+    time: str | None,
+    series: str | None,
+    target: str | Sequence[str] | None,
+    fill: str | None,
+    drop: tuple[str, ...],
+    name: str | None,
+) -> Panel:
+    """A set of the catalogue, with what its file does not say."""
+    source = Source(entry.name, is_file=True)
+    fill = fill or entry.fill
+    drop = drop if time else (*entry.drop, *(column for column in drop if column not in entry.drop))
+    if entry.remote is None:
+        panel = from_table(
+            bundled.table(entry.name), source, time=time, series=series, target=target, fill=fill, drop=drop
+        )
+    else:
+        content = fetch.content(entry.remote, source)
+        panel = parse(content, source, time=time, series=series, target=target, fill=fill, drop=drop)
+    frequency = replace(panel.frequency, season=entry.season) if entry.season else panel.frequency
+    return replace(panel, name=name or entry.name, split=entry.split, frequency=frequency)
