@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Ground floor: metrics, tests on window losses, conformal intervals."""

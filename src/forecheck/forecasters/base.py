@@ -89,13 +89,21 @@ class Forecaster(ABC):
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
 
+    def described(self) -> dict[str, Any]:
+        """All but the weights: name, task and config, as JSON types."""
+        return {"name": self.name, "task": asdict(self.task), "config": asdict(self.config)}
+
+    @classmethod
+    def from_described(cls, described: Mapping[str, Any]) -> Self:
+        """An unfitted forecaster from what `described` gave."""
+        return cls(Task(**described["task"]), cls.Config(**described["config"]))
+
     def save(self, folder: Path) -> None:
         """Write `forecaster.json` (name, task, config) and `weights.safetensors` into a folder."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        described = {"name": self.name, "task": asdict(self.task), "config": asdict(self.config)}
-        (folder / "forecaster.json").write_text(json.dumps(described, indent=1))
+        (folder / "forecaster.json").write_text(json.dumps(self.described(), indent=1))
         save_file({key: value.contiguous() for key, value in self.tensors().items()}, folder / "weights.safetensors")
 
     @classmethod
@@ -112,7 +120,7 @@ class Forecaster(ABC):
             described = json.loads((folder / "forecaster.json").read_text())
             if described["name"] != cls.name:
                 raise DataError(f"{folder} holds a {described['name']}, not a {cls.name}")
-            forecaster = cls(Task(**described["task"]), cls.Config(**described["config"]))
+            forecaster = cls.from_described(described)
             forecaster.restore(load_file(folder / "weights.safetensors"))
         except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
             raise DataError(f"{folder} does not hold a saved {cls.name}: {error}") from error

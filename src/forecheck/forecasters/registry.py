@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import types
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters.base import Forecaster, Task
+from forecheck.forecasters.options import read_option
 
 # Modules are imported on first use, in the order of their forecasters' rank.
 _MODULES = ("naive", "linear", "patchtst")
@@ -66,45 +66,13 @@ def read_config(forecaster: type[Forecaster], options: Mapping[str, Any]) -> Any
                 f"{forecaster.name} has no option {key!r}", f"Options: {', '.join(known) if known else 'none'}."
             )
         try:
-            values[key] = _read(value, hints[key])
+            values[key] = read_option(value, hints[key])
         except ValueError as error:
             raise UsageError(f"option {forecaster.name}.{key} = {value!r}: {error}") from error
     try:
         return forecaster.Config(**values)
     except ValueError as error:
         raise UsageError(f"{forecaster.name}: {error}") from error
-
-
-def _read(value: Any, kind: Any) -> Any:
-    """`value` as `kind`; text is parsed, other values must already fit."""
-    if get_origin(kind) is Literal:
-        for choice in get_args(kind):
-            if value == choice or str(value) == str(choice):
-                return choice
-        raise ValueError(f"must be one of {', '.join(map(str, get_args(kind)))}")
-    if get_origin(kind) in (Union, types.UnionType):
-        members = get_args(kind)
-        if types.NoneType in members and value in (None, "none", "None", ""):
-            return None
-        return _read(value, next(member for member in members if member is not types.NoneType))
-    if get_origin(kind) is tuple:
-        parts = value.split(":") if isinstance(value, str) else value
-        return tuple(_read(part, get_args(kind)[0]) for part in parts)
-    if kind is bool:
-        if str(value).lower() in ("true", "1", "yes", "on"):
-            return True
-        if str(value).lower() in ("false", "0", "no", "off"):
-            return False
-        raise ValueError("must be true or false")
-    if kind in (int, float):
-        try:
-            number = kind(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"must be a number ({kind.__name__})") from error
-        if number != number or (kind is int and isinstance(value, float) and value != number):  # noqa: PLR0124
-            raise ValueError(f"must be a number ({kind.__name__})")
-        return number
-    return str(value)
 
 
 def load(folder: Path) -> Forecaster:

@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Ground floor: the parts that our torch models share."""

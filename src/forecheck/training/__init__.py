@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Training: one short loop and its recipe."""

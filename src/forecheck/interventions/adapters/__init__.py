@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Adapters: one file a library, each with an `ADAPTER`."""

@@ -1,0 +1,100 @@
+"""What all forecasters that are trained by gradient descent share."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.data.windows import Windows
+from forecheck.forecasters.base import FitReport, Forecaster, Progress, Task
+from forecheck.interventions.edits import Edit, edit_from_dict
+from forecheck.training.loop import History, train
+from forecheck.training.recipe import Recipe
+
+
+class NeuralForecaster(Forecaster):
+    """A torch module with a recipe.
+
+    Attributes:
+        module: maps (batch, lookback, channel) to (batch, horizon, channel).
+        edit: the intervention that is part of the architecture (a retrained arm), or None.
+        history: losses of the fit, once there was one.
+    """
+
+    trained = True
+
+    def __init__(self, task: Task, config: Any = None, edit: Edit | None = None) -> None:
+        super().__init__(task, config)
+        self.module = self.build()
+        self.edit = edit
+        self.history: History | None = None
+        if edit is not None:
+            edit.install(self.module, torch.zeros(2, task.lookback, task.channels))
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The untrained module."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe: those fields of the config that it knows."""
+        names = {field.name for field in fields(Recipe)} & {field.name for field in fields(self.config)}
+        return Recipe(**{name: getattr(self.config, name) for name in names})
+
+    def fit(
+        self,
+        train_windows: Windows,
+        validation: Windows,
+        seed: int = 0,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> FitReport:
+        """Train; with `checkpoint`, resumable after every epoch."""
+        started = time.perf_counter()
+        self.history = train(
+            self.module, train_windows, validation, self.recipe, seed, checkpoint=checkpoint, progress=progress
+        )
+        seconds = max(self.history.seconds, time.perf_counter() - started)
+        trained = [p for p in self.module.parameters() if p.requires_grad]
+        details = {
+            "epochs": len(self.history.train),
+            "best_epoch": self.history.best,
+            "train_loss": self.history.train,
+            "validation_loss": self.history.validation,
+            "windows_per_second": self.history.windows_per_second,
+        }
+        return FitReport(seconds, sum(p.numel() for p in trained), details)
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast in evaluation mode (no dropout, running statistics)."""
+        self.module.eval()
+        forecast: Tensor = self.module(x)
+        return forecast
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and buffers."""
+        return dict(self.module.state_dict())
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back weights and buffers."""
+        self.module.load_state_dict(dict(tensors))
+        self.module.eval()
+
+    def described(self) -> dict[str, Any]:
+        """Name, task, config and edit."""
+        return super().described() | {"edit": self.edit.to_dict() if self.edit else None}
+
+    @classmethod
+    def from_described(cls, described: Mapping[str, Any]) -> Self:
+        """Build from what `described` gave."""
+        edit = edit_from_dict(described["edit"]) if described.get("edit") else None
+        return cls(Task(**described["task"]), cls.Config(**described["config"]), edit)

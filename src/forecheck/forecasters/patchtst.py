@@ -1,0 +1,114 @@
+"""PatchTST: channel-independent patches, a Transformer encoder, a flatten head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.registry import register
+from forecheck.nn.blocks import EncoderBlock
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.norms import WindowNorm
+from forecheck.nn.patches import PatchEmbedding, patch_count
+from forecheck.nn.positions import LearnedPositions
+
+
+@dataclass(frozen=True)
+class PatchTSTConfig:
+    """PatchTST's settings; the defaults are those of its ETTh1 script.
+
+    Attributes:
+        patch: P, steps a patch.
+        stride: S, steps between two patches.
+        width: D, features a token (d_model).
+        heads: attention heads.
+        hidden: features of the feed-forward part (d_ff).
+        layers: encoder blocks.
+        dropout: rate after tokens, attention and feed-forward.
+        attention_dropout: rate on the attention pattern.
+        norm: `batch` (the paper's) or `layer`.
+        residual_scores: add every layer's attention scores to the next layer's (the official code's default).
+        kernel: attention kernel by name.
+        epochs: and the fields below: see `forecheck.training.recipe.Recipe`.
+    """
+
+    patch: int = 16
+    stride: int = 8
+    width: int = 16
+    heads: int = 4
+    hidden: int = 128
+    layers: int = 3
+    dropout: float = 0.3
+    attention_dropout: float = 0.0
+    norm: Literal["batch", "layer"] = "batch"
+    residual_scores: bool = True
+    kernel: str = "softmax"
+    epochs: int = 100
+    batch: int = 128
+    lr: float = 1e-4
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "decay"
+    clip: float | None = None
+    patience: int = 100
+    train_stride: int = 1
+    micro_batch: int = 64
+
+
+class PatchTSTModule(nn.Module):
+    """The network; channels share all weights."""
+
+    def __init__(self, task: Task, config: PatchTSTConfig) -> None:
+        super().__init__()
+        c = config
+        tokens = patch_count(task.lookback, c.patch, c.stride)
+        self.residual_scores = c.residual_scores
+        self.window_norm = WindowNorm()
+        self.embed = PatchEmbedding(task.lookback, c.patch, c.stride, c.width)
+        self.positions = LearnedPositions(tokens, c.width)
+        self.dropout = Dropout(c.dropout)
+        self.blocks = nn.ModuleList(
+            EncoderBlock(
+                c.width,
+                c.heads,
+                c.hidden,
+                dropout=c.dropout,
+                attention_dropout=c.attention_dropout,
+                norm=c.norm,
+                kernel=c.kernel,
+            )
+            for _ in range(c.layers)
+        )
+        self.head = nn.Linear(tokens * c.width, task.horizon)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast every channel by itself."""
+        z, mean, scale = self.window_norm(x)
+        z = self.embed(rearrange(z, "b l c -> (b c) l"))  # (batch*channel, token, width)
+        z = self.dropout(self.positions(z))  # (batch*channel, token, width)
+        scores = None
+        for block in self.blocks:
+            z, scores = block(z, bias=scores if self.residual_scores else None)
+        y = self.head(z.flatten(1))  # (batch*channel, horizon)
+        return rearrange(y, "(b c) h -> b h c", b=len(x)) * scale + mean
+
+
+@register
+class PatchTST(NeuralForecaster):
+    """Patches as tokens, attention between the patches of one channel."""
+
+    name = "patchtst"
+    summary = "Transformer over patches of one channel, with a linear head on all tokens"
+    source = "Nie et al. 2023, A Time Series is Worth 64 Words, arXiv 2211.14730"
+    rank = 50
+    Config = PatchTSTConfig
+
+    def build(self) -> nn.Module:
+        """The untrained network."""
+        return PatchTSTModule(self.task, self.config)

@@ -1,0 +1,56 @@
+"""Transformer blocks made of the shared parts."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from forecheck.nn.attention import Attention
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.norms import NORMS
+
+
+class EncoderBlock(nn.Module):
+    r"""Post-norm encoder layer.
+
+    .. math:: z' = N_1(z + D'(\mathrm{Attn}(z))), \qquad z'' = N_2(z' + D(W_2 D(\mathrm{GELU}(W_1 z'))))
+
+    D' drops at rate 1 - (1 - p)^2: PatchTST applies dropout twice in a row after attention, which is one dropout at
+    that rate in distribution, and half the random numbers.
+
+    Source: Nie et al. 2023 (PatchTST, arXiv 2211.14730), section 3.1.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        dropout: float,
+        attention_dropout: float = 0.0,
+        norm: str = "batch",
+        kernel: str = "softmax",
+    ) -> None:
+        super().__init__()
+        if norm not in NORMS:
+            raise ValueError(f"no norm is called {norm!r}; known: {', '.join(NORMS)}")
+        self.attention = Attention(width, heads, kernel=kernel, dropout=attention_dropout)
+        self.attention_out_dropout = Dropout(1 - (1 - dropout) ** 2)
+        self.attention_norm = NORMS[norm](width)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width), Dropout(dropout)
+        )
+        self.feed_forward_norm = NORMS[norm](width)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "series token width"],
+        mask: Bool[Tensor, "token token"] | None = None,
+        bias: Float[Tensor, "series head token token"] | None = None,
+    ) -> tuple[Float[Tensor, "series token width"], Float[Tensor, "series head token token"] | None]:
+        """The next tokens, and this layer's scores for residual attention."""
+        mixed, scores = self.attention(tokens, mask, bias)
+        tokens = self.attention_norm(tokens + self.attention_out_dropout(mixed))
+        tokens = self.feed_forward_norm(tokens + self.feed_forward(tokens))
+        return tokens, scores

@@ -1,0 +1,62 @@
+"""Dropout from bytes: on a CPU, drawing one float a unit is the largest cost of training a small Transformer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+
+class _Masked(torch.autograd.Function):
+    """x * keep * scale, keeping only the bytes for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(keep)
+        ctx.scale = scale
+        return keep.to(x.dtype).mul_(x).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (keep,) = ctx.saved_tensors
+        return keep.to(grads[0].dtype).mul_(grads[0]).mul_(ctx.scale), None, None
+
+
+class Dropout(nn.Module):
+    r"""Inverted dropout whose rate is rounded to a multiple of 1/256.
+
+    .. math:: y = x \cdot m / (1 - p), \qquad m \sim \mathrm{Bernoulli}(1 - p)
+
+    On a CPU every random byte decides one unit. The generator is the module's own, set by `reseed`, so that two arms
+    of an experiment draw the same masks whatever the rest of their models draws.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {p}")
+        self.threshold = round(256 * p)
+        self.p = self.threshold / 256
+        self._bits = np.random.SFC64(0)
+
+    def reseed(self, *entropy: int) -> None:
+        """Start the mask stream that belongs to these numbers (a module's seed and the step)."""
+        self._bits = np.random.SFC64(entropy)
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """`x` with units dropped while training, `x` itself otherwise."""
+        if not self.training or self.threshold == 0:
+            return x
+        keep = self._draw(x.numel()).to(x.device).view(x.shape)
+        result: Tensor = _Masked.apply(x, keep, 1 / (1 - self.p))  # type: ignore[no-untyped-call]
+        return result
+
+    def _draw(self, count: int) -> UInt8[Tensor, " unit"]:
+        """One byte a unit, 1 to keep it and 0 to drop it."""
+        words = self._bits.random_raw((count + 7) // 8)
+        # Bytes stay bytes: torch turns uint8 into float several times faster than bool.
+        below = self.threshold - 1
+        return torch.from_numpy(words.view(np.uint8)[:count]).clamp_(below, below + 1).sub_(below)

@@ -1,0 +1,187 @@
+"""The training loop: batches gathered by index, early stopping on validation, resumable at every epoch."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from forecheck.data.windows import Windows
+from forecheck.files import replace_file
+from forecheck.nn.seeding import derive, initialise, reseed_dropout
+from forecheck.training.recipe import Recipe
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch.
+
+    Attributes:
+        train: mean training loss (MSE, standardised units) of every epoch.
+        validation: validation loss after every epoch.
+        best: epoch (0-based) with the lowest validation loss, whose weights are kept.
+        seconds: wall time of training, validation included, over all sittings.
+        windows_per_second: training windows a second of training steps alone.
+    """
+
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    best: int = -1
+    seconds: float = 0.0
+    windows_per_second: float = 0.0
+
+
+@dataclass
+class _State:
+    """All that a resumed run needs; the random streams follow from seed and step."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    history: History
+    best: dict[str, Tensor]
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in self.best.items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+        meta = {"history": json.dumps(asdict(self.history))}
+        replace_file(path, lambda part: save_file(_cloned(tensors), part, metadata=meta))
+
+    def load(self, path: Path) -> None:
+        from safetensors import safe_open
+
+        tensors = load_file(path)
+        with safe_open(path, "pt") as opened:
+            self.history = History(**json.loads(opened.metadata()["history"]))
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        for key, value in tensors.items():
+            group, name = key.split(".", 1)
+            groups[group][name] = value
+        self.model.load_state_dict(groups["model"])
+        self.best = groups["best"]
+        described = self.optimizer.state_dict()
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in groups["optimizer"].items():
+            index, slot = key.split(".", 1)
+            state.setdefault(int(index), {})[slot] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": described["param_groups"]})
+
+
+def _cloned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors refuses tensors that share memory, as scalars of an optimiser may.
+    return {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+
+
+def train(
+    model: nn.Module,
+    windows: Windows,
+    validation: Windows,
+    recipe: Recipe,
+    seed: int = 0,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> History:
+    """Train `model` in place by mean squared error; it ends with the weights of the best validation epoch.
+
+    The same seed gives the same weights bit for bit on one machine with the same number of threads: initial weights,
+    order of windows and dropout masks come from streams named by module, epoch and step. Parameters that never get a
+    gradient (those of a replaced attention) are left where they started.
+
+    Args:
+        model: maps (batch, lookback, channel) to (batch, horizon, channel).
+        windows: training windows.
+        validation: windows that decide which epoch is kept and when to stop.
+        recipe: how to train.
+        seed: of all random streams.
+        checkpoint: file written after every epoch; if it exists, training goes on from there.
+        progress: called after every step with the fraction done.
+
+    Raises:
+        FloatingPointError: if the loss is no longer finite.
+    """
+    windows = windows.strided(recipe.train_stride)
+    initialise(model, seed)
+    kinds: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    optimizer = kinds[recipe.optimizer](model.parameters(), **options)
+    state = _State(model, optimizer, History(), copy.deepcopy(model.state_dict()))
+    if checkpoint is not None and checkpoint.exists():
+        state.load(checkpoint)
+    history = state.history
+    steps = math.ceil(len(windows) / recipe.batch)
+    for epoch in range(len(history.train), recipe.epochs):
+        if history.best >= 0 and epoch - 1 - history.best >= recipe.patience:
+            break
+        started = time.perf_counter()
+        history.train.append(_epoch(state, windows, recipe, seed, epoch, progress))
+        stepped = time.perf_counter() - started
+        history.windows_per_second += (len(windows) / stepped - history.windows_per_second) / (epoch + 1)
+        history.validation.append(mean_squared_error(model, validation))
+        if history.best < 0 or history.validation[-1] < history.validation[history.best]:
+            history.best = epoch
+            state.best = copy.deepcopy(model.state_dict())
+        history.seconds += time.perf_counter() - started
+        if checkpoint is not None:
+            state.save(checkpoint)
+        if progress is not None:
+            word = f"epoch {epoch + 1}/{recipe.epochs}, validation {history.validation[-1]:.4f}"
+            progress((epoch + 1) / recipe.epochs, word)
+    if progress is not None:
+        progress(1.0, f"{len(history.train)} epochs of {steps} steps")
+    model.load_state_dict(state.best)
+    model.eval()
+    return history
+
+
+def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: int, progress: Progress | None) -> float:
+    """One pass over the windows in random order; returns the mean loss over them."""
+    model, optimizer = state.model, state.optimizer
+    model.train()
+    order = torch.randperm(
+        len(windows), generator=torch.Generator().manual_seed(derive(seed, f"order {epoch}") & 0xFFFFFFFF)
+    )
+    steps = math.ceil(len(windows) / recipe.batch)
+    total = 0.0
+    for number, index in enumerate(torch.split(order, recipe.batch)):
+        step = epoch * steps + number
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(step, steps)
+        reseed_dropout(model, seed, step)
+        optimizer.zero_grad(set_to_none=True)
+        for micro in torch.split(index, recipe.micro_batch):
+            x, y = windows.gather(micro)
+            # The share makes the sum of the micro-batches' gradients that of the batch's mean loss.
+            loss = nn.functional.mse_loss(model(x), y) * (len(micro) / len(index))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item() * len(index)
+        if not math.isfinite(total):
+            raise FloatingPointError(f"the training loss is {total} in epoch {epoch + 1}, step {number + 1}")
+        if recipe.clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        optimizer.step()
+        if progress is not None:
+            progress((step + 1) / (recipe.epochs * steps), f"epoch {epoch + 1}/{recipe.epochs}")
+    return total / len(windows)
+
+
+@torch.no_grad()
+def mean_squared_error(model: nn.Module, windows: Windows, batch: int = 128) -> float:
+    """Mean squared error over all windows, standardised units."""
+    model.eval()
+    total = 0.0
+    for _, x, y in windows.batches(batch):
+        total += float((model(x) - y).double().square().mean(dim=(1, 2)).sum())
+    return total / len(windows)

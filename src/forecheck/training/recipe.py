@@ -1,0 +1,68 @@
+"""How a model is trained: optimiser, schedule, stopping."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training recipe; what is chosen while training is chosen on validation windows.
+
+    Attributes:
+        epochs: passes over the training windows at most.
+        batch: windows a step.
+        lr: peak learning rate.
+        optimizer: `adam` or `adamw`.
+        weight_decay: decoupled for adamw, added to the gradient for adam.
+        schedule: see `rate`.
+        clip: bound of the gradient's norm, None for none.
+        patience: epochs without a better validation loss after which training stops.
+        train_stride: train on every n-th window only (a smaller budget); validation and test keep all windows.
+        micro_batch: windows computed at once, their gradients added up; less memory, and on a CPU faster, since a
+            smaller batch stays in cache. Batch statistics are those of the micro-batch.
+    """
+
+    epochs: int = 100
+    batch: int = 128
+    lr: float = 1e-4
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "decay"
+    clip: float | None = None
+    patience: int = 100
+    train_stride: int = 1
+    micro_batch: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "patience", "train_stride", "micro_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, got {self.lr}")
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        r"""Learning rate of a step (0-based).
+
+        - `constant`: lr.
+        - `decay`: lr for three epochs, then times 0.9 every epoch (PatchTST's `type3`).
+        - `cosine`: half a cosine from lr to 0 over all epochs.
+        - `onecycle`: cosine from lr/25 up to lr over the first 30 % of the steps, then down to lr/25/10^4.
+        """
+        if self.schedule == "constant":
+            return self.lr
+        if self.schedule == "decay":
+            return self.lr * 0.9 ** max(0, step // steps_per_epoch - 2)
+        done = step / max(1, self.epochs * steps_per_epoch - 1)
+        if self.schedule == "cosine":
+            return self.lr * _cosine(1.0, 0.0, done)
+        low = self.lr / 25
+        if done < 0.3:
+            return _cosine(low, self.lr, done / 0.3)
+        return _cosine(self.lr, low / 1e4, (done - 0.3) / 0.7)
+
+
+def _cosine(start: float, end: float, done: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
