@@ -52,19 +52,19 @@ def numbers(column: pa.Array, name: str, source: Source, remedy: str = "") -> Fl
         )
     if column.null_count:
         column = pc.fill_null(column, float("nan"))
-    return np.array(np.from_dlpack(column))
+    return np.from_dlpack(column)
 
 
 def _check_exact(column: pa.Array, name: str, source: Source) -> None:
     edges = pc.min_max(column).as_py()
     if edges["min"] is not None and max(abs(edges["min"]), abs(edges["max"])) > _EXACT:
-        large = pc.or_(pc.greater(column, _EXACT), pc.less(column, -_EXACT))
-        row = pc.index(large, value=True).as_py()
-        raise DataError(
-            f'{source.name} holds {column[row].as_py()} in column "{name}" at {source.at(row)}: whole numbers beyond '
-            "2^53 lose digits",
-            f"Is it a name rather than a number? Drop the column with {source.drop(name)}, or divide it.",
-        )
+        for row, cell in enumerate(column.to_pylist()):
+            if cell is not None and int(float(cell)) != cell:
+                raise DataError(
+                    f'{source.name} holds {cell} in column "{name}" at {source.at(row)}, a whole number that would '
+                    "lose digits",
+                    f"Is it a name rather than a number? Drop the column with {source.drop(name)}, or divide it.",
+                )
 
 
 def _from_text(cells: list[str | None], name: str, source: Source, remedy: str) -> Float[np.ndarray, " time"]:

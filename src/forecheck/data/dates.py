@@ -93,7 +93,10 @@ def parse_text(texts: list[str]) -> Times:
         failure = error
     for pattern in (_YEAR_FIRST, _QUARTER, *_NAMED):
         if pattern.fullmatch(texts[0]):
-            return _by(pattern, texts)
+            try:
+                return _by(pattern, texts)
+            except UnreadableTimeError as error:
+                raise max(failure, error, key=lambda found: found.row) from None
     if _YEAR_LAST[0].fullmatch(texts[0]):
         return _year_last(texts)
     raise failure

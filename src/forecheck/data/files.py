@@ -34,9 +34,9 @@ _FOREIGN = {  # first bytes of files that people have beside their CSV
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
     b"\x93NUMPY": "a NumPy array",
 }
-# Peak memory as a multiple of the text (bytes + arrow table + float64 array and its gathered copy) or of Parquet's
-# float64 values; measured on the ETT, weather and electricity layouts and rounded up.
-_TEXT_FACTOR, _PARQUET_FACTOR = 6, 4
+# Peak memory, measured: 6 to 10 times the text (18 where every cell is one digit, hence the second check once the
+# cells are counted), 4.5 times the float64 values of Parquet.
+_TEXT_FACTOR, _TABLE_FACTOR, _PARQUET_FACTOR = 10, 2, 5
 
 
 def read(
@@ -109,20 +109,18 @@ def available_memory() -> int | None:
 
 def _check_memory(size: int, factor: int, source: Source) -> None:
     free = available_memory()
-    if free is not None and size * factor > free:
+    needed = size * factor
+    if free is not None and needed > free:
         raise DataError(
-            f"{source.name} is too large for this machine: {_size(size)} of data need about {_size(size * factor)} of "
-            f"memory, {_size(free)} are free",
-            "Read fewer columns or a shorter stretch of time: cut the file, or give a frame of the part you need.",
+            f"{source.name} is too large for this machine: {_size(size)} of data need about {_size(needed)} of memory, "
+            f"{_size(free)} are free",
+            "Cut the file: fewer columns, or a shorter stretch of time.",
         )
 
 
-def _size(number: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
+def _size(number: int) -> str:
+    power = min((len(str(number)) - 1) // 3, 4)
+    return f"{number / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def unpacked(path: Path, source: Source) -> bytes:
@@ -211,4 +209,5 @@ def _csv(data: bytes, source: Source) -> tuple[pa.Table, Layout]:
             f"{source.name} has {ragged[1]} cells at row {ragged[0]}, but {len(found.names)} at row 1",
             "Correct the line; cells that hold the delimiter must be in quotes.",
         ) from None
+    _check_memory(8 * table.num_rows * table.num_columns, _TABLE_FACTOR, source)
     return table.rename_columns(list(found.names)), found

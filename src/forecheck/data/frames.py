@@ -84,20 +84,21 @@ def from_table(
             f"{source.name} has a single row" + (" a series" if len(timeline.series) > 1 else ""),
             "A forecast needs a history: at least lookback + horizon rows.",
         )
-    columns = [
-        numbers(_column(table, channel), channel, source, _hint(table, channel, source, roles))
-        for channel in roles.channels
-    ]
-    raw = np.stack(columns, axis=1)[timeline.rows]
-    _check_finite(raw, timeline, roles.channels, source)
+    values = np.empty((len(timeline.rows), len(roles.channels)))
+    for column, channel in enumerate(roles.channels):
+        cells = numbers(_column(table, channel), channel, source, _hint(table, channel, source, roles))
+        values[:, column] = cells if roles.series is None else cells[timeline.rows]
+    _check_finite(values, timeline, roles.channels, source)
     timeline, frequency = regular(timeline, source, complete=fill is not None)
-    there = timeline.rows >= 0
-    values = np.full((len(timeline.time), len(roles.channels)), np.nan)
-    values[there] = raw
+    if len(timeline.rows) > len(values):
+        completed = np.full((len(timeline.rows), len(roles.channels)), np.nan)
+        completed[timeline.rows >= 0] = values
+        values = completed
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
     _check_constant(values, timeline, roles.channels, source)
-    names = tuple(label or source.name for label in timeline.series)
-    return Panel(values, timeline.offsets, timeline.time, names, roles.channels, frequency, source.name, fills=fills)
+    return Panel(
+        values, timeline.offsets, timeline.time, timeline.series, roles.channels, frequency, source.name, fills=fills
+    )
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ def _to_arrow(frame: Any, name: str) -> pa.Table:
         return frame
     try:
         wrapped = nw.from_native(frame)
+    except nw.exceptions.DuplicateError:
+        check_names([str(column) for column in frame.columns], Source(name))
+        raise
     except TypeError as error:
         raise UsageError(
             f"{name} is a {type(frame).__name__}, not a data frame", "Give a pandas, polars or pyarrow frame."
@@ -121,10 +125,10 @@ def _to_arrow(frame: Any, name: str) -> pa.Table:
     index = nw.maybe_get_index(wrapped)
     if index is not None:
         wrapped = nw.from_native(_with_index(frame))
-    repeated = sorted({str(label) for label in wrapped.columns if wrapped.columns.count(label) > 1})
-    if repeated:
-        raise DataError(f'{name} has two columns called "{repeated[0]}"', "Rename one of them.")
-    return pa.table({str(column.name): _array(column) for column in wrapped.iter_columns()})
+    columns = {str(column.name): _array(column) for column in wrapped.iter_columns()}
+    if len(columns) < wrapped.shape[1]:  # as 1 and "1" in pandas
+        raise DataError(f"{name} has two columns whose names are written alike", "Give every column its own name.")
+    return pa.table(columns)
 
 
 def _with_index(frame: Any) -> Any:
@@ -250,7 +254,7 @@ def _timeline(table: pa.Table, source: Source, roles: _Roles, drop_series: Seque
     """Series end to end, in order of first appearance; rows keep their order within a series."""
     rows = np.arange(table.num_rows)
     offsets = np.array([0, len(rows)])
-    names: tuple[str, ...] = ("",)
+    names: tuple[str, ...] = ("0",)
     if roles.series is not None:
         column = _column(table, roles.series)
         if column.null_count:
@@ -274,7 +278,8 @@ def _timeline(table: pa.Table, source: Source, roles: _Roles, drop_series: Seque
             raise DataError(f"{source.name}: all series are dropped", "Keep at least one.")
     if roles.time is None:
         lengths = np.diff(offsets)
-        return Timeline(np.arange(len(rows)) - np.repeat(offsets[:-1], lengths), offsets, rows, names, None)
+        counts = np.arange(len(rows)) - np.repeat(offsets[:-1], lengths)
+        return Timeline(counts, offsets, rows, names, column=None, named=roles.series is not None)
     try:
         time = parse_times(_column(table, roles.time))
     except UnreadableTimeError as error:
@@ -283,7 +288,7 @@ def _timeline(table: pa.Table, source: Source, roles: _Roles, drop_series: Seque
             "Write times as 2024-12-31 23:00 (or whole numbers), name another column with "
             f"{source.option('time', 'COLUMN')}, or take rows as consecutive steps with {source.drop(roles.time)}.",
         ) from None
-    return Timeline(time[rows], offsets, rows, names, roles.time)
+    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None)
 
 
 def _check_finite(

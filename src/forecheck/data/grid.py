@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ class Timeline:
         time: one stamp a row, `datetime64[us]` or int64.
         offsets: first row of every series and, last, the number of rows.
         rows: the row of the table that each row came from, -1 for a row that was missing there.
-        series: names of the series; a single unnamed one for a wide table.
+        series: names of the series; "0" for a wide table.
         column: name of the time column, None if time is the row number.
+        named: whether messages name the series, as in a long table.
     """
 
     time: np.ndarray[Any, np.dtype[Any]]
@@ -30,10 +31,11 @@ class Timeline:
     rows: Int[np.ndarray, " time"]
     series: tuple[str, ...]
     column: str | None
+    named: bool
 
     def of(self, row: int) -> str:
         """` of series "A"`, or nothing for a wide table."""
-        if not self.series[0] and len(self.series) == 1:
+        if not self.named:
             return ""
         return f' of series "{self.series[int(np.searchsorted(self.offsets, row, side="right")) - 1]}"'
 
@@ -68,10 +70,10 @@ def regular(timeline: Timeline, source: Source, *, complete: bool) -> tuple[Time
     rows = np.full(int(offsets[-1]), -1)
     rows[np.concatenate([offset + grid for offset, grid in zip(offsets[:-1], positions, strict=True)])] = timeline.rows
     time = [
-        np.concatenate([part[:1], frequency.future(part[0], length - 1)])
+        np.concatenate([part[:1], frequency.future(part[0], int(length) - 1)])
         for part, length in zip(parts, lengths, strict=True)
     ]
-    return Timeline(np.concatenate(time), offsets, rows, timeline.series, timeline.column), frequency
+    return replace(timeline, time=np.concatenate(time), offsets=offsets, rows=rows), frequency
 
 
 def _inside(timeline: Timeline) -> np.ndarray[Any, np.dtype[np.bool_]]:
