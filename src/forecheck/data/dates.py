@@ -17,6 +17,7 @@ _CLOCK = (
     r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?"
     r"\s*(?P<half>[AaPp][Mm])?)?"
 )
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?" + _CLOCK)
 _YEAR_LAST = (  # the same text may be read both ways: see _year_last
     re.compile(r"(?P<day>\d{1,2})[-/.](?P<month>\d{1,2})[-/.](?P<year>\d{4})" + _CLOCK),
@@ -85,7 +86,7 @@ def parse_text(texts: list[str]) -> Times:
     for row, text in enumerate(texts):
         if not text:
             raise UnreadableTimeError(row, "is missing")
-    if all(text.lstrip("+-").isdecimal() for text in texts):
+    if all(_WHOLE.fullmatch(text) for text in texts):
         return _steps(np.array([int(text) for text in texts], dtype=np.int64))
     try:
         return _iso(texts)
@@ -115,16 +116,19 @@ def _steps(numbers: Times) -> Times:
 
 def _iso(texts: list[str]) -> Times:
     stamps: list[datetime] = []
+    zoned_first: bool | None = None
     for row, text in enumerate(texts):
         try:
             found = datetime.fromisoformat(text)
-        except ValueError:
+            zoned = found.tzinfo is not None
+            found = found.astimezone(UTC).replace(tzinfo=None) if zoned else found
+        except (ValueError, OverflowError):  # the latter for zones at the end of the calendar
             raise UnreadableTimeError(row, f'cannot be read as a date: "{text[:40]}"') from None
-        if stamps and (found.tzinfo is None) != (stamps[0].tzinfo is None):
+        if zoned_first is None:
+            zoned_first = zoned
+        if zoned != zoned_first:
             raise UnreadableTimeError(row, f'has a time zone where others have none, or the reverse: "{text[:40]}"')
         stamps.append(found)
-    if stamps[0].tzinfo is not None:
-        stamps = [found.astimezone(UTC).replace(tzinfo=None) for found in stamps]
     return np.array(stamps, dtype="datetime64[us]")
 
 
