@@ -110,6 +110,13 @@ def test_long_csv(write):
     assert read(path, drop=["A"]).series == ("B",)
 
 
+def test_names_of_series_stay_text(write):
+    path = write("store,ds,y\n007,1,1\n7,1,2\n007,2,3\n7,2,5\n")
+    assert read(path, series="store").series == ("007", "7")
+    with pytest.raises(DataError, match=r'name of the series is missing in column "store" at row 3'):
+        read(write("store,ds,y\na,1,1\n,1,2\n"), series="store")
+
+
 def test_missing_values_read_as_the_style_guide_says(write):
     """The exact message; --fill is off by default."""
     text = changed(6, "2023-05-02 04:00,,16").replace("05:00,5.5", "05:00,NA")

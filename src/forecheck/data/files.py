@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from forecheck.data.frames import check_names, from_table
+from forecheck.data.frames import LONG, check_names, from_table
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
 from forecheck.data.text import Layout, layout, line_of, ragged_line
@@ -87,7 +87,7 @@ def parse(
     if data.startswith(_PARQUET):
         table = _parquet(data, source)
     else:
-        table, found = _csv(data, source)
+        table, found = _csv(data, source, series)
         source = replace(source, line=partial(line_of, data, found))
     return from_table(table, source, time=time, series=series, target=target, fill=fill, drop=drop)
 
@@ -192,13 +192,17 @@ def _parquet(data: bytes, source: Source) -> pa.Table:
     return table.select([*index, *(name for name in table.column_names if name not in index)]) if index else table
 
 
-def _csv(data: bytes, source: Source) -> tuple[pa.Table, Layout]:
+def _csv(data: bytes, source: Source, series: str | None) -> tuple[pa.Table, Layout]:
     found = layout(data, source)
     check_names(found.names, source)
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(data),
             read_options=pa_csv.ReadOptions(autogenerate_column_names=not found.header, use_threads=False),
+            # Names of series are text even if they look like numbers: "007" is not "7".
+            convert_options=pa_csv.ConvertOptions(
+                column_types={name: pa.string() for name in found.names if name == series or name.lower() in LONG}
+            ),
             parse_options=pa_csv.ParseOptions(delimiter=found.delimiter, newlines_in_values=b'"' in data),
         )
     except pa.ArrowInvalid as error:

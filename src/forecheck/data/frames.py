@@ -21,7 +21,8 @@ from forecheck.errors import DataError, UsageError
 
 _TIMES = ("date", "ds", "timestamp", "time", "datetime")
 _UNNAMED = ("", "unnamed: 0", "__index_level_0__")  # what writing a pandas index leaves behind
-_LONG = {"unique_id": ("ds", "y"), "item_id": ("timestamp", "target")}
+# The name of the series column, as Nixtla's libraries and AutoGluon have it -> time and target.
+LONG = {"unique_id": ("ds", "y"), "item_id": ("timestamp", "target")}
 
 
 def from_frame(
@@ -188,9 +189,9 @@ def _roles(
             raise source.unknown(column, table.column_names)
     left = [column for column in table.column_names if column not in drop]
     lower = {column.lower(): column for column in left}
-    key = next((known for known in _LONG if known in lower), None)
+    key = next((known for known in LONG if known in lower), None)
     series = series or (lower[key] if key else None)
-    usual_time, usual_target = _LONG[series.lower()] if series and series.lower() in _LONG else ("", "")
+    usual_time, usual_target = LONG[series.lower()] if series and series.lower() in LONG else ("", "")
     time = time or lower.get(usual_time) or _find_time(table, left, source)
     rest = [column for column in left if column not in (time, series)]
     if not targets:
@@ -257,13 +258,14 @@ def _timeline(table: pa.Table, source: Source, roles: _Roles, drop_series: Seque
     names: tuple[str, ...] = ("0",)
     if roles.series is not None:
         column = _column(table, roles.series)
-        if column.null_count:
-            row = int(np.argmax([cell is None for cell in column.to_pylist()]))
+        coded = column.dictionary_encode()
+        unnamed = [cell is None or cell == "" for cell in coded.dictionary.to_pylist()]
+        if column.null_count or any(unnamed):
+            row = next(row for row, cell in enumerate(column.to_pylist()) if cell is None or cell == "")
             raise DataError(
                 f'{source.name}: the name of the series is missing in column "{roles.series}" at {source.at(row)}',
                 "Name the series of every row.",
             )
-        coded = column.dictionary_encode()
         names = tuple(str(cell) for cell in coded.dictionary.to_pylist())
         codes = np.from_dlpack(coded.indices)
         for unknown in drop_series:
