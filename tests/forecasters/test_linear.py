@@ -211,16 +211,36 @@ def test_almost_constant_series_and_windows_stay_finite(member, ridge):
             assert torch.isfinite(made.predict(x)).all()
 
 
+def waves(noise):
+    """Windows of sinusoids of one frequency, which span a plane, and of noise."""
+    t = np.arange(200)
+    values = np.stack([np.sin(0.3 * t), np.cos(0.3 * t + 1)], axis=1)
+    return Windows(values + noise * np.random.default_rng(0).normal(size=values.shape), L, H, np.arange(L, 190))
+
+
 @ALL
 def test_least_squares_where_the_gram_is_singular(member):
-    t = np.arange(200)
-    values = np.stack([np.sin(0.3 * t), np.cos(0.3 * t + 1)], axis=1)  # every window lies in one plane
-    train = Windows(values, L, H, np.arange(L, 150))
+    train = waves(noise=0)
     made, _ = fitted(member, train, ridge=0.0)
-    later = Windows(values, L, H, np.arange(160, 190))
-    x, y = materialised(later)
-    np.testing.assert_allclose(forecast(made, x), y, rtol=0, atol=1e-6)
-    assert made.tensors()["weight"].abs().max() < 10  # of minimum norm
+    x, y = materialised(train)
+    np.testing.assert_allclose(forecast(made, x), y, rtol=0, atol=1e-9)
+    # Of minimum norm in the features, so what training never shows changes nothing but what was subtracted.
+    new = np.random.default_rng(1).normal(size=(20, L))
+    z, level = features_and_level(member, x)
+    weight = np.linalg.pinv(z - z.mean(axis=0), rcond=1e-8) @ (y - level - (y - level).mean(axis=0))
+    new_z, new_level = features_and_level(member, new)
+    expected = new_level + (new_z - z.mean(axis=0)) @ weight + (y - level).mean(axis=0)
+    np.testing.assert_allclose(forecast(made, new), expected, rtol=0, atol=1e-7)
+
+
+@ALL
+def test_small_directions_of_the_data_count(member):
+    train = waves(noise=1e-4)
+    made, _ = fitted(member, train, ridge=0.0)
+    x, y = materialised(train)
+    expected = oracle(member, x, y, 0.0, bias=True)(x)
+    np.testing.assert_allclose(forecast(made, x), expected, rtol=0, atol=1e-7)
+    assert np.abs(forecast(fitted(member, waves(noise=0), ridge=0.0)[0], x) - expected).max() > 1e-5
 
 
 @pytest.mark.parametrize(("lookback", "kernel"), [(30, 25), (8, 3), (5, 25), (1, 25), (4, 1)])

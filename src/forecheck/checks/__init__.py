@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Checks: what an audit looks at, one file a family, each check with a stable code."""

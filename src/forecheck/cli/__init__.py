@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""The command line: parse, call one public function, print."""

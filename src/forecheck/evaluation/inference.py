@@ -11,6 +11,7 @@ from jaxtyping import Float
 from scipy import stats
 
 Outcome = Literal["greater", "less", "equivalent", "undecided"]
+SeedClaim = Literal["no", "yes", "if several"]
 
 MINIMUM_BLOCKS = 8
 """Below n / H = 8 independent stretches no verdict is given (size of the tests, arXiv 2509.20942 sheet, 8.2)."""
@@ -167,7 +168,7 @@ def compare(
     *,
     margin: float = 0.01,
     alpha: float = 0.05,
-    over_seeds: bool = False,
+    over_seeds: SeedClaim = "no",
 ) -> list[Comparison]:
     """Compare a family of arms with one reference loss; Holm over the family.
 
@@ -177,13 +178,19 @@ def compare(
         horizon: H, the overlap of the windows.
         margin: relative margin of practical importance.
         alpha: level of every family of tests.
-        over_seeds: claim about the architecture (seeds enter) instead of about these checkpoints.
+        over_seeds: `no` claims something of these fits only; `yes` of the architecture, so that the spread between
+            seeds enters and one seed decides nothing; `if several` is `yes` for arms with more than one seed.
 
     Returns:
         One comparison an arm: `greater` if its loss is above the reference's by more than the margin, and so on.
     """
     bound = margin * reference
-    means = [_mean(rows, horizon, over_seeds=over_seeds) for rows in differences]
+    means = [
+        mean_over_seeds(rows, horizon)
+        if over_seeds != "no" and len(rows) > 1
+        else mean_over_windows(rows.mean(axis=0), horizon)
+        for rows in differences
+    ]
     checks = [mean_without_overlap(rows.mean(axis=0), horizon) for rows in differences]
     greater = holm([mean.p_above(bound) for mean in means])
     less = holm([mean.p_below(-bound) for mean in means])
@@ -200,7 +207,7 @@ def compare(
                 f"the test part holds only {blocks:.1f} independent stretches of the horizon (at least "
                 f"{MINIMUM_BLOCKS} are needed): use more test data, a shorter horizon or more series"
             )
-        elif over_seeds and len(rows) < 2:
+        elif over_seeds == "yes" and len(rows) < 2:
             reason = "one seed says nothing about the spread between seeds: use two or more"
         elif not check_low <= mean.mean <= check_high:
             reason = "the cross-check on non-overlapping windows disagrees with the main test"
@@ -210,7 +217,7 @@ def compare(
         elif equivalent[i] < alpha:
             outcome = "equivalent"
         else:
-            reason = _what_would_decide(mean, bound, rows.shape[0], over_seeds=over_seeds)
+            reason = _what_would_decide(mean, bound, len(rows), over_seeds=over_seeds != "no")
         results.append(
             Comparison(
                 outcome,
@@ -228,12 +235,6 @@ def compare(
             )
         )
     return results
-
-
-def _mean(rows: Float[np.ndarray, "seed time"], horizon: int, *, over_seeds: bool) -> Mean:
-    if over_seeds and len(rows) >= 2:
-        return mean_over_seeds(rows, horizon)
-    return mean_over_windows(rows.mean(axis=0), horizon)
 
 
 def _what_would_decide(mean: Mean, bound: float, seeds: int, *, over_seeds: bool) -> str:

@@ -28,7 +28,8 @@ class Gram:
         input_sum: :math:`\sum x`.
         target_sum: :math:`\sum y`.
         target_square: :math:`\sum y_h^2` of every step h.
-        floor: eigenvalues of `inputs` below this are rounding of the sums, not data.
+        floor: eigenvalues of `inputs` below this are rounding of the sums, not data. It grows with the level of the
+            series, so series come standardised.
     """
 
     count: int

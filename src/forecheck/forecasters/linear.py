@@ -240,8 +240,8 @@ class DLinear(_ClosedForm):
     With M = (I - A, A) the weights on the window are V = M U, the cheapest U for a given V costs
     :math:`\|U\|^2 = \operatorname{tr} V^\top (M M^\top)^{-1} V`, and with the Cholesky factor
     :math:`F F^\top = M M^\top` this is plain ridge on :math:`W = F^{-1} V`: exactly the regression on the 2 L
-    stacked features, from a Gram matrix of L rows. :math:`M M^\top` is never singular, since no V but zero has
-    both parts zero. The strength is relative to the trace over L of that Gram matrix, which is that of the 2 L.
+    stacked features, from a Gram matrix of L rows. :math:`M M^\top` is never singular, since no window but zero
+    has both parts zero. The strength is relative to the trace over L of that Gram matrix, which is that of the 2 L.
     """
 
     name = "dlinear"

@@ -69,6 +69,7 @@ def fit_ridge(train: Gram, validation: Gram, strengths: tuple[float, ...], *, bi
     quadratic = (Q.T @ validation.inputs @ Q) * (A @ A.T)  # (eigenvector, eigenvector)
     linear = ((Q.T @ validation.cross) * A).sum(axis=1)  # (eigenvector,)
     error = ((d @ quadratic) * d).sum(axis=1) - 2 * d @ linear + validation.target_square.sum()  # (strength,)
+    error = np.maximum(error, 0)  # below zero is rounding
     best = int(np.argmin(error))
     weight = Q @ (d[best, :, None] * A)
     return Ridge(

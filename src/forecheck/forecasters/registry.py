@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -73,6 +73,11 @@ def read_config(forecaster: type[Forecaster], options: Mapping[str, Any]) -> Any
         return forecaster.Config(**values)
     except ValueError as error:
         raise UsageError(f"{forecaster.name}: {error}") from error
+
+
+def defaults(forecaster: type[Forecaster]) -> dict[str, Any]:
+    """Options of a forecaster with their defaults."""
+    return asdict(forecaster.Config())
 
 
 def load(folder: Path) -> Forecaster:

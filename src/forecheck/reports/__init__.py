@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""One plain dict per report, and its renderers: text, JSON, Markdown and one offline HTML page."""

@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Engines: how trials get run. All keep what is finished, whatever happens to the rest."""

@@ -1,0 +1,92 @@
+"""What an audit's report tabulates and draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.protocol import ATTENTION
+from forecheck.checks.references import LINEAR
+from forecheck.trials.run import example_windows
+
+_MAP_TOKENS = 64  # larger patterns are averaged down: a picture has no use for more
+
+
+def arm_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """One row an arm for the report's table and forest plot."""
+    rows = []
+    for arm in evidence.arms:
+        c = evidence.comparison(arm)
+        fitted = "validation_mse" in arm.results[0].summary
+        rows.append(
+            {
+                "label": arm.label,
+                "family": arm.family,
+                "mse": arm.mean("mse"),
+                "mae": arm.mean("mae"),
+                "mse_real": arm.mean("mse_real"),
+                "mae_real": arm.mean("mae_real"),
+                "validation_mse": arm.mean("validation_mse") if fitted else None,
+                "seeds": len(arm.results),
+                "seconds": arm.seconds,
+                "parameters": arm.parameters,
+                "effect": c.effect if c else None,
+                "interval": list(c.interval) if c else None,
+                "outcome": (None if arm.family == "reference" else ATTENTION[c.outcome]) if c else None,
+                "comparison": c.outcome if c else None,
+            }
+        )
+    return rows
+
+
+def attention_maps(raw: Arm) -> list[dict[str, Any]]:
+    """Mean raw pattern of every layer and head of the first seed, over training windows."""
+    arrays = raw.results[0].arrays
+    maps = []
+    for layer in range(len([key for key in arrays if key.startswith("attention_")])):
+        for head, pattern in enumerate(arrays[f"attention_{layer}"]):
+            small = _shrink(_shrink(pattern, 0), 1)
+            matrix = [[round(float(value), 4) for value in row] for row in small]
+            maps.append({"layer": layer, "head": head, "matrix": matrix})
+    return maps
+
+
+def _shrink(pattern: np.ndarray[Any, np.dtype[Any]], axis: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """Average neighbours along an axis so that at most `_MAP_TOKENS` are left."""
+    if pattern.shape[axis] <= _MAP_TOKENS:
+        return pattern
+    parts = np.array_split(pattern, _MAP_TOKENS, axis=axis)
+    return np.concatenate([part.mean(axis=axis, keepdims=True) for part in parts], axis=axis)
+
+
+def examples(evidence: Evidence) -> list[dict[str, Any]]:
+    """Forecasts of a few evenly spread test windows, in real units, one channel each (they take turns)."""
+    e = evidence.experiment
+    linear = evidence.best_reference(LINEAR)
+    arms = [evidence.raw, *evidence.family("retrained")[:1], *([linear] if linear else [])]
+    drawn = []
+    for number, window in enumerate(example_windows(e.test).tolist()):
+        origin = int(e.test.origins[window])
+        series = int(np.searchsorted(e.panel.offsets, origin, side="right")) - 1
+        channel = (len(e.panel.channels) - 1 - number) % len(e.panel.channels)
+        mean, std = e.scaler.mean[series, channel], e.scaler.std[series, channel]
+        forecasts = {arm.label: arm.results[0].arrays["examples"][number][:, channel] * std + mean for arm in arms}
+        values = e.panel.values[:, channel]
+        drawn.append(
+            {
+                "series": e.panel.series[series],
+                "channel": e.panel.channels[channel],
+                "origin": str(e.panel.time[origin]),
+                "unit": "real",
+                "input": _numbers(values[origin - e.test.lookback : origin]),
+                "truth": _numbers(values[origin : origin + e.test.horizon]),
+                "forecasts": {label: _numbers(forecast) for label, forecast in forecasts.items()},
+            }
+        )
+    return drawn
+
+
+def _numbers(values: np.ndarray[Any, np.dtype[Any]]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]

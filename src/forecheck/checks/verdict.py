@@ -1,0 +1,148 @@
+"""The verdict: all arms of a question in one word, one sentence and one interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from forecheck.checks.evidence import Arm, Evidence, Family
+from forecheck.checks.protocol import ATTENTION, Outcome, percent, with_interval
+from forecheck.checks.references import LINEAR
+from forecheck.evaluation.inference import Comparison
+
+Question = Literal["architecture", "checkpoint"]
+_FAMILIES: dict[Question, Family] = {"architecture": "retrained", "checkpoint": "post-hoc"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question.
+
+    Attributes:
+        outcome: helps, hurts, no difference or undecided.
+        arm: the replacement that decides it.
+        comparison: that arm against the raw forecaster.
+        why: why undecided.
+    """
+
+    outcome: Outcome
+    arm: str
+    comparison: Comparison
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        c = self.comparison
+        return {
+            "outcome": self.outcome,
+            "arm": self.arm,
+            "effect": c.effect,
+            "interval": list(c.interval),
+            "margin": c.margin,
+            "smallest_margin": c.smallest_margin,
+            "cross_check": list(c.cross_check),
+            "seeds": c.seeds,
+            "blocks": c.blocks,
+            "why": self.why,
+        }
+
+
+def answer(evidence: Evidence, question: Question) -> Answer | None:
+    """Does attention earn its keep: is it better than *every* cheaper replacement?
+
+    - helps: every replacement is worse beyond the margin (an intersection-union test: no correction needed, yet the
+      arms' p-values are Holm-adjusted all the same).
+    - hurts: some replacement is better beyond the margin.
+    - no difference: otherwise, if some replacement is equivalent within the margin.
+    - undecided: otherwise.
+
+    The deciding arm is the one with the lowest loss among those with that outcome; None if no arm was run.
+    """
+    arms = evidence.family(_FAMILIES[question])
+    if not arms:
+        return None
+    found = [(arm, evidence.comparisons[arm.family, arm.label]) for arm in arms]
+    for outcome in ("less", "equivalent", "undecided", "greater"):
+        deciding = [(arm, c) for arm, c in found if c.outcome == outcome]
+        if deciding:
+            arm, c = min(deciding, key=lambda pair: pair[1].effect)
+            return Answer(ATTENTION[outcome], arm.label, c, c.reason)
+    raise AssertionError("a comparison has one of four outcomes")
+
+
+def verdict(evidence: Evidence) -> dict[str, Any]:
+    """The verdict as a plain dict: about the architecture if arms were retrained, else about the checkpoints."""
+    architecture = answer(evidence, "architecture")
+    checkpoint = answer(evidence, "checkpoint")
+    main, question = (architecture, "architecture") if architecture else (checkpoint, "checkpoint")
+    assert main is not None
+    linear = evidence.best_reference(LINEAR)
+    c = main.comparison
+    return {
+        "outcome": main.outcome,
+        "sentence": _sentence(evidence, main, "architecture" if architecture else "checkpoint"),
+        "question": question,
+        "effect": c.effect,
+        "interval": list(c.interval),
+        "margin": c.margin,
+        "smallest_margin": c.smallest_margin,
+        "architecture": architecture.to_dict() if architecture else None,
+        "checkpoint": checkpoint.to_dict() if checkpoint else None,
+        "linear": _linear(evidence, linear) if linear else None,
+        "advice": _advice(evidence, linear),
+    }
+
+
+def _sentence(evidence: Evidence, main: Answer, question: Question) -> str:
+    e = evidence.experiment
+    name = evidence.raw.results[0].trial.forecaster
+    where = f"{name} on {e.panel.name}, lookback {e.test.lookback}, horizon {e.test.horizon}"
+    number = f"{main.arm}: test MSE {with_interval(main.comparison)}"
+    if question == "architecture":
+        words = {
+            "helps": "Attention helps: {where}, forecasts worse when retrained without it ({number}).",
+            "hurts": "Attention hurts: {where}, forecasts better when retrained without it ({number}).",
+            "no difference": "Attention makes no difference: {where}, forecasts as well when retrained without it "
+            "({number}).",
+            "undecided": "Undecided whether attention helps: {where}, retrained without it ({number}); {why}.",
+        }
+    else:
+        words = {
+            "helps": "The trained model relies on attention: {where} ({number}).",
+            "hurts": "The trained model is better with its attention replaced: {where} ({number}).",
+            "no difference": "The trained model does not rely on attention: {where} ({number}).",
+            "undecided": "Undecided whether the trained model relies on attention: {where} ({number}); {why}.",
+        }
+    return words[main.outcome].format(where=where, number=number, why=main.why)
+
+
+def _linear(evidence: Evidence, arm: Arm) -> dict[str, Any]:
+    c = evidence.comparisons[arm.family, arm.label]
+    outcomes = {"greater": "worse", "less": "better", "equivalent": "no difference", "undecided": "undecided"}
+    return {
+        "name": arm.label,
+        "outcome": outcomes[c.outcome],
+        "effect": c.effect,
+        "interval": list(c.interval),
+        "seconds": arm.seconds,
+        "why": c.reason,
+    }
+
+
+def _advice(evidence: Evidence, linear: Arm | None) -> str:
+    e = evidence.experiment
+    name = evidence.raw.results[0].trial.forecaster
+    if linear is None:
+        return ""
+    c = evidence.comparisons[linear.family, linear.label]
+    command = f"forecheck forecast {e.panel.name} --horizon {e.test.horizon} --lookback {e.test.lookback}"
+    if c.outcome == "greater":
+        return f"{name} earns its keep: it beats {linear.label} by more than the margin ({command} --model {name})."
+    gain = -c.effect
+    words = {
+        "less": f"{linear.label} is better by {percent(gain)[1:]} and fits in {linear.seconds:.2g} s",
+        "equivalent": f"{linear.label} is as good and fits in {linear.seconds:.2g} s",
+        "undecided": f"{linear.label} is not beaten beyond the margin ({percent(c.effect)}) and fits in "
+        f"{linear.seconds:.2g} s",
+    }
+    return f"Forecast with {linear.label}: {words[c.outcome]} ({command} --model {linear.label})."

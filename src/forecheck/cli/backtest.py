@@ -1,0 +1,67 @@
+"""`forecheck backtest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forecheck.cli import options as o
+
+
+def backtest(
+    data: o.Data,
+    models: Annotated[
+        str, typer.Option(help="Names of models, separated by commas (see [b]forecheck models[/b]).")
+    ] = "last,seasonal,mean,nlinear,rlinear,linear,dlinear",
+    horizon: o.Horizon = 96,
+    lookback: o.Lookback = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of every model that is trained by gradient descent.")] = 1,
+    split: o.Split = None,
+    margin: o.Margin = 0.01,
+    period: o.Period = None,
+    settings: o.Set = None,
+    time: o.Time = None,
+    series: o.Series = None,
+    target: o.Target = None,
+    fill: o.Fill = None,
+    drop: o.Drop = None,
+    json: o.Json = None,
+    html: o.Html = None,
+    markdown: o.Markdown = None,
+    workers: o.Workers = None,
+    ledger: o.LedgerFolder = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score models on all windows of the test part, with pairwise verdicts.
+
+    For example:
+
+      forecheck backtest ETTh1 --models nlinear,patchtst --lookback 336 --horizon 96 --json -
+
+      forecheck backtest sales.csv --horizon 24 --set nlinear.ridge=0
+    """
+    o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
+    chosen = o.read_settings(settings)
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    panel = o.load_panel(data, time, series, target, fill, drop)
+    from forecheck import verbs
+    from forecheck.cli.progress import Bars
+
+    with Bars(quiet=quiet) as watcher:
+        report = verbs.backtest(
+            panel,
+            names,
+            horizon=horizon,
+            lookback=lookback,
+            split=split,
+            seeds=seeds,
+            margin=margin,
+            period=period,
+            options=chosen,
+            workers=workers,
+            ledger=ledger,
+            watcher=watcher,
+        )
+    o.write_report(report, json, html, markdown)

@@ -1,0 +1,85 @@
+"""The `forecheck` program: commands, errors and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from forecheck.cli.audit import audit
+from forecheck.cli.backtest import backtest
+from forecheck.cli.forecast import forecast
+from forecheck.cli.lists import datasets, models
+
+app = typer.Typer(
+    name="forecheck",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
+    epilog="Exit codes: 0 done, 1 a trial failed, 2 bad input or usage, 130 interrupted (finished trials are kept).",
+)
+app.command()(audit)
+app.command()(forecast)
+app.command()(backtest)
+app.command()(datasets)
+app.command()(models)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import forecheck
+
+        typer.echo(f"forecheck {forecheck.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the program; what a user can mend is told without a traceback."""
+    from forecheck.errors import ForecheckError
+
+    try:
+        # Without standalone mode click hands interrupts on instead of exiting with 1.
+        code = app(standalone_mode=False)
+    except ForecheckError as error:
+        print(f"forecheck: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("forecheck: interrupted; finished trials are kept, the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        _usage_error(error)
+        _trial_error(error)
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage_error(error: Exception) -> None:
+    """Click's own errors (unknown option, missing argument) print themselves; they mean usage."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _trial_error(error: Exception) -> None:
+    if type(error).__name__ == "TrialError":
+        print(f"forecheck: a trial failed, the others are kept\n  {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,97 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forecheck.errors import UsageError
+
+Data = Annotated[str, typer.Argument(help="A named set (see [b]forecheck datasets[/b]), or a CSV or Parquet file.")]
+Horizon = Annotated[int, typer.Option(min=1, help="H, steps to forecast.")]
+Lookback = Annotated[int | None, typer.Option(min=1, help="L, steps of input; 336, or less if the data are short.")]
+Time = Annotated[str | None, typer.Option(help="The time column, if it cannot be guessed.")]
+Series = Annotated[str | None, typer.Option(help="The column that names the series, for long data.")]
+Target = Annotated[list[str] | None, typer.Option(help="Columns to keep; may be repeated.")]
+Fill = Annotated[str | None, typer.Option(help="Fill missing values: linear, last or seasonal.")]
+Drop = Annotated[list[str] | None, typer.Option(help="Columns to leave out; may be repeated.")]
+Split = Annotated[
+    str | None, typer.Option(help="70/10/20 (percent), 8640+2880+2880 (rows) or 2015-01-01,2016-01-01 (dates).")
+]
+Margin = Annotated[float, typer.Option(help="Relative difference of test MSE that counts as none (0.01 is 1 %).")]
+Period = Annotated[int | None, typer.Option(min=1, help="Steps a season; guessed from the time column.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
+]
+Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
+LedgerFolder = Annotated[
+    Path | None, typer.Option("--ledger", file_okay=False, help="Folder of results; your cache by default.")
+]
+Json = Annotated[str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")]
+Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as one HTML file.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", dir_okay=False, help="Write the report as Markdown.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def read_settings(settings: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """`["nlinear.ridge=0"]` as `{"nlinear": {"ridge": "0"}}`.
+
+    Raises:
+        UsageError: if a setting is not of the form model.option=value, or an option is set twice.
+    """
+    options: dict[str, dict[str, str]] = {}
+    for setting in settings or ():
+        name, equals, value = setting.partition("=")
+        model, dot, option = name.strip().partition(".")
+        if not (equals and dot and model and option):
+            raise UsageError(f"cannot read --set {setting!r}", "Write model.option=value, as in nlinear.ridge=0.")
+        if option in options.setdefault(model, {}):
+            raise UsageError(f"--set gives {model}.{option} twice")
+        options[model][option] = value.strip()
+    return options
+
+
+def load_panel(
+    data: str,
+    time: str | None,
+    series: str | None,
+    target: Sequence[str] | None,
+    fill: str | None,
+    drop: Sequence[str] | None,
+) -> Any:
+    """The panel that a command's data options describe."""
+    from forecheck.data.load import load
+
+    return load(data, time=time, series=series, target=target or None, fill=fill, drop=tuple(drop or ()))
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Fail before the work, not after it, if an output cannot be written.
+
+    Raises:
+        UsageError: if the folder of an output does not exist.
+    """
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {path}: the folder {path.absolute().parent} does not exist")
+
+
+def write_report(report: Any, json: str | None, html: Path | None, markdown: Path | None) -> None:
+    """Print a report, and write the forms that were asked for; JSON on standard output stands alone."""
+    from rich.console import Console
+
+    if json == "-":
+        typer.echo(report.to_json(), nl=False)
+    else:
+        report.print(Console())
+    if json not in (None, "-"):
+        report.to_json(Path(json))
+    for path, write in ((html, report.to_html), (markdown, report.to_markdown)):
+        if path is not None:
+            write(path)
+    for path in (None if json == "-" else json, html, markdown):
+        if path is not None:
+            typer.echo(f"wrote {path}", err=True)

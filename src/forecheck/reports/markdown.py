@@ -1,0 +1,94 @@
+"""A report as a Markdown page, in the order of the HTML page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from forecheck.reports import content
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """GitHub's Markdown: the verdict as the title, then findings and tables."""
+    return "\n\n".join(block for block in _blocks(data) if block) + "\n"
+
+
+def escape(value: Any) -> str:
+    r"""Text that Markdown shows as it is, on one line: `a*b` is `a\*b`, `<` is `&lt;`; brackets in intervals stay."""
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*|~])", r"\\\1", text)
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)  # within a word it is plain already
+    text = re.sub(r"\](?=[(:\[])", r"\\]", text)  # only then would brackets make a link
+    return re.sub(r"^([#+=-]|\d+[.)])", r"\\\1", text)
+
+
+def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
+    verdict = content.verdict(data)
+    yield f"# {escape(verdict.get('sentence') or content.where(data))}"
+    if verdict.get("advice"):
+        yield f"**What to do:** {escape(verdict['advice'])}"
+    keys = content.keys(data)
+    columns = [content.Column(""), content.Column("", right=True), content.Column(""), content.Column("")]
+    rows = [[key.label, key.value, key.detail, _and(key.outcome, key.why)] for key in keys]
+    yield _table(content.Table("", columns, [content.Group("", rows)]))
+    if data.get("findings"):
+        yield "## Findings"
+    for subject in content.subjects(data):
+        yield f"### {escape(subject.title)}" + (f": {escape(subject.about)}" if subject.about else "")
+        for finding in subject.findings:
+            yield _finding(finding)
+    audit = data["kind"] == "audit"
+    for table in [content.arms_table(data)] if audit else [content.models_table(data), content.pairs_table(data)]:
+        yield from _section(table)
+    yield "## Protocol"
+    yield _table(content.borders_table(data))
+    yield _facts(content.protocol_facts(data))
+    yield from _section(content.horizon_table(data))
+    yield "## Environment"
+    yield _facts(content.environment_facts(data))
+
+
+def _and(outcome: str, why: str) -> str:
+    return f"{outcome}: {why}" if outcome and why else outcome or why
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    outcome = content.outcome_word(finding.get("outcome"), finding.get("family"))
+    severity = finding.get("severity")
+    marks = outcome if severity in {None, "info"} else f"{outcome}, {severity}"
+    lines = [f"**{escape(finding.get('code'))} {escape(finding.get('title'))}** ({escape(marks)})"]
+    lines += [escape(finding[name]) for name in ("meaning", "why") if finding.get(name)]
+    if finding.get("advice"):
+        lines.append(f"What to do: {escape(finding['advice'])}")
+    return "  \n".join(lines)
+
+
+def _section(table: content.Table) -> Iterator[str]:
+    if table.rows:
+        yield f"## {escape(table.caption)}"
+        yield _table(table)
+        yield escape(table.note)
+
+
+def _table(table: content.Table) -> str:
+    if not table.rows:
+        return ""
+    lines = [
+        _row([column.name for column in table.columns]),
+        "|" + "|".join("---:" if column.right else "---" for column in table.columns) + "|",
+    ]
+    for group in table.groups:
+        if group.title:
+            lines.append(_row([group.title, *("" for _ in table.columns[1:])]).replace(group.title, f"*{group.title}*"))
+        lines += [_row(row) for row in group.rows]
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(escape(cell) for cell in cells)} |"
+
+
+def _facts(facts: list[tuple[str, str]]) -> str:
+    return "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in facts)

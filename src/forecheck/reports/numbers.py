@@ -1,0 +1,115 @@
+"""How a number is written, once for every renderer.
+
+Effects are relative: 0.004 is written `+0.4 %`. A number that is missing or not finite is written as a dash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+Number = int | float | None
+
+NOTHING = "–"
+
+
+def known(value: Any) -> bool:
+    """Whether `value` is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def percent(value: Number, digits: int = 1) -> str:
+    """A relative change with its sign: 0.004 is `+0.4 %`; what rounds to zero has no sign."""
+    return f"{_signed(value, digits)} %" if known(value) else NOTHING
+
+
+def interval(bounds: Sequence[Number] | None, digits: int = 1) -> str:
+    """Both ends in percent, without the unit: `[-0.3, +1.1]`."""
+    if not bounds or len(bounds) != 2 or not any(known(bound) for bound in bounds):
+        return ""
+    return f"[{', '.join(_signed(bound, digits) if known(bound) else NOTHING for bound in bounds)}]"
+
+
+def effect(value: Number, bounds: Sequence[Number] | None = None) -> str:
+    """A relative change with its interval: `+0.4 % [-0.3, +1.1]`."""
+    digits = effect_digits(value, bounds)
+    return f"{percent(value, digits)} {interval(bounds, digits)}".rstrip()
+
+
+def effect_digits(value: Number, bounds: Sequence[Number] | None = None) -> int:
+    """Decimals of a percentage: one, two where the interval is narrower than 0.2 %, none from 100 % on."""
+    sizes = [abs(each) for each in (value, *(bounds or ())) if each is not None and known(each)]
+    if sizes and max(sizes) >= 1:
+        return 0
+    if bounds and len(bounds) == 2 and bounds[0] is not None and bounds[1] is not None:
+        return 2 if 0 < bounds[1] - bounds[0] < 0.002 else 1
+    return 1
+
+
+def margin(value: Number) -> str:
+    """The margin of equivalence: 0.01 is `±1 %`."""
+    return f"±{100 * value:.3g} %" if value is not None and known(value) else NOTHING
+
+
+def bound(value: Number) -> str:
+    """A share without a sign, to three digits: 0.0105 is `1.05 %`."""
+    return f"{100 * value:.3g} %" if value is not None and known(value) else NOTHING
+
+
+def loss(value: Number) -> str:
+    """An error to four digits: `0.3801`, `12.35`, `1.235e+07`."""
+    return losses([value])[0]
+
+
+def losses(values: Sequence[Number]) -> list[str]:
+    """Errors of one column, all with the same decimals, so that they line up; the largest has four digits or more."""
+    sizes = [abs(value) for value in values if value is not None and known(value) and value]
+    if not sizes:
+        return [f"{value:g}" if value is not None and known(value) else NOTHING for value in values]
+    if max(sizes) >= 1e7 or max(sizes) < 1e-4:
+        return [f"{value:.3e}" if value is not None and known(value) else NOTHING for value in values]
+    decimals = min(max(3 - math.floor(math.log10(max(sizes))), 0), 4)
+    return [f"{value:,.{decimals}f}" if value is not None and known(value) else NOTHING for value in values]
+
+
+def seconds(value: Number) -> str:
+    """A duration: `0.09 s`, `12.3 s`, `2 min 3 s`, `1 h 5 min`."""
+    if value is None or not known(value):
+        return NOTHING
+    if value < 1:
+        return f"{value:.2g} s"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    if round(value) < 3600:
+        return f"{round(value) // 60} min {round(value) % 60} s"
+    return f"{round(value / 60) // 60:,} h {round(value / 60) % 60} min"
+
+
+def count(value: Number) -> str:
+    """A whole number with its thousands marked: `81,728`."""
+    return f"{value:,.0f}" if value is not None and known(value) else NOTHING
+
+
+def p_value(value: Number) -> str:
+    """A p-value with its relation: `p = 0.012`, `p < 0.001`."""
+    if value is None or not known(value):
+        return f"p {NOTHING}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def instant(value: Any) -> str:
+    """A point in time, ISO 8601, with a space for the T and without empty seconds or the zone of UTC."""
+    if value is None:
+        return NOTHING
+    written = str(value).removesuffix("Z").removesuffix("+00:00")
+    if len(written) > 10 and written[10] == "T":
+        written = f"{written[:10]} {written[11:]}"
+    return written.removesuffix(":00") if written.count(":") == 2 else written
+
+
+def _signed(value: Number, digits: int) -> str:
+    if value is None:
+        return NOTHING
+    written = f"{100 * value:+,.{digits}f}"
+    return written.lstrip("+-") if not written.strip("+-0.") else written

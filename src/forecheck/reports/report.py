@@ -1,0 +1,137 @@
+"""A report: one plain dict, and the forms it can take."""
+
+from __future__ import annotations
+
+import copy
+import html as stdlib_html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from forecheck.errors import UsageError
+from forecheck.files import replace_file
+from forecheck.reports import html, markdown, text
+from forecheck.reports.content import verdict
+from forecheck.reports.plain import dumps, plain
+
+SCHEMA = 1
+KINDS = ("audit", "backtest")
+
+
+class Record(Mapping[str, Any]):
+    """A part of a report whose keys can be read as attributes: `finding.code`, `verdict.linear.name`."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._data:
+            raise AttributeError(f"no {name!r} here; there is {', '.join(self._data)}")
+        return self[name]
+
+    def __getitem__(self, key: str) -> Any:
+        value = self._data[key]
+        return Record(value) if isinstance(value, dict) else value
+
+    def __iter__(self) -> Any:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._data]
+
+    def __str__(self) -> str:
+        """The sentence of a verdict, the head of a finding, else the keys and values."""
+        if "sentence" in self._data:
+            return str(self._data["sentence"])
+        if "code" in self._data:
+            return f"{self._data['code']} {self._data.get('title')}: {self._data.get('outcome')}"
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"Record({', '.join(f'{key}={value!r}' for key, value in self._data.items())})"
+
+
+class Report:
+    """What an audit or a backtest found.
+
+    Args:
+        data: the dict that `to_dict` gives and `to_json` writes; copied, and made strict JSON.
+
+    Raises:
+        UsageError: if `data` is of another kind or of a newer schema than this version reads.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data: dict[str, Any] = plain(data)
+        if self.data.get("kind") not in KINDS:
+            raise UsageError(f"a report is of the kind {' or '.join(KINDS)}, got {self.data.get('kind')!r}")
+        if self.data.get("schema") != SCHEMA:
+            raise UsageError(
+                f"this report has schema {self.data.get('schema')!r}, this version of forecheck reads {SCHEMA}",
+                "Install the version of forecheck that made it, or run it again.",
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """The report in a file that `to_json` wrote."""
+        return cls(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    @property
+    def verdict(self) -> Record:
+        """Outcome, sentence, effect, interval, margin, advice. Of a backtest the outcome is the winner's name."""
+        return Record(verdict(self.data))
+
+    @property
+    def findings(self) -> list[Record]:
+        """Every finding with its code, outcome, effect and meaning; a backtest has none."""
+        return [Record(finding) for finding in self.data.get("findings", [])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy of the whole report, of JSON types only."""
+        return copy.deepcopy(self.data)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Strict JSON: no NaN, keys in their order, a newline at the end. Also written to `path`, if given."""
+        return _written(dumps(self.data), path)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """A Markdown page, for a pull request or a wiki. Also written to `path`, if given."""
+        return _written(markdown.render(self.data), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One offline HTML page with its plots. Also written to `path`, if given."""
+        return _written(html.render(self.data), path)
+
+    def to_text(self, width: int = 100) -> str:
+        """Plain text without colour, lines of `width` characters at most."""
+        return text.render(self.data, width)
+
+    def __str__(self) -> str:
+        return str(self.verdict)
+
+    def __repr__(self) -> str:
+        protocol = self.data.get("protocol", {})
+        return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from text.blocks(self.data, options.max_width)
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that neither its style nor the notebook's reaches the other."""
+        page = stdlib_html.escape(self.to_html(), quote=True)
+        return (
+            f'<iframe srcdoc="{page}" title="forecheck report" sandbox="allow-scripts" '
+            'style="width:100%;height:45rem;border:0;resize:vertical;overflow:auto"></iframe>'
+        )
+
+
+def _written(content: str, path: str | Path | None) -> str:
+    if path is not None:
+        replace_file(Path(path), lambda part: part.write_bytes(content.encode("utf-8")) and None)
+    return content

@@ -1,0 +1,132 @@
+"""A report in the terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from forecheck.reports import content
+
+STYLES = {"helps": "blue", "better": "blue", "hurts": "red", "worse": "red", "pass": "green", "fail": "bold red"}
+STYLES |= {"no difference": "bold", "undecided": "yellow", "not applicable": "dim"}
+WIDE = 110  # from this many characters on, the columns of lesser weight are shown too
+
+
+def write(data: Mapping[str, Any], console: Console) -> None:
+    """Print the report: the verdict first, then findings, numbers and protocol."""
+    for block in blocks(data, console.width):
+        console.print(block)
+
+
+def render(data: Mapping[str, Any], width: int) -> str:
+    """The report as plain text, without colour and without spaces at the end of a line."""
+    file = io.StringIO()
+    write(data, Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """The parts of the report from top to bottom; no markup in a user's name is obeyed."""
+    verdict = content.verdict(data)
+    yield Text(_clean(verdict.get("sentence")), style="bold")
+    if verdict.get("advice"):
+        yield Text(f"What to do: {_clean(verdict['advice'])}")
+    yield _keys(data)
+    for subject in content.subjects(data):
+        yield _heading(subject.title, subject.about)
+        for finding in subject.findings:
+            yield from _finding(finding)
+    if data["kind"] == "audit":
+        tables = [content.arms_table(data), content.horizon_table(data)]
+    else:
+        tables = [content.models_table(data), content.pairs_table(data), content.horizon_table(data)]
+    for table in tables:
+        if table.rows:
+            yield from _table(table, width)
+    yield _heading("Protocol", "")
+    if content.borders_table(data).rows:
+        yield Padding(_grid(content.borders_table(data), width), (0, 0, 1, 0))
+    yield _facts(content.protocol_facts(data))
+    yield _heading("Environment", "")
+    yield _facts(content.environment_facts(data))
+
+
+def _keys(data: Mapping[str, Any]) -> RenderableType:
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column()
+    for key in content.keys(data):
+        grid.add_row(_clean(key.label), Text(key.value, style="bold"), _outcome(key.outcome, key.detail))
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _outcome(outcome: str, detail: str) -> Text:
+    text = Text(_clean(detail))
+    if outcome:
+        text.append("  ").append(outcome, style=STYLES.get(outcome, ""))
+    return text
+
+
+def _heading(title: str, about: str) -> RenderableType:
+    text = Text(title, style="bold")
+    if about:
+        text.append(f"  {about}", style="dim not bold")
+    return Padding(text, (1, 0, 0, 0))
+
+
+def _finding(finding: Mapping[str, Any]) -> Iterator[RenderableType]:
+    code, outcome = _clean(finding.get("code")), content.outcome_word(finding.get("outcome"), finding.get("family"))
+    head = Text(f"{_clean(finding.get('title'))}   ", style="bold")
+    head.append(outcome, style=STYLES.get(outcome, "not bold"))
+    if finding.get("severity") not in {None, "info"}:
+        head.append(f"  ({finding['severity']})", style="not bold")
+    lines = [head, *(Text(_clean(finding[name])) for name in ("meaning", "why") if finding.get(name))]
+    if finding.get("advice"):
+        lines.append(Text(f"What to do: {_clean(finding['advice'])}"))
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, min_width=5)
+    grid.add_column(overflow="fold")
+    for k, line in enumerate(lines):
+        grid.add_row("" if k else Text(code, style="bold"), line)
+    yield grid
+
+
+def _table(table: content.Table, width: int) -> Iterator[RenderableType]:
+    yield _heading(table.caption, "")
+    yield _grid(table, width)
+    if table.note:
+        yield Text(_clean(table.note), style="dim")
+
+
+def _grid(table: content.Table, width: int) -> RichTable:
+    shown = [k for k, column in enumerate(table.columns) if width >= WIDE or not column.wide]
+    grid = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for k in shown:
+        column = table.columns[k]
+        grid.add_column(column.name, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold")
+    for group in table.groups:
+        for row in group.rows:
+            grid.add_row(*(Text(_clean(row[k]), style=STYLES.get(row[k], "") if k else "") for k in shown))
+        if group is not table.groups[-1]:
+            grid.add_section()
+    return grid
+
+
+def _facts(facts: list[tuple[str, str]]) -> RenderableType:
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(Text(_clean(name)), Text(_clean(value)))
+    return grid
+
+
+def _clean(value: Any) -> str:
+    """On one line and without control characters, which could move the cursor or hide what stands there."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(value if value is not None else ""))

@@ -1,0 +1,68 @@
+"""What every report tells about its data, protocol and machine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from pathlib import Path
+from typing import Any
+
+import forecheck
+from forecheck.data.splits import PARTS
+from forecheck.data.windows import Experiment
+from forecheck.trials.ledger import Result
+
+
+def describe_protocol(experiment: Experiment, trials: list[int], seconds: float) -> dict[str, Any]:
+    """Data, borders, scaler and cost, as JSON types."""
+    e = experiment
+    borders = []
+    for part in PARTS:
+        first, end = e.borders.rows(part)
+        starts, ends = e.panel.offsets[:-1] + first, e.panel.offsets[:-1] + end - 1
+        borders.append(
+            {
+                "part": part,
+                "first": str(e.panel.time[starts].min()),
+                "last": str(e.panel.time[ends].max()),
+                "rows": int((end - first).sum()),
+                "windows": len(e.part(part)),
+            }
+        )
+    total, known = trials
+    return {
+        "data": e.panel.name,
+        "fingerprint": e.panel.fingerprint,
+        "series": len(e.panel.series),
+        "channels": list(e.panel.channels),
+        "rows": len(e.panel.values),
+        "frequency": str(e.panel.frequency),
+        "fills": e.panel.fills,
+        "lookback": e.test.lookback,
+        "horizon": e.test.horizon,
+        "split": e.split,
+        "scaler": "mean and standard deviation of the training rows, by series and channel",
+        "borders": borders,
+        "units": "standardised by the training rows",
+        "trials": {"total": total, "from ledger": known},
+        "seconds": seconds,
+    }
+
+
+def environment(result: Result) -> dict[str, Any]:
+    """Versions that made the result, and this machine."""
+    return {
+        **result.summary["versions"],
+        "cpu": _cpu(),
+        "threads": result.summary["threads"],
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "forecheck": forecheck.__version__,
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

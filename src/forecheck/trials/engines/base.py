@@ -1,0 +1,51 @@
+"""What engines share: which trials are left, in which order, and how progress is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from forecheck.trials.ledger import Ledger
+from forecheck.trials.trial import Trial
+
+
+class Watcher(Protocol):
+    """Told what happens; a progress bar, or nothing."""
+
+    def planned(self, total: int, finished: int) -> None:
+        """So many trials, of which so many were in the ledger already."""
+
+    def progressed(self, trial: Trial, fraction: float, word: str) -> None:
+        """A running trial got so far."""
+
+    def finished(self, trial: Trial) -> None:
+        """A trial is in the ledger now."""
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def planned(self, total: int, finished: int) -> None:
+        """Nothing."""
+
+    def progressed(self, trial: Trial, fraction: float, word: str) -> None:
+        """Nothing."""
+
+    def finished(self, trial: Trial) -> None:
+        """Nothing."""
+
+
+def to_run(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher) -> list[Trial]:
+    """Trials that are not in the ledger, fits before the post-hoc trials that need them, each once."""
+    wanted: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.parent is not None:
+            wanted.setdefault(trial.parent.address, trial.parent)
+        wanted.setdefault(trial.address, trial)
+    left = [trial for trial in wanted.values() if ledger.get(trial) is None]
+    watcher.planned(len(wanted), len(wanted) - len(left))
+    return sorted(left, key=lambda trial: trial.posthoc)
+
+
+class TrialError(RuntimeError):
+    """A trial failed; the others' results are kept."""

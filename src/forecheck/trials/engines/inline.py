@@ -1,0 +1,19 @@
+"""The simplest engine: one trial after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from forecheck.trials.engines.base import Silent, Watcher, to_run
+from forecheck.trials.ledger import Ledger
+from forecheck.trials.run import run_trial
+from forecheck.trials.trial import Trial
+
+
+def run_inline(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher | None = None) -> None:
+    """Run what is not in the ledger yet."""
+    watcher = watcher or Silent()
+    for trial in to_run(trials, ledger, watcher):
+        run_trial(trial, ledger, partial(watcher.progressed, trial))
+        watcher.finished(trial)
