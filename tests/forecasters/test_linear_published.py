@@ -46,7 +46,7 @@ def fit(member, name, horizon, **options):
     return made, made.fit(experiment.train, experiment.validation), experiment
 
 
-@pytest.mark.parametrize(("name", "horizon"), PUBLISHED, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "horizon"), PUBLISHED, ids=str)
 @pytest.mark.parametrize("member", [NLinear, RLinear], ids=lambda member: member.name)
 def test_least_squares_on_the_benchmarks(member, name, horizon):
     made, _, experiment = fit(member, name, horizon, ridge=0.0)
