@@ -10,10 +10,11 @@ from pathlib import Path
 
 def home() -> Path:
     """Where forecheck keeps what it makes: `FORECHECK_HOME`, else the user's cache folder."""
-    if "FORECHECK_HOME" in os.environ:
-        return Path(os.environ["FORECHECK_HOME"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "forecheck"
+    if os.environ.get("FORECHECK_HOME"):
+        return Path(os.environ["FORECHECK_HOME"]).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("forecheck"))
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:

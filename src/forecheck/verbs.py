@@ -58,6 +58,7 @@ def audit(
     split: str | None = None,
     margin: float = 0.01,
     period: int | None = None,
+    step: int = 1,
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
@@ -73,6 +74,7 @@ def audit(
         budget: quick, standard or full: seeds, training and retrained arms.
         split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
         margin: relative difference of test MSE below which two forecasters count as equal.
+        step: rows between two forecast origins (24: one forecast a day on hourly data).
         period: steps a season; None for that of the data's frequency.
         options: by forecaster, options that differ from the defaults.
         workers: processes, None for one a core, 0 for none.
@@ -100,6 +102,7 @@ def audit(
         split=split,
         margin=margin,
         period=period,
+        step=step,
         options=options,
     )
     return Report(report)
@@ -115,6 +118,7 @@ def backtest(
     seeds: int = 1,
     margin: float = 0.01,
     period: int | None = None,
+    step: int = 1,
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
@@ -134,6 +138,7 @@ def backtest(
         seeds=seeds,
         margin=margin,
         period=period,
+        step=step,
     )
     return Report(report)
 

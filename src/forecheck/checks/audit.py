@@ -54,13 +54,15 @@ def plan(
     audited = registry.find(model)
     if not issubclass(audited, NeuralForecaster):
         raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
-    config = asdict(registry.read_config(audited, budget.options(audited, options.get(model, {}))))
+    config = asdict(
+        registry.read_config(audited, budget.options(audited, len(experiment.train), options.get(model, {})))
+    )
 
     def trial(name: str, config: dict[str, Any], seed: int = 0, edit: Replace | None = None, **kw: Any) -> Trial:
         test = experiment.test
         described = edit.to_dict() if edit else None
         data, split = experiment.panel.fingerprint, experiment.split
-        return Trial(data, split, test.lookback, test.horizon, name, config, period, seed, described, **kw)
+        return Trial(data, split, test.lookback, test.horizon, name, config, period, test.step, seed, described, **kw)
 
     seeds = range(budget.seeds)
     arms: list[tuple[Family, str, tuple[Trial, ...]]] = []
@@ -93,6 +95,7 @@ def run_audit(
     split: str | None = None,
     margin: float = 0.01,
     period: int | None = None,
+    step: int = 1,
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
@@ -108,12 +111,13 @@ def run_audit(
         split: notation of a split, or None for the panel's standard one.
         margin: relative difference of test MSE below which two forecasters count as equal.
         period: season, or None for that of the panel's frequency.
+        step: rows between two forecast origins.
         options: by forecaster, options that differ from the defaults.
     """
     if not 0 < margin < 1:
         raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
     started = time.perf_counter()
-    experiment = prepare(panel, lookback, horizon, split)
+    experiment = prepare(panel, lookback, horizon, split, step)
     planned = plan(experiment, model, budget, options or {}, period or panel.frequency.period)
     known = sum(trial in ledger for trial in planned.trials)
     ledger.put_panel(panel)

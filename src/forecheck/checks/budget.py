@@ -27,18 +27,28 @@ class Budget:
     retrained: tuple[Mode, ...]
     training: Mapping[str, Any]
 
-    def options(self, forecaster: type[Forecaster], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    windows: int | None = None
+    """Training windows that a fit may see in all, None for no bound; stride and epochs follow from it."""
+
+    def options(self, forecaster: type[Forecaster], train_windows: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Training fields that the forecaster knows; what the user chose wins."""
         known = {field.name for field in fields(forecaster.Config)}
-        return {key: value for key, value in self.training.items() if key in known} | dict(chosen)
+        training = dict(self.training)
+        if self.windows is not None:
+            # Neighbouring windows share all but a few steps: rather skip some than go through few epochs.
+            stride = max(1, train_windows // _WINDOWS_AN_EPOCH)
+            seen = max(1, train_windows // stride)
+            training |= {"train_stride": stride, "epochs": min(_MOST_EPOCHS, max(1, round(self.windows / seen)))}
+        return {key: value for key, value in training.items() if key in known} | dict(chosen)
 
 
-# Quick trains on every fourth window with a short one-cycle schedule; neighbouring windows share all but a few steps.
-_QUICK = {"epochs": 6, "train_stride": 4, "lr": 1e-3, "schedule": "onecycle"}
+_WINDOWS_AN_EPOCH = 2048
+_MOST_EPOCHS = 40
+_QUICK = {"lr": 1e-3, "schedule": "onecycle", "batch": 32}
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("quick", 2, ("identity",), _QUICK),
+        Budget("quick", 3, ("identity",), _QUICK, windows=12_288),
         Budget("standard", 3, RETRAINED_MODES, {"epochs": 30, "patience": 10}),
         Budget("full", 5, RETRAINED_MODES, {"patience": 20}),
     )

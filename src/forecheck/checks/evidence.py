@@ -95,7 +95,7 @@ class Evidence:
             results = compare(
                 differences,
                 float(raw.mean()),
-                self.experiment.test.horizon,
+                self.experiment.test.overlap,
                 margin=self.margin,
                 over_seeds="no" if family == "post-hoc" else "yes",
             )

@@ -75,7 +75,9 @@ class LastBatch(Check):
         """Compare scored windows with those that the borders allow."""
         e = evidence.experiment
         first, end = e.borders.rows("test")
-        possible = int(np.maximum(0, end - np.maximum(first, e.test.lookback) - e.test.horizon + 1).sum())
+        # Multiples of the step from the first possible origin to the last one, counted without the windows' own code.
+        earliest, latest = np.maximum(first, e.test.lookback), end - e.test.horizon
+        possible = int(np.maximum(0, latest // e.test.step - (earliest - 1) // e.test.step).sum())
         scored = {len(result.arrays["mse"]) for arm in evidence.arms for result in arm.results}
         return self.passed(
             scored == {possible},

@@ -37,10 +37,10 @@ def reference_finding(check: Check, evidence: Evidence, arm: Arm, kind: str) -> 
         "undecided": ("undecided", f"{name} against {arm.label}, the best {kind}", "warning"),
     }
     outcome, title, severity = words[c.outcome]
-    seconds = f" and fits in {arm.seconds:.2g} s" if arm.seconds is not None else ""
+    cost = f" It has {arm.parameters} parameters and fits in {arm.seconds:.2g} s." if arm.parameters else ""
     meaning = (
         f"Test MSE of {arm.label} is {arm.mean('mse'):.4f}, of {name} {evidence.raw.mean('mse'):.4f}: "
-        f"{with_interval(c)}. It has {arm.parameters} parameters{seconds}."
+        f"{with_interval(c)}.{cost}"
     )
     advice = "" if c.outcome == "greater" else f"Forecast with {arm.label}."
     details = {"reference": arm.label}

@@ -23,6 +23,7 @@ Split = Annotated[
 ]
 Margin = Annotated[float, typer.Option(help="Relative difference of test MSE that counts as none (0.01 is 1 %).")]
 Period = Annotated[int | None, typer.Option(min=1, help="Steps a season; guessed from the time column.")]
+Step = Annotated[int, typer.Option(min=1, help="Rows between two forecast origins (24: once a day on hourly data).")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]
@@ -89,9 +90,9 @@ def write_report(report: Any, json: str | None, html: Path | None, markdown: Pat
         report.print(Console())
     if json not in (None, "-"):
         report.to_json(Path(json))
-    for path, write in ((html, report.to_html), (markdown, report.to_markdown)):
-        if path is not None:
-            write(path)
+    for file, write in ((html, report.to_html), (markdown, report.to_markdown)):
+        if file is not None:
+            write(file)
     for path in (None if json == "-" else json, html, markdown):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -33,7 +32,7 @@ class Bars:
         self._running: dict[str, TaskID] = {}
         self._done = self._total = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Bars:
         self._progress.start()
         return self
 

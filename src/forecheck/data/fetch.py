@@ -15,6 +15,7 @@ import pooch
 from forecheck.data.files import unpacked
 from forecheck.data.source import Source
 from forecheck.errors import DataError
+from forecheck.files import home
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ def folders() -> list[Path]:
 
 def cache() -> Path:
     """Where downloads go: `FORECHECK_HOME`/datasets, else the user's cache folder."""
-    home = os.environ.get("FORECHECK_HOME")
-    return (Path(home).expanduser() if home else Path(pooch.os_cache("forecheck"))) / "datasets"
+    return home() / "datasets"
 
 
 def find(remote: Remote) -> Path | None:

@@ -94,20 +94,23 @@ def _split_by_date(split: str, panel: Panel) -> Borders:
     return Borders(train, validation, panel.lengths.astype(np.int64))
 
 
-def origins(panel: Panel, borders: Borders, part: Part, lookback: int, horizon: int) -> Int[np.ndarray, " window"]:
+def origins(
+    panel: Panel, borders: Borders, part: Part, lookback: int, horizon: int, step: int = 1
+) -> Int[np.ndarray, " window"]:
     """Every forecast origin of a part: the panel row of the first target step, series by series.
 
     An origin o takes rows [o - lookback, o) as input and [o, o + horizon) as target; the target lies inside the
-    part, the input inside the series.
+    part, the input inside the series. With a step, origins are the multiples of it, counted from the start of the
+    series (forecasts made once a day at midnight, say).
 
     Raises:
         DataError: if no window fits; the message says which length is missing.
     """
-    if lookback < 1 or horizon < 1:
-        raise UsageError(f"lookback and horizon must be positive, got {lookback} and {horizon}")
+    if lookback < 1 or horizon < 1 or step < 1:
+        raise UsageError(f"lookback, horizon and step must be positive, got {lookback}, {horizon} and {step}")
     first, end = borders.rows(part)
     found = [
-        np.arange(offset + max(int(lo), lookback), offset + int(hi) - horizon + 1)
+        offset + np.arange(-(-max(int(lo), lookback) // step) * step, int(hi) - horizon + 1, step)
         for offset, lo, hi in zip(panel.offsets[:-1], first, end, strict=True)
     ]
     result = np.concatenate(found)

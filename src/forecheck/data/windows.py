@@ -25,12 +25,14 @@ class Windows:
         lookback: L, steps of input.
         horizon: H, steps of target.
         origins: row of every window's first target step, as `splits.origins` makes them.
+        step: rows between two origins of a series.
     """
 
     values: Float[np.ndarray, "time channel"]
     lookback: int
     horizon: int
     origins: Int[np.ndarray, " window"]
+    step: int = 1
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -39,6 +41,11 @@ class Windows:
     def channels(self) -> int:
         """C, channels of a window."""
         return self.values.shape[1]
+
+    @property
+    def overlap(self) -> int:
+        """Consecutive windows that share target rows: H for a step of 1."""
+        return -(-self.horizon // self.step)
 
     @cached_property
     def _strided(self) -> Float[Tensor, "start channel length"]:
@@ -64,7 +71,7 @@ class Windows:
 
     def strided(self, stride: int) -> Windows:
         """Every `stride`-th window, the first one kept."""
-        return replace(self, origins=self.origins[::stride])
+        return replace(self, origins=self.origins[::stride], step=self.step * stride)
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Stretches of consecutive origins as (first, last + 1): closed forms add these up without windows."""
@@ -95,8 +102,10 @@ class Experiment:
         return windows
 
 
-def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None) -> Experiment:
+def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None, step: int = 1) -> Experiment:
     """Cut a panel by its standard split or by `split`, and standardise it by the training rows.
+
+    A step above 1 keeps only every step-th origin of all parts; see `splits.origins`.
 
     Raises:
         DataError: if a part is too short for one window, or a channel is constant in training.
@@ -104,8 +113,8 @@ def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None)
     """
     split = split or panel.split
     borders = parse_split(split, panel)
-    cut = {part: origins(panel, borders, part, lookback, horizon) for part in PARTS}
+    cut = {part: origins(panel, borders, part, lookback, horizon, step) for part in PARTS}
     scaler = fit_scaler(panel, borders)
     values = scaler.scale(panel)
-    windows = {part: Windows(values, lookback, horizon, cut[part]) for part in PARTS}
+    windows = {part: Windows(values, lookback, horizon, cut[part], step) for part in PARTS}
     return Experiment(panel, split, borders, scaler, **windows)

@@ -25,6 +25,11 @@ class Mean:
     mean: float
     se: float
     df: float
+    between: float = 0.0
+    """Variance between seeds, of one seed."""
+    seeds: int = 1
+    window_df: float = 0.0
+    """Degrees of freedom of the windows' part of the variance."""
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided confidence interval."""
@@ -75,8 +80,8 @@ def mean_over_windows(differences: Float[np.ndarray, " time"], horizon: int) -> 
     """Mean of overlapping window losses, against t with B degrees of freedom (EWC).
 
     Args:
-        differences: one value an origin, in time order, one step apart.
-        horizon: H; windows closer than H share targets.
+        differences: one value an origin, in time order.
+        horizon: H in windows: how many consecutive windows share targets.
     """
     terms = cosine_terms(len(differences), horizon)
     variance = cosine_variance(differences, terms)
@@ -97,11 +102,16 @@ def mean_over_seeds(differences: Float[np.ndarray, "seed time"], horizon: int) -
     if seeds < 2:
         raise ValueError("a claim about an architecture needs at least two seeds")
     windows = mean_over_windows(differences.mean(axis=0), horizon)
-    between = float(differences.mean(axis=1).var(ddof=1)) / seeds
-    within = windows.se**2
-    total = between + within
-    df = total**2 / (between**2 / (seeds - 1) + within**2 / windows.df) if total > 0 else windows.df
-    return Mean(windows.mean, math.sqrt(total), df)
+    return _with_seeds(windows, float(differences.mean(axis=1).var(ddof=1)), seeds)
+
+
+def _with_seeds(windows: Mean, between: float, seeds: int) -> Mean:
+    """Add the variance between seeds to that of the windows (Satterthwaite)."""
+    seed_part, window_part = between / seeds, windows.se**2
+    total = seed_part + window_part
+    spread = seed_part**2 / (seeds - 1) + window_part**2 / windows.df
+    df = total**2 / spread if spread > 0 else windows.df
+    return Mean(windows.mean, math.sqrt(total), df, between, seeds, windows.df)
 
 
 def mean_without_overlap(differences: Float[np.ndarray, " time"], horizon: int, phases: int = PHASES) -> Mean:
@@ -175,7 +185,7 @@ def compare(
     Args:
         differences: for every arm, its loss minus the reference's, by seed and origin.
         reference: mean loss of the reference; effects and margin are relative to it (taken as known).
-        horizon: H, the overlap of the windows.
+        horizon: H in windows: how many consecutive windows share targets.
         margin: relative margin of practical importance.
         alpha: level of every family of tests.
         over_seeds: `no` claims something of these fits only; `yes` of the architecture, so that the spread between
@@ -217,7 +227,7 @@ def compare(
         elif equivalent[i] < alpha:
             outcome = "equivalent"
         else:
-            reason = _what_would_decide(mean, bound, len(rows), over_seeds=over_seeds != "no")
+            reason = _what_would_decide(mean, bound, len(differences))
         results.append(
             Comparison(
                 outcome,
@@ -237,15 +247,24 @@ def compare(
     return results
 
 
-def _what_would_decide(mean: Mean, bound: float, seeds: int, *, over_seeds: bool) -> str:
-    """How much narrower the interval must get, in words."""
+def _what_would_decide(mean: Mean, bound: float, family: int) -> str:
+    """What it would take to decide, in words."""
     distance = abs(abs(mean.mean) - bound)
+
+    def decides(candidate: Mean) -> bool:
+        low, high = candidate.interval()
+        return high - candidate.mean < distance or (-bound < low and high < bound)
+
+    if decides(mean):
+        return f"decided on its own, but not after Holm's correction over the {family} arms"
+    if mean.seeds > 1:
+        within = Mean(mean.mean, math.sqrt(max(0.0, mean.se**2 - mean.between / mean.seeds)), mean.window_df)
+        for seeds in range(mean.seeds + 1, 51):
+            if decides(_with_seeds(within, mean.between, seeds)):
+                return f"the interval reaches across the margin; about {seeds} seeds (now {mean.seeds}) would decide it"
     half = mean.interval()[1] - mean.mean
     factor = (half / distance) ** 2 if distance > 0 else math.inf
-    source = "seeds or test data" if over_seeds else "test data"
-    if not factor < 1000:
-        return "the effect lies at the margin itself: no realistic amount of data would decide it"
-    more = f"about {max(1.2, factor):.1f} times as much {source}"
-    if over_seeds and seeds < 5:
-        more += f" (now {seeds} seeds; --budget standard or full uses more)"
+    if factor > 100:
+        return "the effect lies so near the margin that no realistic amount of data would decide it"
+    more = f"about {max(1.1, factor):.1f} times as much test data"
     return f"the interval reaches across the margin; {more} would decide it"

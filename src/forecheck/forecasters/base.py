@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError
 
+F = TypeVar("F", bound="Forecaster")  # typing.Self is beyond the executed annotations of the tests
 Progress = Callable[[float, str], None]
 """Called with the fraction done in [0, 1] and a short word on what is going on."""
 
@@ -94,7 +95,7 @@ class Forecaster(ABC):
         return {"name": self.name, "task": asdict(self.task), "config": asdict(self.config)}
 
     @classmethod
-    def from_described(cls, described: Mapping[str, Any]) -> Self:
+    def from_described(cls: type[F], described: Mapping[str, Any]) -> F:
         """An unfitted forecaster from what `described` gave."""
         return cls(Task(**described["task"]), cls.Config(**described["config"]))
 
@@ -107,7 +108,7 @@ class Forecaster(ABC):
         save_file({key: value.contiguous() for key, value in self.tensors().items()}, folder / "weights.safetensors")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls: type[F], folder: Path) -> F:
         """Read what `save` wrote; safe on files from others (JSON and safetensors, no pickle).
 
         Raises:
@@ -119,10 +120,10 @@ class Forecaster(ABC):
         try:
             described = json.loads((folder / "forecaster.json").read_text())
             if described["name"] != cls.name:
-                raise DataError(f"{folder} holds a {described['name']}, not a {cls.name}")
+                raise ValueError(f"it holds a {described['name']}")
             forecaster = cls.from_described(described)
             forecaster.restore(load_file(folder / "weights.safetensors"))
-        except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
             raise DataError(f"{folder} does not hold a saved {cls.name}: {error}") from error
         return forecaster
 

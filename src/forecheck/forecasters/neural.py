@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,8 @@ from forecheck.forecasters.base import FitReport, Forecaster, Progress, Task
 from forecheck.interventions.edits import Edit, edit_from_dict
 from forecheck.training.loop import History, train
 from forecheck.training.recipe import Recipe
+
+N = TypeVar("N", bound="NeuralForecaster")
 
 
 class NeuralForecaster(Forecaster):
@@ -94,7 +96,7 @@ class NeuralForecaster(Forecaster):
         return super().described() | {"edit": self.edit.to_dict() if self.edit else None}
 
     @classmethod
-    def from_described(cls, described: Mapping[str, Any]) -> Self:
+    def from_described(cls: type[N], described: Mapping[str, Any]) -> N:
         """Build from what `described` gave."""
         edit = edit_from_dict(described["edit"]) if described.get("edit") else None
         return cls(Task(**described["task"]), cls.Config(**described["config"]), edit)

@@ -90,6 +90,6 @@ def load(folder: Path) -> Forecaster:
 
     try:
         name = json.loads((folder / "forecaster.json").read_text())["name"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder} does not hold a saved forecaster: {error}") from error
     return find(str(name)).load(folder)

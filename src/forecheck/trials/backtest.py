@@ -45,12 +45,12 @@ def plan(
     if seeds < 1:
         raise UsageError(f"seeds must be positive, got {seeds}")
     planned = {}
+    e, test = experiment, experiment.test
     for name in models:
         forecaster = registry.find(name)
         config = asdict(registry.read_config(forecaster, options.get(name, {})))
-        e, test = experiment, experiment.test
         planned[name] = [
-            Trial(e.panel.fingerprint, e.split, test.lookback, test.horizon, name, config, period, seed)
+            Trial(e.panel.fingerprint, e.split, test.lookback, test.horizon, name, config, period, test.step, seed)
             for seed in range(seeds if forecaster.trained else 1)
         ]
     return planned
@@ -69,6 +69,7 @@ def run_backtest(
     seeds: int = 1,
     margin: float = 0.01,
     period: int | None = None,
+    step: int = 1,
 ) -> dict[str, Any]:
     """Score models on all test windows and compare every pair; returns the report as a plain dict.
 
@@ -80,7 +81,7 @@ def run_backtest(
     if not 0 < margin < 1:
         raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
     started = time.perf_counter()
-    experiment = prepare(panel, lookback, horizon, split)
+    experiment = prepare(panel, lookback, horizon, split, step)
     planned = plan(experiment, models, options or {}, seeds, period or panel.frequency.period)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in ledger for trial in trials)
@@ -149,7 +150,7 @@ def _pairs(experiment: Experiment, results: Mapping[str, list[Result]], margin: 
         seeds = max(len(a), len(b))
         shape = (seeds, a.shape[1])
         differences.append((np.broadcast_to(a, shape) - np.broadcast_to(b, shape)) / b.mean())
-    compared = compare(differences, 1.0, experiment.test.horizon, margin=margin, over_seeds="if several")
+    compared = compare(differences, 1.0, experiment.test.overlap, margin=margin, over_seeds="if several")
     return [
         {
             "model": model,

@@ -40,6 +40,7 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         "fills": e.panel.fills,
         "lookback": e.test.lookback,
         "horizon": e.test.horizon,
+        "step": e.test.step,
         "split": e.split,
         "scaler": "mean and standard deviation of the training rows, by series and channel",
         "borders": borders,

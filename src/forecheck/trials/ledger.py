@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,10 @@ class Ledger:
             time = panel.time.astype("datetime64[us]").astype(np.int64) if dates else panel.time.astype(np.int64)
             arrays = {"values": panel.values, "offsets": panel.offsets.astype(np.int64), "time": time}
             save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, part / "panel.safetensors")
-            frequency = {"unit": panel.frequency.unit, "count": panel.frequency.count}
             described = {
                 "series": panel.series,
                 "channels": panel.channels,
-                "frequency": frequency | {"month_end": panel.frequency.month_end},
+                "frequency": asdict(panel.frequency),
                 "name": panel.name,
                 "split": panel.split,
                 "dates": dates,

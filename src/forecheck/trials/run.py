@@ -35,7 +35,7 @@ def run_trial(trial: Trial, ledger: Ledger, progress: Progress | None = None) ->
         FloatingPointError: if training or forecasting leaves the finite numbers.
     """
     panel = ledger.get_panel(trial.data)
-    experiment = prepare(panel, trial.lookback, trial.horizon, trial.split)
+    experiment = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step)
     if trial.posthoc:
         _run_posthoc(trial, experiment, ledger, progress)
     else:

@@ -20,6 +20,7 @@ class Trial:
         split: notation of the split.
         lookback: L.
         horizon: H.
+        step: rows between two forecast origins.
         forecaster: name.
         config: all its options, defaults included.
         period: season of the task.
@@ -35,6 +36,7 @@ class Trial:
     forecaster: str
     config: dict[str, Any] = field(default_factory=dict)
     period: int = 1
+    step: int = 1
     seed: int = 0
     edit: dict[str, Any] | None = None
     posthoc: bool = False
