@@ -13,8 +13,8 @@ Json = Mapping[str, Any]
 
 FAMILIES = {
     "raw": "The model",
-    "retrained": "Retrained without attention: what the architecture needs",
-    "post-hoc": "Attention edited after training: what this checkpoint relies on",
+    "retrained": "Retrained arms",
+    "post-hoc": "Post-hoc edits",
     "reference": "References",
 }
 SUBJECTS = {
@@ -247,7 +247,13 @@ def borders_table(data: Json) -> Table:
         ]
         for part in data.get("protocol", {}).get("borders") or []
     ]
-    columns = [Column("part"), Column("first"), Column("last"), Column("rows", right=True), Column("windows", right=True)]
+    columns = [
+        Column("part"),
+        Column("first"),
+        Column("last"),
+        Column("rows", right=True),
+        Column("windows", right=True),
+    ]
     return _without_empty(Table("Borders", columns, [Group("", rows)]))
 
 
@@ -322,10 +328,14 @@ def _audit_keys(data: Json) -> list[Key]:
     if linear:
         time = f"fits in {numbers.seconds(linear.get('seconds'))}" if numbers.known(linear.get("seconds")) else ""
         detail = " · ".join(part for part in (_range(linear), time) if part)
-        shown.append(_key(f"{linear.get('name')} instead", linear, detail, outcome_word(linear.get("outcome"), "reference")))
+        shown.append(
+            _key(f"{linear.get('name')} instead", linear, detail, outcome_word(linear.get("outcome"), "reference"))
+        )
     raw = next((arm for arm in data.get("arms", []) if arm.get("family") == "raw"), None)
     if raw:
-        shown.append(Key(f"Test MSE of {raw.get('label')}", numbers.loss(raw.get("mse")), f"MAE {numbers.loss(raw.get('mae'))}"))
+        shown.append(
+            Key(f"Test MSE of {raw.get('label')}", numbers.loss(raw.get("mse")), f"MAE {numbers.loss(raw.get('mae'))}")
+        )
     return shown
 
 
@@ -334,8 +344,20 @@ def _backtest_keys(data: Json) -> list[Key]:
     winner = next((row for row in models if row.get("model") == (data.get("winner") or {}).get("model")), None)
     shown = []
     if winner:
-        shown.append(Key(f"Test MSE of {winner['model']}", numbers.loss(winner.get("mse")), f"MAE {numbers.loss(winner.get('mae'))}"))
-        shown.append(Key("Time to fit", numbers.seconds(winner.get("seconds")), f"{numbers.count(winner.get('parameters'))} parameters"))
+        shown.append(
+            Key(
+                f"Test MSE of {winner['model']}",
+                numbers.loss(winner.get("mse")),
+                f"MAE {numbers.loss(winner.get('mae'))}",
+            )
+        )
+        shown.append(
+            Key(
+                "Time to fit",
+                numbers.seconds(winner.get("seconds")),
+                f"{numbers.count(winner.get('parameters'))} parameters",
+            )
+        )
     better = sum(pair.get("outcome") == "better" for pair in data.get("pairs", []))
     undecided = sum(pair.get("outcome") == "undecided" for pair in data.get("pairs", []))
     shown.append(Key("Models compared", numbers.count(len(models)), f"{better} better, {undecided} undecided"))

@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Strict JSON that people can read: two spaces a level, a list of plain values on one line, a newline at the end."""
+    """Strict JSON that people can read: a list of plain values on one line, a newline at the end."""
     return _lines(plain(value), "") + "\n"
 
 

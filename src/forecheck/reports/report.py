@@ -133,5 +133,9 @@ class Report:
 
 def _written(content: str, path: str | Path | None) -> str:
     if path is not None:
-        replace_file(Path(path), lambda part: part.write_bytes(content.encode("utf-8")) and None)
+
+        def write(part: Path) -> None:
+            part.write_bytes(content.encode("utf-8"))
+
+        replace_file(Path(path), write)
     return content

@@ -111,10 +111,10 @@ def _grid(table: content.Table, width: int) -> RichTable:
         column = table.columns[k]
         grid.add_column(column.name, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold")
     for group in table.groups:
+        if group.title:
+            grid.add_row(Text(group.title, style="dim"))
         for row in group.rows:
             grid.add_row(*(Text(_clean(row[k]), style=STYLES.get(row[k], "") if k else "") for k in shown))
-        if group is not table.groups[-1]:
-            grid.add_section()
     return grid
 
 

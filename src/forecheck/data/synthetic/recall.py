@@ -37,8 +37,8 @@ def recall(blocks: int, seed: int = 0, noise: float = 0.02) -> Panel:
         # The block that carries key c last: keys go round, so it is 1 to KEYS blocks back.
         back = (n - 1 - cues[n - 1]) % KEYS + 1
         series[n, 4:12] = new_values[n] if fresh[n] or n < KEYS else series[n - back, 4:12]
-        series[n, n % KEYS] = 4.0
-        series[n, 12 + cues[n]] = 4.0
+        series[n, n % KEYS] = 2.0
+        series[n, 12 + cues[n]] = 2.0
     values = series.reshape(-1, 1) + noise * rng.standard_normal((blocks * BLOCK, 1))
     rows = len(values)
     time = np.arange(rows, dtype=np.int64)

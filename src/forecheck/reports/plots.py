@@ -1,0 +1,277 @@
+"""Line plots as inline SVG: the loss along the horizon, and examples of forecasts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from forecheck.reports import content, numbers
+from forecheck.reports.numbers import Number
+from forecheck.reports.svg import NONE, path, tag, thin, tick_labels, ticks
+
+COLOURS = 7  # the palette of the style sheet; the model itself has the colour of the text
+MOST_CURVES = 24
+MOST_EXAMPLES = 8
+MOST_POINTS = 400
+DASHES = {"post-hoc": "dotted", "reference": "dashed"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: `classes` say its colour and dash."""
+
+    name: str
+    classes: str
+    values: Sequence[Number]
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing, and what the pointer needs to read a value off it."""
+
+    title: str
+    wide: Markup
+    narrow: Markup
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The loss along the horizon, and the same relative to the model."""
+
+    panels: list[Panel]
+    legend: list[tuple[str, Markup]]
+    readings: str
+    base: str
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One forecast beside what came."""
+
+    title: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Forecasts beside what came, with one legend for all."""
+
+    examples: list[Example]
+    legend: list[tuple[str, Markup]]
+
+
+def styles(data: Mapping[str, Any]) -> dict[str, str]:
+    """The colour class of every label: one for the model, the palette in turn for the others, the same in all plots."""
+    if data["kind"] == "audit":
+        first = [str(arm.get("label")) for arm in data.get("arms", []) if arm.get("family") == "raw"]
+        names = [str(arm.get("label")) for arm in data.get("arms", []) if arm.get("family") != "raw"]
+    else:
+        first, names = [str((data.get("winner") or {}).get("model"))], [str(row.get("model")) for row in data["table"]]
+    others = [name for name in dict.fromkeys(names) if name not in first]
+    return dict.fromkeys(first, "c0") | {name: f"c{1 + k % COLOURS}" for k, name in enumerate(others)}
+
+
+def horizon(data: Mapping[str, Any]) -> Horizon | None:
+    """The loss of every curve at each step ahead; None if there are no curves."""
+    curves = [curve for curve in (data.get("horizon") or {}).get("curves") or [] if curve.get("mse")]
+    colours = styles(data)
+    lines = [_curve(curve, colours) for curve in curves[:MOST_CURVES]]
+    if not lines:
+        return None
+    base = next((line for line in lines if line.classes == "c0"), lines[0])
+    relative = [
+        Line(line.name, line.classes, _relative(line.values, base.values)) for line in lines if line is not base
+    ]
+    panels = [_panel(f"Test MSE, {_units(data)}", lines)]
+    if relative and any(numbers.known(value) for line in relative for value in line.values):
+        margin = data.get("protocol", {}).get("margin")
+        panels.append(_panel(f"Change of test MSE against {base.name}", relative, percent=True, margin=margin))
+    series = [[line.name, [_short(value) for value in line.values]] for line in lines]
+    return Horizon(
+        panels,
+        [(line.name, swatch(line.classes)) for line in lines],
+        json.dumps(series, ensure_ascii=False, separators=(",", ":")),
+        base.name,
+        len(curves) - len(lines),
+    )
+
+
+def examples(data: Mapping[str, Any]) -> Examples | None:
+    """What went in, what came and what was forecast; None if there are no examples."""
+    colours = styles(data)
+    shown = [each for each in data.get("examples") or [] if each.get("truth")][:MOST_EXAMPLES]
+    if not shown:
+        return None
+    names = list(dict.fromkeys(name for each in shown for name in each.get("forecasts") or {}))
+    legend = [("observed", swatch("seen"))] + [(name, swatch(f"{colours.get(name, 'c7')} forecast")) for name in names]
+    return Examples([_example(each, colours) for each in shown], legend)
+
+
+def swatch(classes: str) -> Markup:
+    """A short piece of a line, for a legend."""
+    line = tag("path", d="M1 5h26", class_=f"line {classes}")
+    return tag("svg", line, class_="swatch", width=28, height=10, viewBox="0 0 28 10", aria_hidden="true")
+
+
+def _curve(curve: Mapping[str, Any], colours: Mapping[str, str]) -> Line:
+    family = curve.get("family")
+    colour = colours.get(str(curve.get("label")), "c7")
+    if colour == "c0" and family not in {None, "raw"}:
+        colour = "c7"
+    return Line(content.curve_name(curve), f"{colour} {DASHES.get(str(family), '')}".strip(), curve["mse"])
+
+
+def _panel(title: str, lines: Sequence[Line], percent: bool = False, margin: Number = None) -> Panel:
+    draw = [_draw(title, lines, width, height, percent, margin) for width, height in ((760, 260), (360, 220))]
+    return Panel(title, *draw)
+
+
+def _draw(title: str, lines: Sequence[Line], width: int, height: int, percent: bool, margin: Number) -> Markup:
+    steps = max(len(line.values) for line in lines)
+    frame = _Frame(width, height, 1, max(steps, 2), *_span(lines, include=(0.0,) if percent else ()))
+    parts = [frame.axes(percent)]
+    if percent and margin is not None and numbers.known(margin):
+        parts.append(frame.band(-margin, margin))
+    if percent:
+        parts.append(tag("path", d=f"M{frame.left} {frame.y(0):.1f}H{frame.right}", class_="zero"))
+    # The model is drawn last: it lies on top of what is compared to it.
+    for line in sorted(lines, key=lambda line: line.classes == "c0"):
+        points = [(frame.x(k + 1), frame.y(value)) for k, value in thin(line.values, MOST_POINTS)]
+        parts.append(
+            tag("path", tag("title", line.name), d=path(points), class_=f"line {line.classes}", data_name=line.name)
+        )
+    parts.append(tag("text", "steps ahead", x=frame.right, y=height - 4, class_="label end"))
+    parts.append(tag("path", d="", class_="cursor"))
+    ends = ", ".join(
+        f"{line.name} {_value(line.values[0], percent)} to {_value(line.values[-1], percent)}" for line in lines
+    )
+    text = tag("title", title) + tag("desc", f"{title} at each of {steps} steps ahead, first to last: {ends}.")
+    return tag(
+        "svg",
+        text + NONE.join(parts),
+        viewBox=f"0 0 {width} {height}",
+        class_="lines",
+        role="img",
+        data_left=frame.left,
+        data_right=frame.right,
+        data_bottom=frame.bottom,
+        data_steps=max(steps, 2),
+    )
+
+
+def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
+    observed, truth = example.get("input") or [], example["truth"]
+    tail = observed[-max(MOST_POINTS, 2 * len(truth)) :]
+    forecasts = example.get("forecasts") or {}
+    lines = [Line("observed", "seen", [*tail, *truth], -len(tail))]
+    # A forecast starts at the last observation, so that the eye sees where it parts from the data.
+    lines += [Line(name, f"{colours.get(name, 'c7')} forecast", values) for name, values in forecasts.items()]
+    frame = _Frame(360, 170, -len(tail), max(len(truth) - 1, 1 - len(tail)), *_span(lines), most=4)
+    start = frame.x(0)
+    parts = [
+        tag("rect", x=start, y=frame.top, width=frame.right - start, height=frame.bottom - frame.top, class_="ahead")
+    ]
+    parts.append(frame.axes(False))
+    for line in lines:
+        points = [(frame.x(line.start + k), frame.y(value)) for k, value in thin(line.values, MOST_POINTS)]
+        parts.append(tag("path", tag("title", line.name), d=path(points), class_=f"line {line.classes}"))
+    origin = numbers.instant(example.get("origin"))
+    named = [example.get("series"), example.get("channel")] if example.get("series") else [example.get("channel")]
+    title = f"{' · '.join(str(name) for name in named)} from {origin}"
+    unit = "in the units of the data" if example.get("unit") == "real" else str(example.get("unit") or "")
+    text = (
+        f"{title}: {len(tail)} observed steps, {len(truth)} steps ahead, forecasts by {', '.join(forecasts)}; {unit}."
+    )
+    drawing = tag(
+        "svg",
+        tag("title", title) + tag("desc", text) + NONE.join(parts),
+        viewBox="0 0 360 170",
+        class_="lines",
+        role="img",
+    )
+    return Example(title, drawing)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where values lie on the drawing."""
+
+    width: int
+    height: int
+    first: int
+    last: int
+    low: float
+    high: float
+    most: int = 5
+
+    left: int = 52
+    top: int = 10
+
+    @property
+    def right(self) -> int:
+        return self.width - 14
+
+    @property
+    def bottom(self) -> int:
+        return self.height - 34
+
+    def x(self, step: float) -> float:
+        return self.left + (step - self.first) / (self.last - self.first) * (self.right - self.left)
+
+    def y(self, value: Number) -> float:
+        if value is None or not numbers.known(value):
+            return float("nan")
+        return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
+
+    def axes(self, percent: bool) -> Markup:
+        parts = []
+        values = ticks(self.low, self.high, self.most)
+        for value, label in zip(values, tick_labels(values, percent=percent), strict=True):
+            parts.append(tag("path", d=f"M{self.left} {self.y(value):.1f}H{self.right}", class_="grid"))
+            text = f"{label} %" if percent else label
+            parts.append(tag("text", text, x=self.left - 6, y=self.y(value) + 4, class_="label end"))
+        steps = [step for step in ticks(self.first, self.last, 7 if self.width > 400 else 4) if step == round(step)]
+        if self.first == 1:
+            steps = [1.0, *(step for step in steps if step > 1)]
+        for step in steps:
+            parts.append(tag("path", d=f"M{self.x(step):.1f} {self.bottom}v4", class_="tick"))
+            parts.append(tag("text", f"{step:.0f}", x=self.x(step), y=self.bottom + 17, class_="label"))
+        return NONE.join(parts)
+
+    def band(self, low: float, high: float) -> Markup:
+        top, bottom = self.y(min(high, self.high)), self.y(max(low, self.low))
+        return tag(
+            "rect", x=self.left, y=top, width=self.right - self.left, height=max(bottom - top, 0.0), class_="band"
+        )
+
+
+def _span(lines: Sequence[Line], include: Sequence[float] = ()) -> tuple[float, float]:
+    values = [value for line in lines for value in line.values if value is not None and numbers.known(value)]
+    low, high = min([*values, *include], default=0.0), max([*values, *include], default=1.0)
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _relative(values: Sequence[Number], base: Sequence[Number]) -> list[Number]:
+    return [
+        value / reference - 1 if value is not None and reference and numbers.known(value) else None
+        for value, reference in zip(values, base, strict=False)
+    ]
+
+
+def _value(value: Number, percent: bool) -> str:
+    return numbers.percent(value) if percent else numbers.loss(value)
+
+
+def _short(value: Number) -> float | None:
+    return float(f"{value:.4g}") if value is not None and numbers.known(value) else None
+
+
+def _units(data: Mapping[str, Any]) -> str:
+    return str(data.get("protocol", {}).get("units") or "in the units of the data")
