@@ -1,9 +1,9 @@
-"""What stands in a report, in words and cells; every renderer only sets it on its page."""
+"""What stands in a report, in words; every renderer only sets it on its page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,40 +23,17 @@ SUBJECTS = {
     "references": ("References", "what models without attention achieve"),
     "harness": ("Harness", "whether the comparison is fair"),
 }
-SYMBOLS = {"helps": "▲", "hurts": "▼", "better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
-SYMBOLS |= {"pass": "✓", "fail": "✗", "not applicable": "–"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table; `wide` ones are left out where there is no room."""
-
-    name: str
-    right: bool = False
-    wide: bool = False
-
-
-@dataclass(frozen=True)
-class Group:
-    """Rows of a table under a common title, which may be empty."""
-
-    title: str
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; the first column names the row."""
-
-    caption: str
-    columns: list[Column]
-    groups: list[Group]
-    note: str = ""
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """All rows, without the titles of their groups."""
-        return [row for group in self.groups for row in group.rows]
+SYMBOLS = {
+    "helps": "▲",
+    "hurts": "▼",
+    "better": "▲",
+    "worse": "▼",
+    "no difference": "=",
+    "undecided": "?",
+    "pass": "✓",
+    "fail": "✗",
+    "not applicable": "·",
+}
 
 
 @dataclass(frozen=True)
@@ -65,8 +42,9 @@ class Key:
 
     label: str
     value: str
-    detail: str = ""
+    interval: str = ""
     outcome: str = ""
+    detail: str = ""
     why: str = ""
 
 
@@ -92,12 +70,12 @@ def verdict(data: Json) -> dict[str, Any]:
     if data["kind"] == "audit":
         return dict(data.get("verdict", {}))
     winner = data.get("winner") or {}
-    model, protocol = winner.get("model"), data.get("protocol", {})
+    model, margin = winner.get("model"), data.get("protocol", {}).get("margin")
     if model is None:
         sentence = f"No model wins: {winner.get('rule') or 'none could be chosen'} ({where(data)})."
     else:
-        sentence = f"Forecast with {model}: {winner.get('rule')} ({where(data)})."
-    return {"outcome": model, "sentence": sentence, "margin": protocol.get("margin"), "advice": ""}
+        sentence = f"Forecast with {model}: {winner.get('rule')} ({where(data)}; margin {numbers.margin(margin)})."
+    return {"outcome": model, "sentence": sentence, "margin": margin, "advice": ""}
 
 
 def outcome_word(outcome: str | None, family: str | None = None) -> str:
@@ -114,8 +92,8 @@ def keys(data: Json) -> list[Key]:
 
 def subjects(data: Json) -> list[Subject]:
     """The findings by family, a family with an error first."""
-    found = list(data.get("findings", []))
-    names = [*SUBJECTS, *{str(each.get("family")) for each in found} - set(SUBJECTS)]
+    found = list(data.get("findings") or [])
+    names = list(dict.fromkeys([*SUBJECTS, *(str(each.get("family")) for each in found)]))
     groups = [(name, [each for each in found if str(each.get("family")) == name]) for name in names]
     groups.sort(key=lambda group: all(each.get("severity") != "error" for each in group[1]))
     return [Subject(*SUBJECTS.get(name, (name, "")), part) for name, part in groups if part]
@@ -128,7 +106,7 @@ def statistics(finding: Json) -> list[tuple[str, str]]:
     facts = [
         ("change of test MSE", numbers.effect(value, bounds) if numbers.known(value) else ""),
         ("margin", numbers.margin(finding.get("margin")) if numbers.known(value) else ""),
-        ("smallest margin that would say “no difference”", numbers.bound(finding.get("smallest_margin"))),
+        ("smallest margin for “no difference”", numbers.bound(finding.get("smallest_margin"))),
         ("p", numbers.p_value(finding.get("p")).removeprefix("p ").removeprefix("= ")),
         ("seeds", numbers.count(finding.get("seeds")) if numbers.known(value) else ""),
         ("effective blocks", numbers.count(finding.get("blocks"))),
@@ -137,145 +115,30 @@ def statistics(finding: Json) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text and text != numbers.NOTHING]
 
 
-def arms_table(data: Json) -> Table:
-    """Every arm with its losses and its effect against the model."""
-    arms = [arm for family in FAMILIES for arm in data.get("arms", []) if arm.get("family") == family]
-    cells = {name: numbers.losses([arm.get(name) for arm in arms]) for name in _LOSSES}
-    rows = [
-        [
-            str(arm.get("label")),
-            *(cells[name][k] for name in ("mse", "mae")),
-            numbers.effect(arm.get("effect"), arm.get("interval")),
-            outcome_word(arm.get("outcome"), arm.get("family")) or numbers.NOTHING,
-            numbers.count(arm.get("seeds")),
-            numbers.seconds(arm.get("seconds")),
-            *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
-            numbers.count(arm.get("parameters")),
-        ]
-        for k, arm in enumerate(arms)
-    ]
-    groups = [
-        Group(title, [row for arm, row in zip(arms, rows, strict=True) if arm.get("family") == family])
-        for family, title in FAMILIES.items()
-    ]
-    columns = [
-        Column("arm"),
-        *(Column(name, right=True) for name in ("MSE", "MAE", "effect on MSE")),
-        Column("outcome"),
-        *(Column(name, right=True, wide=name != "time") for name in ("seeds", "time", *_WIDE)),
-    ]
-    note = f"Losses on the test windows, {_units(data)}. Effect: the change of test MSE against the model; above zero "
-    note += "the arm is worse than the model."
-    return _without_empty(Table("All arms", columns, [group for group in groups if group.rows], note))
-
-
-def models_table(data: Json) -> Table:
-    """The models of a backtest, the best first."""
-    models = sorted(data.get("table", []), key=lambda row: (row.get("mse") is None, row.get("mse")))
-    cells = {name: numbers.losses([row.get(name) for row in models]) for name in _LOSSES}
-    rows = [
-        [
-            str(row.get("model")),
-            *(cells[name][k] for name in ("mse", "mae")),
-            numbers.seconds(row.get("seconds")),
-            numbers.count(row.get("seeds")),
-            *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
-            numbers.count(row.get("parameters")),
-            written(row.get("options")),
-        ]
-        for k, row in enumerate(models)
-    ]
-    columns = [
-        Column("model"),
-        *(Column(name, right=True) for name in ("MSE", "MAE", "time")),
-        *(Column(name, right=True, wide=True) for name in ("seeds", *_WIDE)),
-        Column("options", wide=True),
-    ]
-    return _without_empty(Table("Models", columns, [Group("", rows)], f"Losses on the test windows, {_units(data)}."))
-
-
-def pairs_table(data: Json) -> Table:
-    """Each comparison of a backtest."""
-    rows = [
-        [
-            f"{pair.get('model')} against {pair.get('reference')}",
-            numbers.effect(pair.get("effect"), pair.get("interval")),
-            pair.get("outcome") or numbers.NOTHING,
-            numbers.bound(pair.get("smallest_margin")),
-            numbers.p_value(pair.get("p")).removeprefix("p ").removeprefix("= "),
-            str(pair.get("why") or ""),
-        ]
-        for pair in data.get("pairs", [])
-    ]
-    columns = [Column("models"), Column("effect on MSE", right=True), Column("outcome")]
-    columns += [Column("smallest margin", right=True, wide=True), Column("p", right=True, wide=True)]
-    note = "Effect: the change of test MSE from the second model to the first; the outcome is the first model's. "
-    note += f"Margin {numbers.margin(data.get('protocol', {}).get('margin'))}."
-    return _without_empty(Table("Pairs", [*columns, Column("why", wide=True)], [Group("", rows)], note))
-
-
-def horizon_table(data: Json, parts: int = 4) -> Table:
-    """The loss of every curve over `parts` stretches of the horizon."""
-    curves = (data.get("horizon") or {}).get("curves") or []
-    steps = max((len(curve.get("mse") or []) for curve in curves), default=0)
-    parts = max(min(parts, steps), 1)
-    edges = [steps * k // parts for k in range(parts + 1)]
-    spans = list(zip(edges, edges[1:], strict=False))
-    means = [[_mean((curve.get("mse") or [])[low:high]) for low, high in spans] for curve in curves]
-    cells = numbers.losses([value for row in means for value in row])
-    rows = [[curve_name(curve), *cells[k * parts : (k + 1) * parts]] for k, curve in enumerate(curves)]
-    names = [f"{low + 1}–{high}" if high - low > 1 else str(high) for low, high in spans]
-    columns = [Column("steps"), *(Column(name, right=True) for name in names)]
-    return Table("Test MSE by stretch of the horizon", columns, [Group("", rows)] if rows and steps else [])
-
-
-def curve_name(curve: Json) -> str:
-    """The label of a curve, with its family where the label alone could be taken for another arm."""
-    family = curve.get("family")
-    return f"{curve.get('label')} ({family})" if family in {"retrained", "post-hoc"} else str(curve.get("label"))
-
-
-def borders_table(data: Json) -> Table:
-    """Which rows train, validate and test."""
-    rows = [
-        [
-            str(part.get("part")),
-            numbers.instant(part.get("first")),
-            numbers.instant(part.get("last")),
-            numbers.count(part.get("rows")),
-            numbers.count(part.get("windows")),
-        ]
-        for part in data.get("protocol", {}).get("borders") or []
-    ]
-    columns = [
-        Column("part"),
-        Column("first"),
-        Column("last"),
-        Column("rows", right=True),
-        Column("windows", right=True),
-    ]
-    return _without_empty(Table("Borders", columns, [Group("", rows)]))
+def details(finding: Json, limit: int = 2000) -> str:
+    """The details of a finding as JSON, cut at `limit` characters."""
+    if not finding.get("details"):
+        return ""
+    text = json.dumps(finding["details"], indent=1, ensure_ascii=False)
+    return text if len(text) <= limit else f"{text[:limit]}\n… the rest is in the JSON report"
 
 
 def protocol_facts(data: Json) -> list[tuple[str, str]]:
     """How the numbers were made, one fact a line; keys of later versions are shown as they are."""
-    protocol = dict(data.get("protocol", {}))
-    protocol.pop("borders", None)
-    special = {
+    special: dict[str, Callable[[Any], str]] = {
         "channels": lambda names: f"{len(names)}: {listing(names)}",
         "fills": lambda fills: written(fills) or "none",
         "rows": numbers.count,
         "margin": numbers.margin,
         "level": lambda level: f"{100 * level:g} % intervals",
         "seconds": numbers.seconds,
-        "seeds": lambda seeds: written(seeds),
     }
     names = {"level": "confidence", "seconds": "time", "config": "configuration", "adapter": "attention"}
-    facts = []
-    for name, value in protocol.items():
-        if value is None:
-            continue
-        facts.append((names.get(name, name), special[name](value) if name in special else written(value)))
+    facts = [
+        (names.get(name, name), special.get(name, written)(value))
+        for name, value in data.get("protocol", {}).items()
+        if value is not None and name != "borders"
+    ]
     return [(name, text) for name, text in facts if text]
 
 
@@ -283,6 +146,11 @@ def environment_facts(data: Json) -> list[tuple[str, str]]:
     """The versions and the machine."""
     made = [("forecheck", str(data.get("forecheck"))), ("created", numbers.instant(data.get("created")))]
     return made + [(str(name), written(value)) for name, value in (data.get("environment") or {}).items()]
+
+
+def units(data: Json) -> str:
+    """What the losses are measured in."""
+    return str(data.get("protocol", {}).get("units") or "in the units of the data")
 
 
 def written(value: Any, limit: int = 300) -> str:
@@ -304,96 +172,52 @@ def listing(names: Sequence[Any], limit: int = 12) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit:,} more"
 
 
-def details(finding: Json, limit: int = 2000) -> str:
-    """The details of a finding as JSON, cut at `limit` characters."""
-    if not finding.get("details"):
-        return ""
-    text = json.dumps(finding["details"], indent=1, ensure_ascii=False)
-    return text if len(text) <= limit else f"{text[:limit]}\n… the rest is in the JSON report"
-
-
-_LOSSES = ("mse", "mae", "validation_mse", "mse_real", "mae_real")
-_WIDE = ("validation MSE", "MSE, real units", "MAE, real units", "parameters")
-
-
 def _audit_keys(data: Json) -> list[Key]:
     said, shown = data.get("verdict", {}), []
-    titles = {"architecture": "Retrained without attention", "checkpoint": "This checkpoint without attention"}
-    for name, title in titles.items():
+    for name, title in (("architecture", "Retrained without attention"), ("checkpoint", "Edited after training")):
         answer = said.get(name)
         if answer:
-            detail = " · ".join(part for part in (_range(answer), str(answer.get("arm") or ""), _seeds(answer)) if part)
-            shown.append(_key(title, answer, detail, outcome_word(answer.get("outcome"))))
+            detail = " · ".join(part for part in (str(answer.get("arm") or ""), _seeds(answer)) if part)
+            shown.append(_key(title, answer, outcome_word(answer.get("outcome")), detail))
     linear = said.get("linear")
     if linear:
-        time = f"fits in {numbers.seconds(linear.get('seconds'))}" if numbers.known(linear.get("seconds")) else ""
-        detail = " · ".join(part for part in (_range(linear), time) if part)
+        time = f"fits in {numbers.seconds(linear['seconds'])}" if numbers.known(linear.get("seconds")) else ""
         shown.append(
-            _key(f"{linear.get('name')} instead", linear, detail, outcome_word(linear.get("outcome"), "reference"))
+            _key(f"{linear.get('name')} instead", linear, outcome_word(linear.get("outcome"), "reference"), time)
         )
-    raw = next((arm for arm in data.get("arms", []) if arm.get("family") == "raw"), None)
-    if raw:
-        shown.append(
-            Key(f"Test MSE of {raw.get('label')}", numbers.loss(raw.get("mse")), f"MAE {numbers.loss(raw.get('mae'))}")
-        )
-    return shown
+    raw = next((arm for arm in data.get("arms") or [] if arm.get("family") == "raw"), None)
+    return [*shown, *_losses(raw, "label")]
 
 
 def _backtest_keys(data: Json) -> list[Key]:
-    models = data.get("table", [])
-    winner = next((row for row in models if row.get("model") == (data.get("winner") or {}).get("model")), None)
-    shown = []
+    models, pairs = data.get("table") or [], data.get("pairs") or []
+    best = (data.get("winner") or {}).get("model")
+    winner = next((row for row in models if row.get("model") == best), None)
+    shown = _losses(winner, "model")
     if winner:
-        shown.append(
-            Key(
-                f"Test MSE of {winner['model']}",
-                numbers.loss(winner.get("mse")),
-                f"MAE {numbers.loss(winner.get('mae'))}",
-            )
-        )
-        shown.append(
-            Key(
-                "Time to fit",
-                numbers.seconds(winner.get("seconds")),
-                f"{numbers.count(winner.get('parameters'))} parameters",
-            )
-        )
-    better = sum(pair.get("outcome") == "better" for pair in data.get("pairs", []))
-    undecided = sum(pair.get("outcome") == "undecided" for pair in data.get("pairs", []))
-    shown.append(Key("Models compared", numbers.count(len(models)), f"{better} better, {undecided} undecided"))
-    shown.append(Key("Margin", numbers.margin(data.get("protocol", {}).get("margin")), "of test MSE"))
+        size = f"{numbers.count(winner.get('parameters'))} parameters"
+        shown.append(Key("Time to fit", numbers.seconds(winner.get("seconds")), detail=size))
+    counted = [
+        f"{sum(pair.get('outcome') == kind for pair in pairs)} {kind}" for kind in ("better", "worse", "undecided")
+    ]
+    shown.append(Key("Models compared", numbers.count(len(models)), detail=", ".join(counted) if pairs else ""))
     return shown
 
 
-def _key(title: str, answer: Json, detail: str, outcome: str) -> Key:
-    digits = numbers.effect_digits(answer.get("effect"), answer.get("interval"))
-    return Key(title, numbers.percent(answer.get("effect"), digits), detail, outcome, str(answer.get("why") or ""))
+def _losses(row: Json | None, name: str) -> list[Key]:
+    if not row:
+        return []
+    mse, mae = numbers.loss(row.get("mse")), numbers.loss(row.get("mae"))
+    return [Key(f"Test MSE of {row.get(name)}", mse, detail=f"MAE {mae}")]
 
 
-def _range(answer: Json) -> str:
-    return numbers.interval(answer.get("interval"), numbers.effect_digits(answer.get("effect"), answer.get("interval")))
+def _key(title: str, answer: Json, outcome: str, detail: str) -> Key:
+    value, bounds = answer.get("effect"), answer.get("interval")
+    digits = numbers.effect_digits(value, bounds)
+    why = str(answer.get("why") or "")
+    return Key(title, numbers.percent(value, digits), numbers.interval(bounds, digits), outcome, detail, why)
 
 
 def _seeds(answer: Json) -> str:
     seeds = answer.get("seeds")
     return f"{seeds} seed{'s' if seeds != 1 else ''}" if numbers.known(seeds) else ""
-
-
-def _units(data: Json) -> str:
-    return str(data.get("protocol", {}).get("units") or "in the units of the data")
-
-
-def _mean(values: Sequence[numbers.Number]) -> float | None:
-    finite = [value for value in values if value is not None and numbers.known(value)]
-    return sum(finite) / len(finite) if finite else None
-
-
-def _without_empty(table: Table) -> Table:
-    """The table without the columns that say nothing in any row."""
-    said = [k == 0 or any(row[k] not in {"", numbers.NOTHING} for row in table.rows) for k in range(len(table.columns))]
-
-    def kept(cells: Iterable[Any]) -> list[Any]:
-        return [cell for cell, keep in zip(cells, said, strict=True) if keep]
-
-    groups = [Group(group.title, [kept(row) for row in group.rows]) for group in table.groups]
-    return Table(table.caption, kept(table.columns), groups, table.note)

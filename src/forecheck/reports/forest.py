@@ -118,11 +118,9 @@ def _band(scale: _Scale, margin: float) -> Markup:
 def _whisker(row: Mapping[str, Any], scale: _Scale) -> list[Markup]:
     middle = HEIGHT // 2
     parts = []
-    bounds = row.get("interval") or (None, None)
-    if all(numbers.known(bound) for bound in bounds):
-        parts.append(
-            tag("line", x1=scale.at(bounds[0]), x2=scale.at(bounds[1]), y1=middle, y2=middle, class_="whisker")
-        )
+    bounds = [scale.at(bound) for bound in row.get("interval") or () if numbers.known(bound)]
+    if len(bounds) == 2:
+        parts.append(tag("line", x1=bounds[0], x2=bounds[1], y1=middle, y2=middle, class_="whisker"))
     ends = _ends(row)
     for beyond, edge, turned in ((min(ends) < scale.low, "0%", 1), (max(ends) > scale.high, "100%", -1)):
         if beyond:  # an arrow head at the edge: the interval goes on
@@ -134,7 +132,7 @@ def _whisker(row: Mapping[str, Any], scale: _Scale) -> list[Markup]:
 
 
 def _axis(scale: _Scale) -> Markup:
-    values = ticks(scale.low, scale.high, 6)
+    values = ticks(scale.low, scale.high, 8)
     parts = []
     for value, label in zip(values, tick_labels(values, percent=True), strict=True):
         parts.append(tag("line", x1=scale.at(value), x2=scale.at(value), y1=0, y2=5, class_="tick"))

@@ -34,11 +34,12 @@ class Maps:
     """All heads by layer, and the scale they share."""
 
     layers: list[tuple[str, list[Map]]]
-    tokens: str
+    rows: int
+    columns: int
     top: str
     uniform: str
     scale: str
-    averaged: str
+    averaged: int
     left_out: int
 
 
@@ -59,14 +60,14 @@ def maps(data: Mapping[str, Any]) -> Maps | None:
         text = f"layer {each.get('layer')}, head {each.get('head')}: spreads over {spread} of {matrix.shape[1]} tokens"
         layers.setdefault(str(each.get("layer")), []).append(Map(str(each.get("head")), _uri(levels), spread, text))
     rows, columns = matrices[0].shape
-    drawn = small[0].shape
     return Maps(
         list(layers.items()),
-        f"{rows} × {columns}",
+        rows,
+        columns,
         f"{top:.3g}",
         f"{1 / columns:.3g}",
         _uri(np.arange(LEVELS, dtype=np.uint8)[None, :]),
-        "" if drawn == (rows, columns) else f"{drawn[0]} × {drawn[1]}",
+        side if max(rows, columns) > side else 0,
         len(given) - len(shown),
     )
 

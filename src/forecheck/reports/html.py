@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from forecheck.reports import content, forest, heatmap, numbers, plots
+from forecheck.reports import content, forest, heatmap, numbers, plots, tables
 from forecheck.reports.svg import clean
 
 
@@ -32,13 +32,14 @@ def render(data: Mapping[str, Any]) -> str:
         keys=content.keys(data),
         subjects=content.subjects(data),
         forest=forest.of_arms(data) if data["kind"] == "audit" else forest.of_pairs(data),
-        arms=content.arms_table(data),
-        models=content.models_table(data),
-        pairs=content.pairs_table(data),
-        borders=content.borders_table(data),
+        # The forest plot above the table shows effects and outcomes already.
+        arms=tables.without(tables.arms_table(data), ("effect on MSE", "outcome")),
+        models=tables.models_table(data),
+        pairs=tables.pairs_table(data),
+        borders=tables.borders_table(data),
         protocol=content.protocol_facts(data),
         horizon=plots.horizon(data),
-        horizon_table=content.horizon_table(data),
+        horizon_table=tables.horizon_table(data),
         maps=heatmap.maps(data),
         examples=plots.examples(data),
         environment=content.environment_facts(data),

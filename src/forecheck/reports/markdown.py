@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from forecheck.reports import content
+from forecheck.reports import content, tables
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -30,9 +30,9 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     if verdict.get("advice"):
         yield f"**What to do:** {escape(verdict['advice'])}"
     keys = content.keys(data)
-    columns = [content.Column(""), content.Column("", right=True), content.Column(""), content.Column("")]
-    rows = [[key.label, key.value, key.detail, _and(key.outcome, key.why)] for key in keys]
-    yield _table(content.Table("", columns, [content.Group("", rows)]))
+    columns = [tables.Column(""), tables.Column("", right=True), tables.Column(""), tables.Column("")]
+    rows = [[key.label, f"{key.value} {key.interval}".strip(), _and(key.outcome, key.why), key.detail] for key in keys]
+    yield _table(tables.Table("", columns, [tables.Group("", rows)]))
     if data.get("findings"):
         yield "## Findings"
     for subject in content.subjects(data):
@@ -40,12 +40,12 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
         for finding in subject.findings:
             yield _finding(finding)
     audit = data["kind"] == "audit"
-    for table in [content.arms_table(data)] if audit else [content.models_table(data), content.pairs_table(data)]:
+    for table in [tables.arms_table(data)] if audit else [tables.models_table(data), tables.pairs_table(data)]:
         yield from _section(table)
     yield "## Protocol"
-    yield _table(content.borders_table(data))
+    yield _table(tables.borders_table(data))
     yield _facts(content.protocol_facts(data))
-    yield from _section(content.horizon_table(data))
+    yield from _section(tables.horizon_table(data))
     yield "## Environment"
     yield _facts(content.environment_facts(data))
 
@@ -65,14 +65,14 @@ def _finding(finding: Mapping[str, Any]) -> str:
     return "  \n".join(lines)
 
 
-def _section(table: content.Table) -> Iterator[str]:
+def _section(table: tables.Table) -> Iterator[str]:
     if table.rows:
         yield f"## {escape(table.caption)}"
         yield _table(table)
         yield escape(table.note)
 
 
-def _table(table: content.Table) -> str:
+def _table(table: tables.Table) -> str:
     if not table.rows:
         return ""
     lines = [

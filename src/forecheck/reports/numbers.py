@@ -11,7 +11,7 @@ from typing import Any
 
 Number = int | float | None
 
-NOTHING = "–"
+NOTHING = "–"  # noqa: RUF001 - the typographer's dash is meant
 
 
 def known(value: Any) -> bool:
@@ -63,13 +63,13 @@ def loss(value: Number) -> str:
 
 
 def losses(values: Sequence[Number]) -> list[str]:
-    """Errors of one column, all with the same decimals, so that they line up; the largest has four digits or more."""
-    sizes = [abs(value) for value in values if value is not None and known(value) and value]
+    """Errors of one column, all with the same decimals, so that they line up; the middle one has four digits."""
+    sizes = sorted(abs(value) for value in values if value is not None and known(value) and value)
     if not sizes:
         return [f"{value:g}" if value is not None and known(value) else NOTHING for value in values]
     if max(sizes) >= 1e7 or max(sizes) < 1e-4:
         return [f"{value:.3e}" if value is not None and known(value) else NOTHING for value in values]
-    decimals = min(max(3 - math.floor(math.log10(max(sizes))), 0), 4)
+    decimals = min(max(3 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), 6)
     return [f"{value:,.{decimals}f}" if value is not None and known(value) else NOTHING for value in values]
 
 

@@ -22,8 +22,6 @@ def plain(value: Any) -> Any:
     """
     if value is None or isinstance(value, (bool, int)):
         return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -32,10 +30,9 @@ def plain(value: Any) -> Any:
         return [plain(part) for part in value]
     if isinstance(value, (np.generic, np.ndarray)):
         return plain(value.tolist())
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, (str, Path, date)):
+        text = value.isoformat() if isinstance(value, date) else str(value)
+        return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
     raise TypeError(f"a report holds JSON types only, got {type(value).__name__}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from forecheck.reports import content, numbers
+from forecheck.reports import content, numbers, tables
 from forecheck.reports.numbers import Number
 from forecheck.reports.svg import NONE, path, tag, thin, tick_labels, ticks
 
@@ -47,6 +47,7 @@ class Horizon:
     legend: list[tuple[str, Markup]]
     readings: str
     base: str
+    beyond: str
     left_out: int
 
 
@@ -88,16 +89,18 @@ def horizon(data: Mapping[str, Any]) -> Horizon | None:
     relative = [
         Line(line.name, line.classes, _relative(line.values, base.values)) for line in lines if line is not base
     ]
-    panels = [_panel(f"Test MSE, {_units(data)}", lines)]
-    if relative and any(numbers.known(value) for line in relative for value in line.values):
-        margin = data.get("protocol", {}).get("margin")
-        panels.append(_panel(f"Change of test MSE against {base.name}", relative, percent=True, margin=margin))
+    panels = [_panel(f"Test MSE, {content.units(data)}", lines)]
+    margin = data.get("protocol", {}).get("margin")
+    near, beyond = _near(relative, margin)
+    if near:
+        panels.append(_panel(f"Change of test MSE against {base.name}", near, percent=True, margin=margin))
     series = [[line.name, [_short(value) for value in line.values]] for line in lines]
     return Horizon(
         panels,
         [(line.name, swatch(line.classes)) for line in lines],
         json.dumps(series, ensure_ascii=False, separators=(",", ":")),
         base.name,
+        ", ".join(f"{line.name} {numbers.percent(_mean(line.values))} on average" for line in beyond),
         len(curves) - len(lines),
     )
 
@@ -124,7 +127,7 @@ def _curve(curve: Mapping[str, Any], colours: Mapping[str, str]) -> Line:
     colour = colours.get(str(curve.get("label")), "c7")
     if colour == "c0" and family not in {None, "raw"}:
         colour = "c7"
-    return Line(content.curve_name(curve), f"{colour} {DASHES.get(str(family), '')}".strip(), curve["mse"])
+    return Line(tables.curve_name(curve), f"{colour} {DASHES.get(str(family), '')}".strip(), curve["mse"])
 
 
 def _panel(title: str, lines: Sequence[Line], percent: bool = False, margin: Number = None) -> Panel:
@@ -265,13 +268,23 @@ def _relative(values: Sequence[Number], base: Sequence[Number]) -> list[Number]:
     ]
 
 
+def _near(lines: Sequence[Line], margin: Number) -> tuple[list[Line], list[Line]]:
+    """The lines near zero, and those so far off that they would press the others together."""
+    sized = [(abs(mean), line) for line in lines if (mean := _mean(line.values)) is not None]
+    if not sized:
+        return [], []
+    cap = max(4 * sorted(size for size, _ in sized)[len(sized) // 2], 5 * (margin or 0.0))
+    return [line for size, line in sized if size <= cap], [line for size, line in sized if size > cap]
+
+
+def _mean(values: Sequence[Number]) -> float | None:
+    finite = [value for value in values if value is not None and numbers.known(value)]
+    return sum(finite) / len(finite) if finite else None
+
+
 def _value(value: Number, percent: bool) -> str:
     return numbers.percent(value) if percent else numbers.loss(value)
 
 
 def _short(value: Number) -> float | None:
     return float(f"{value:.4g}") if value is not None and numbers.known(value) else None
-
-
-def _units(data: Mapping[str, Any]) -> str:
-    return str(data.get("protocol", {}).get("units") or "in the units of the data")

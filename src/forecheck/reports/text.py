@@ -11,11 +11,10 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from forecheck.reports import content
+from forecheck.reports import content, tables
 
 STYLES = {"helps": "blue", "better": "blue", "hurts": "red", "worse": "red", "pass": "green", "fail": "bold red"}
 STYLES |= {"no difference": "bold", "undecided": "yellow", "not applicable": "dim"}
-WIDE = 110  # from this many characters on, the columns of lesser weight are shown too
 
 
 def write(data: Mapping[str, Any], console: Console) -> None:
@@ -43,15 +42,15 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         for finding in subject.findings:
             yield from _finding(finding)
     if data["kind"] == "audit":
-        tables = [content.arms_table(data), content.horizon_table(data)]
+        shown = [tables.arms_table(data), tables.horizon_table(data)]
     else:
-        tables = [content.models_table(data), content.pairs_table(data), content.horizon_table(data)]
-    for table in tables:
+        shown = [tables.models_table(data), tables.pairs_table(data), tables.horizon_table(data)]
+    for table in shown:
         if table.rows:
             yield from _table(table, width)
     yield _heading("Protocol", "")
-    if content.borders_table(data).rows:
-        yield Padding(_grid(content.borders_table(data), width), (0, 0, 1, 0))
+    if tables.borders_table(data).rows:
+        yield Padding(_grid(tables.borders_table(data), width), (0, 0, 1, 0))
     yield _facts(content.protocol_facts(data))
     yield _heading("Environment", "")
     yield _facts(content.environment_facts(data))
@@ -60,17 +59,13 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
 def _keys(data: Mapping[str, Any]) -> RenderableType:
     grid = RichTable.grid(padding=(0, 2, 0, 0))
     for _ in range(3):
-        grid.add_column()
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for key in content.keys(data):
-        grid.add_row(_clean(key.label), Text(key.value, style="bold"), _outcome(key.outcome, key.detail))
+        number = Text(key.value, style="bold").append(f" {key.interval}", style="not bold")
+        outcome = Text(key.outcome, style=STYLES.get(key.outcome, ""))
+        grid.add_row(Text(_clean(key.label)), number, outcome, Text(_clean(key.detail)))
     return Padding(grid, (1, 0, 0, 0))
-
-
-def _outcome(outcome: str, detail: str) -> Text:
-    text = Text(_clean(detail))
-    if outcome:
-        text.append("  ").append(outcome, style=STYLES.get(outcome, ""))
-    return text
 
 
 def _heading(title: str, about: str) -> RenderableType:
@@ -97,15 +92,15 @@ def _finding(finding: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield grid
 
 
-def _table(table: content.Table, width: int) -> Iterator[RenderableType]:
+def _table(table: tables.Table, width: int) -> Iterator[RenderableType]:
     yield _heading(table.caption, "")
     yield _grid(table, width)
     if table.note:
         yield Text(_clean(table.note), style="dim")
 
 
-def _grid(table: content.Table, width: int) -> RichTable:
-    shown = [k for k, column in enumerate(table.columns) if width >= WIDE or not column.wide]
+def _grid(table: tables.Table, width: int) -> RichTable:
+    shown = _fitting(table, width)
     grid = RichTable(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for k in shown:
         column = table.columns[k]
@@ -116,6 +111,17 @@ def _grid(table: content.Table, width: int) -> RichTable:
         for row in group.rows:
             grid.add_row(*(Text(_clean(row[k]), style=STYLES.get(row[k], "") if k else "") for k in shown))
     return grid
+
+
+def _fitting(table: tables.Table, width: int) -> list[int]:
+    """The columns that fit: those of lesser weight are left out from the right until the rest has room."""
+    cells = [[column.name, *(row[k] for row in table.rows)] for k, column in enumerate(table.columns)]
+    sizes = [min(max(len(cell) for cell in column), 30) + 2 for column in cells]
+    shown = list(range(len(sizes)))
+    for k in reversed(range(len(sizes))):
+        if table.columns[k].wide and sum(sizes[i] for i in shown) > width:
+            shown.remove(k)
+    return shown
 
 
 def _facts(facts: list[tuple[str, str]]) -> RenderableType:

@@ -1,0 +1,196 @@
+"""The tables of a report as text cells, for every renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from forecheck.reports import numbers
+from forecheck.reports.content import FAMILIES, outcome_word, units, written
+
+Json = Mapping[str, Any]
+
+LOSSES = ("mse", "mae", "validation_mse", "mse_real", "mae_real")
+REST = ("validation MSE", "MSE, real units", "MAE, real units", "parameters")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; `wide` ones are left out where there is no room."""
+
+    name: str
+    right: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of a table under a common title, which may be empty."""
+
+    title: str
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the row."""
+
+    caption: str
+    columns: list[Column]
+    groups: list[Group]
+    note: str = ""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """All rows, without the titles of their groups."""
+        return [row for group in self.groups for row in group.rows]
+
+
+def arms_table(data: Json) -> Table:
+    """Every arm with its losses and its effect against the model."""
+    arms = [arm for family in FAMILIES for arm in data.get("arms") or [] if arm.get("family") == family]
+    cells = {name: numbers.losses([arm.get(name) for arm in arms]) for name in LOSSES}
+    rows = [
+        [
+            str(arm.get("label")),
+            *(cells[name][k] for name in ("mse", "mae")),
+            numbers.effect(arm.get("effect"), arm.get("interval")),
+            outcome_word(arm.get("outcome"), arm.get("family")) or numbers.NOTHING,
+            numbers.count(arm.get("seeds")),
+            numbers.seconds(arm.get("seconds")),
+            *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
+            numbers.count(arm.get("parameters")),
+        ]
+        for k, arm in enumerate(arms)
+    ]
+    groups = [
+        Group(title, [row for arm, row in zip(arms, rows, strict=True) if arm.get("family") == family])
+        for family, title in FAMILIES.items()
+    ]
+    columns = [
+        Column("arm"),
+        *(Column(name, right=True) for name in ("MSE", "MAE", "effect on MSE")),
+        Column("outcome"),
+        Column("seeds", right=True, wide=True),
+        Column("time", right=True),
+        *(Column(name, right=True, wide=True) for name in REST),
+    ]
+    note = f"Losses on the test windows, {units(data)}. Effect: the change of test MSE against the model; above zero "
+    note += "the arm is worse than the model."
+    return _without_empty(Table("All arms", columns, [group for group in groups if group.rows], note))
+
+
+def models_table(data: Json) -> Table:
+    """The models of a backtest, the best first."""
+    models = sorted(data.get("table") or [], key=lambda row: (row.get("mse") is None, row.get("mse") or 0.0))
+    cells = {name: numbers.losses([row.get(name) for row in models]) for name in LOSSES}
+    rows = [
+        [
+            str(row.get("model")),
+            *(cells[name][k] for name in ("mse", "mae")),
+            numbers.seconds(row.get("seconds")),
+            numbers.count(row.get("seeds")),
+            *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
+            numbers.count(row.get("parameters")),
+            written(row.get("options")),
+        ]
+        for k, row in enumerate(models)
+    ]
+    columns = [
+        Column("model"),
+        *(Column(name, right=True) for name in ("MSE", "MAE", "time")),
+        *(Column(name, right=True, wide=True) for name in ("seeds", *REST)),
+        Column("options", wide=True),
+    ]
+    return _without_empty(Table("Models", columns, [Group("", rows)], f"Losses on the test windows, {units(data)}."))
+
+
+def pairs_table(data: Json) -> Table:
+    """Each comparison of a backtest."""
+    rows = [
+        [
+            f"{pair.get('model')} against {pair.get('reference')}",
+            numbers.effect(pair.get("effect"), pair.get("interval")),
+            pair.get("outcome") or numbers.NOTHING,
+            numbers.bound(pair.get("smallest_margin")),
+            numbers.p_value(pair.get("p")).removeprefix("p ").removeprefix("= "),
+            str(pair.get("why") or ""),
+        ]
+        for pair in data.get("pairs") or []
+    ]
+    columns = [
+        Column("models"),
+        Column("effect on MSE", right=True),
+        Column("outcome"),
+        *(Column(name, right=True, wide=True) for name in ("smallest margin", "p")),
+        Column("why", wide=True),
+    ]
+    note = "Effect: the change of test MSE from the second model to the first; the outcome is the first model's. "
+    note += f"Margin {numbers.margin(data.get('protocol', {}).get('margin'))}."
+    return _without_empty(Table("Comparisons", columns, [Group("", rows)], note))
+
+
+def horizon_table(data: Json, parts: int = 4) -> Table:
+    """The loss of every curve over `parts` stretches of the horizon."""
+    curves = [curve for curve in (data.get("horizon") or {}).get("curves") or [] if curve.get("mse")]
+    steps = max((len(curve["mse"]) for curve in curves), default=0)
+    edges = [steps * k // min(parts, max(steps, 1)) for k in range(min(parts, max(steps, 1)) + 1)]
+    spans = list(pairwise(edges))
+    means = [[_mean(curve["mse"][low:high]) for low, high in spans] for curve in curves]
+    cells = numbers.losses([value for row in means for value in row])
+    rows = [[curve_name(curve), *cells[k * len(spans) : (k + 1) * len(spans)]] for k, curve in enumerate(curves)]
+    names = [f"{low + 1} to {high}" if high - low > 1 else str(high) for low, high in spans]
+    columns = [Column("steps ahead"), *(Column(name, right=True) for name in names)]
+    return Table("Test MSE along the horizon", columns, [Group("", rows)])
+
+
+def curve_name(curve: Json) -> str:
+    """The label of a curve, with its family where the label alone could be taken for another arm."""
+    family = curve.get("family")
+    return f"{curve.get('label')} ({family})" if family in {"retrained", "post-hoc"} else str(curve.get("label"))
+
+
+def borders_table(data: Json) -> Table:
+    """Which rows train, validate and test."""
+    rows = [
+        [
+            str(part.get("part")),
+            numbers.instant(part.get("first")),
+            numbers.instant(part.get("last")),
+            numbers.count(part.get("rows")),
+            numbers.count(part.get("windows")),
+        ]
+        for part in data.get("protocol", {}).get("borders") or []
+    ]
+    columns = [
+        *(Column(name) for name in ("part", "first", "last")),
+        *(Column(name, right=True) for name in ("rows", "windows")),
+    ]
+    return _without_empty(Table("Borders", columns, [Group("", rows)]))
+
+
+def without(table: Table, names: Iterable[str]) -> Table:
+    """The table without the columns of these names."""
+    left_out = set(names)
+    return _selected(table, [column.name not in left_out for column in table.columns])
+
+
+def _mean(values: Sequence[numbers.Number]) -> float | None:
+    finite = [value for value in values if value is not None and numbers.known(value)]
+    return sum(finite) / len(finite) if finite else None
+
+
+def _without_empty(table: Table) -> Table:
+    """The table without the columns that say nothing in any row."""
+    said = [k == 0 or any(row[k] not in {"", numbers.NOTHING} for row in table.rows) for k in range(len(table.columns))]
+    return _selected(table, said)
+
+
+def _selected(table: Table, chosen: Sequence[bool]) -> Table:
+    def kept(cells: list[Any]) -> list[Any]:
+        return [cell for cell, keep in zip(cells, chosen, strict=True) if keep]
+
+    groups = [Group(group.title, [kept(row) for row in group.rows]) for group in table.groups]
+    return Table(table.caption, kept(table.columns), groups, table.note)

@@ -1,0 +1,304 @@
+"""Report dicts of full size with invented numbers, in the shapes that the checks and the backtest hand over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+HOSTILE = "</style></script><script>alert('x')</script>\"'&|`*_[a](b)]]>\x07"
+EDITS = ("identity", "uniform", "random rows", "zero", "band 3", "static mean")
+
+
+def audit(layers=3, heads=16, tokens=42, lookback=336, horizon=96, examples=6, name="ETTh1", channel="OT", seed=0):
+    """An audit of patchtst; `name` and `channel` come from the user."""
+    rng = np.random.default_rng(seed)
+    base = 0.28 + 0.16 * (np.arange(horizon) + 1) / horizon + 0.006 * rng.standard_normal(horizon)
+    arms = [_arm(rng, "patchtst", "raw", None, seconds=60.1)]
+    arms += [
+        _arm(rng, edit, "retrained", value)
+        for edit, value in zip(EDITS, (0.004, 0.002, 0.021, 0.012, -0.001, 0.0), strict=True)
+    ]
+    arms += [
+        _arm(rng, edit, "post-hoc", value)
+        for edit, value in zip(EDITS, (0.02, 0.034, 0.11, 0.52, 0.006, 0.003), strict=True)
+    ]
+    arms += [
+        _arm(rng, "rlinear", "reference", -0.01, half=0.03, seconds=0.09, parameters=32352),
+        _arm(rng, "nlinear", "reference", -0.004, half=0.03, seconds=0.11, parameters=32352),
+        _arm(rng, "seasonal naive", "reference", 0.347, half=0.08, seconds=0.001, parameters=0),
+        _arm(rng, "last value", "reference", 2.4, half=0.5, seconds=0.001, parameters=0),
+    ]
+    curves = [
+        {
+            "label": arm["label"],
+            "family": arm["family"],
+            "mse": (base * (1 + (arm["effect"] or 0)) + 0.002 * rng.standard_normal(horizon)).tolist(),
+        }
+        for arm in arms[:-1]
+    ]
+    where = f"patchtst on {name}, lookback {lookback}, horizon {horizon}"
+    return {
+        "schema": 1,
+        "kind": "audit",
+        "forecheck": "0.1.0",
+        "created": "2026-11-21T10:00:00+00:00",
+        "verdict": {
+            "outcome": "no difference",
+            "sentence": f"Attention makes no difference: {where}, forecasts as well when retrained without it "
+            "(identity: test MSE +0.4 % [-0.3, +1.1]; margin ±1 %).",
+            "question": "architecture",
+            "effect": 0.004,
+            "interval": [-0.003, 0.011],
+            "margin": 0.01,
+            "smallest_margin": 0.0105,
+            "architecture": _answer("no difference", 0.004, [-0.003, 0.011], 0.0105),
+            "checkpoint": _answer("helps", 0.02, [0.013, 0.028], 0.03),
+            "linear": {
+                "name": "rlinear",
+                "outcome": "undecided",
+                "effect": -0.01,
+                "interval": [-0.04, 0.02],
+                "seconds": 0.09,
+                "why": "the interval reaches across the margin; about 3.0 times as much test data would decide it",
+            },
+            "advice": f"Forecast with rlinear: forecheck forecast {name} --horizon {horizon} --model rlinear",
+        },
+        "findings": _findings(name),
+        "protocol": _protocol(name, channel, lookback, horizon)
+        | {
+            "model": "patchtst",
+            "config": {"width": 16, "depth": layers, "heads": heads, "patch": 16, "stride": 8},
+            "adapter": f"{layers} attention sites, native adapter ({heads} heads x {tokens} x {tokens} tokens)",
+        },
+        "arms": arms,
+        "horizon": {"curves": curves},
+        "attention": [
+            {"layer": layer, "head": head, "matrix": _attention(rng, layer, head, tokens)}
+            for layer in range(layers)
+            for head in range(heads)
+        ],
+        "examples": [_example(rng, k, name, channel, lookback, horizon) for k in range(examples)],
+        "environment": ENVIRONMENT,
+    }
+
+
+def backtest(horizon=96, name="ETTh1", channel="OT", seed=0):
+    """A backtest of six models with every pair against the winner."""
+    rng = np.random.default_rng(seed)
+    effects = {"rlinear": 0.0, "nlinear": 0.004, "patchtst": -0.002, "itransformer": 0.021, "seasonal naive": 0.347}
+    base = 0.28 + 0.16 * (np.arange(horizon) + 1) / horizon
+    table, pairs = [], []
+    for model, value in effects.items():
+        arm = _arm(rng, model, "raw", value)
+        keys = ("mse", "mae", "mse_real", "mae_real", "validation_mse", "seconds", "parameters", "seeds")
+        table.append({"model": model} | {key: arm[key] for key in keys} | {"options": {"lookback": 336, "ridge": 1e-3}})
+        if model != "rlinear":
+            outcome = "no difference" if abs(value) < 0.005 else "worse"
+            pairs.append(
+                {
+                    "model": model,
+                    "reference": "rlinear",
+                    "outcome": "undecided" if model == "itransformer" else outcome,
+                    "effect": value,
+                    "interval": [value - 0.008, value + 0.014],
+                    "smallest_margin": abs(value) + 0.008,
+                    "p": 0.01,
+                    "why": "the interval reaches across the margin" if model == "itransformer" else "",
+                }
+            )
+    return {
+        "schema": 1,
+        "kind": "backtest",
+        "forecheck": "0.1.0",
+        "created": "2026-11-21T10:00:00+00:00",
+        "protocol": _protocol(name, channel, 336, horizon),
+        "table": table,
+        "pairs": pairs,
+        "horizon": {
+            "curves": [
+                {"label": model, "mse": (base * (1 + value) + 0.002 * rng.standard_normal(horizon)).tolist()}
+                for model, value in effects.items()
+            ]
+        },
+        "winner": {"model": "rlinear", "rule": "the simplest model that none beats beyond the margin"},
+        "environment": ENVIRONMENT,
+    }
+
+
+ENVIRONMENT = {"python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6", "cpu": "AMD EPYC", "threads": 1}
+
+
+def _answer(outcome, effect, interval, smallest):
+    keys = ("outcome", "arm", "effect", "interval", "smallest_margin", "seeds", "why")
+    return dict(zip(keys, (outcome, "identity", effect, interval, smallest, 2, ""), strict=True))
+
+
+def _arm(rng, label, family, value, *, half=0.007, seconds=50.1, parameters=81728):
+    mse = 0.38 * (1 + (value or 0))
+    bounds = None if value is None else [value - half, value + half]
+    return {
+        "label": label,
+        "family": family,
+        "mse": mse,
+        "mae": 0.4 * (1 + (value or 0) / 2),
+        "mse_real": 8.1 * (1 + (value or 0)),
+        "mae_real": 1.5 * (1 + (value or 0) / 2),
+        "validation_mse": 0.7 + 0.01 * rng.random(),
+        "seeds": 1 if family == "reference" else 2,
+        "seconds": None if family == "post-hoc" else seconds,
+        "parameters": parameters,
+        "effect": value,
+        "interval": bounds,
+        "outcome": None if bounds is None else _outcome(*bounds),
+    }
+
+
+def _outcome(low, high, margin=0.01):
+    if -margin <= low and high <= margin:
+        return "no difference"
+    return "helps" if low > 0 else "hurts" if high < 0 else "undecided"
+
+
+def _findings(name):
+    common = {"margin": 0.01, "p": 0.001, "seeds": 2, "blocks": 29.0, "why": "", "severity": "info"}
+    none = {"effect": None, "interval": None, "smallest_margin": None, "p": None, "cross_check": None, "blocks": None}
+    return [
+        common
+        | none
+        | {
+            "code": "FC101",
+            "family": "harness",
+            "title": "the last partial batch is scored",
+            "outcome": "pass",
+            "meaning": f"All 2785 test windows of {name} are scored, the last 97 of them in a partial batch.",
+            "advice": "",
+            "details": {"windows": 2785, "batch": 128},
+        },
+        common
+        | none
+        | {
+            "code": "FC107",
+            "family": "harness",
+            "title": "raw against raw with other seeds",
+            "outcome": "fail",
+            "severity": "error",
+            "meaning": "Two trainings that differ in the seed alone differ by 4.1 % of test MSE, 4 times the margin.",
+            "advice": "Use more seeds (--seeds 5) or a wider margin (--margin 0.05).",
+            "details": {},
+        },
+        common
+        | {
+            "code": "FC201",
+            "family": "references",
+            "title": "closed-form linear reference",
+            "outcome": "undecided",
+            "effect": -0.01,
+            "interval": [-0.04, 0.02],
+            "smallest_margin": 0.036,
+            "cross_check": [-0.012, -0.05, 0.026],
+            "meaning": "rlinear changes test MSE by -1.0 % [-4.0, +2.0] and fits in 0.09 s; margin ±1 %.",
+            "advice": "Test on more data, or accept a wider margin.",
+            "why": "the interval reaches across the margin; about 3.0 times as much test data would decide it",
+            "details": {"rank": 12},
+        },
+        common
+        | {
+            "code": "FC301",
+            "family": "post-hoc",
+            "title": "attention is relied on: identity",
+            "severity": "warning",
+            "outcome": "helps",
+            "effect": 0.02,
+            "interval": [0.013, 0.028],
+            "smallest_margin": 0.03,
+            "cross_check": [0.021, 0.01, 0.03],
+            "meaning": "Replacing every attention matrix of the trained model by the identity changes test MSE by "
+            "+2.0 % [+1.3, +2.8]; margin ±1 %.",
+            "advice": "This says what the checkpoint leans on, not what the architecture needs: see FC401.",
+            "details": {"by channel": {"HUFL": 0.021, "OT": 0.018}, "layers": [0, 1, 2]},
+        },
+        common
+        | none
+        | {
+            "code": "FC305",
+            "family": "post-hoc",
+            "title": "positions are used",
+            "outcome": "not applicable",
+            "meaning": "",
+            "advice": "",
+            "why": "the model has no positional embedding that the adapter can reach",
+            "details": {},
+        },
+        common
+        | {
+            "code": "FC401",
+            "family": "retrained",
+            "title": "attention makes no difference: identity",
+            "outcome": "no difference",
+            "effect": 0.004,
+            "interval": [-0.003, 0.011],
+            "smallest_margin": 0.0105,
+            "cross_check": [0.005, -0.004, 0.013],
+            "meaning": "patchtst trained from scratch with the identity for attention changes test MSE by "
+            "+0.4 % [-0.3, +1.1]; margin ±1 %.",
+            "advice": f"Forecast with rlinear: forecheck forecast {name} --horizon 96 --model rlinear",
+            "details": {},
+        },
+    ]
+
+
+def _protocol(name, channel, lookback, horizon):
+    parts = (
+        ("train", "2016-07-01T00:00", "2017-06-25T23:00", 8640),
+        ("validation", "2017-06-26T00:00", "2017-10-23T23:00", 2880),
+    )
+    borders = [
+        {"part": part, "first": first, "last": last, "rows": rows, "windows": rows - lookback - horizon + 1}
+        for part, first, last, rows in (*parts, ("test", "2017-10-24T00:00", "2018-02-20T23:00", 2880))
+    ]
+    return {
+        "data": name,
+        "series": 1,
+        "channels": ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", channel],
+        "rows": 17420,
+        "frequency": "hour",
+        "fills": {},
+        "lookback": lookback,
+        "horizon": horizon,
+        "split": "8640+2880+2880",
+        "scaler": "mean and standard deviation of the training rows, by channel",
+        "borders": borders,
+        "budget": "quick",
+        "seeds": [0, 1],
+        "margin": 0.01,
+        "level": 0.95,
+        "units": "standardised by the training rows",
+        "trials": {"total": 20, "from ledger": 5},
+        "seconds": 123.4,
+    }
+
+
+def _attention(rng, layer, head, tokens):
+    gap = np.abs(np.subtract.outer(np.arange(tokens), np.arange(tokens)))
+    logits = (
+        -gap / (1 + head) + 1.5 * np.cos(2 * np.pi * gap / (4 + layer)) + 0.3 * rng.standard_normal((tokens, tokens))
+    )
+    weights = np.exp(logits)
+    return (weights / weights.sum(axis=1, keepdims=True)).tolist()
+
+
+def _example(rng, k, name, channel, lookback, horizon):
+    time = np.arange(lookback + horizon) + 31 * k
+    values = (
+        12 + 5 * np.sin(2 * np.pi * time / 24) + 2 * np.sin(2 * np.pi * time / 168) + rng.standard_normal(len(time))
+    )
+    clean = values[lookback:] - rng.standard_normal(horizon)
+    forecasts = {label: (clean + 0.4 * rng.standard_normal()).tolist() for label in ("patchtst", "identity", "rlinear")}
+    return {
+        "series": name,
+        "channel": channel,
+        "origin": f"2017-1{k % 3}-24T00:00",
+        "unit": "real",
+        "input": values[:lookback].tolist(),
+        "truth": values[lookback:].tolist(),
+        "forecasts": forecasts,
+    }
