@@ -38,7 +38,7 @@ class Dropout(nn.Module):
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {p}")
-        self.threshold = round(256 * p)
+        self.threshold = min(255, round(256 * p))  # something is always kept
         self.p = self.threshold / 256
         self._bits = np.random.SFC64(0)
 

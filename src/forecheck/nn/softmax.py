@@ -54,7 +54,7 @@ class SoftmaxAttention(torch.autograd.Function):
         return out.view(batch, heads, tokens, -1), weights.view(shape), scores.view(shape)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         """Gradients of queries, keys, values and bias."""
         q, k, v, weights, out = ctx.saved_tensors
         d_out, d_weights, d_scores = grads
@@ -74,7 +74,8 @@ class SoftmaxAttention(torch.autograd.Function):
         if d_scores is not None:
             d_scores = d_scores.reshape(weights.shape)
             d_s = d_scores if d_s is None else d_s.add_(d_scores)
-        assert d_s is not None
+        if d_s is None:
+            return None, None, None, None
         batch, heads = ctx.series_and_heads
         return (
             torch.bmm(d_s, k).view(batch, heads, *q.shape[1:]),
