@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
 
-jaxtyping.install_import_hook("forecheck", "beartype.beartype")
+jaxtyping.install_import_hook("forecheck", "shapes.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -19,7 +19,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import POSTHOC_MODES, Mode, Replace
-from forecheck.trials.describe import describe_protocol, environment
+from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import Trial
 
@@ -134,9 +134,7 @@ def run_audit(
         "level": 0.95,
         "adapter": raw.summary.get("attention", {}).get("adapter", ""),
     }
-    return {
-        "schema": 1,
-        "kind": "audit",
+    return header("audit") | {
         "verdict": verdict(evidence),
         "findings": [finding.to_dict() for finding in run_checks(evidence)],
         "protocol": protocol,

@@ -9,6 +9,7 @@ import numpy as np
 from forecheck.checks.evidence import Arm, Evidence
 from forecheck.checks.protocol import ATTENTION
 from forecheck.checks.references import LINEAR
+from forecheck.trials.describe import stamp
 from forecheck.trials.run import example_windows
 
 _MAP_TOKENS = 64  # larger patterns are averaged down: a picture has no use for more
@@ -78,7 +79,7 @@ def examples(evidence: Evidence) -> list[dict[str, Any]]:
             {
                 "series": e.panel.series[series],
                 "channel": e.panel.channels[channel],
-                "origin": str(e.panel.time[origin]),
+                "origin": stamp(e.panel.time[origin]),
                 "unit": "real",
                 "input": _numbers(values[origin - e.test.lookback : origin]),
                 "truth": _numbers(values[origin : origin + e.test.horizon]),

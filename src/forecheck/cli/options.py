@@ -87,7 +87,7 @@ def write_report(report: Any, json: str | None, html: Path | None, markdown: Pat
     if json == "-":
         typer.echo(report.to_json(), nl=False)
     else:
-        report.print(Console())
+        Console().print(report)
     if json not in (None, "-"):
         report.to_json(Path(json))
     for file, write in ((html, report.to_html), (markdown, report.to_markdown)):

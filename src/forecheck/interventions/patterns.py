@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from forecheck.nn.attention import PatternEdit
+from forecheck.nn.seeding import derive
 
 Weights = Float[Tensor, "batch head query key"]
 Allowed = Bool[Tensor, "query key"]
@@ -88,7 +89,12 @@ class Fixed(PatternEdit):
 
     def __init__(self, heads: int, queries: int, keys: int) -> None:
         super().__init__()
-        self.theta = nn.Parameter(torch.full((heads, queries, keys), 1.0 / keys))
+        self.theta = nn.Parameter(torch.empty(heads, queries, keys))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start from the mean again."""
+        nn.init.constant_(self.theta, 1.0 / self.theta.shape[-1])
 
     def forward(
         self,
@@ -124,16 +130,25 @@ class FrozenMean(PatternEdit):
 class Shuffled(PatternEdit):
     """A of another window or series of the same batch: right in distribution, wrong in content.
 
-    Members of the batch are passed round one random ring, so none keeps its own pattern; a batch of one does.
+    Members of the batch are passed round one random ring, so none keeps its own pattern; a batch of one does. While
+    training, rings come from the stream that `reseed` sets; otherwise a batch of a given size always gets the same
+    ring, so that a forecast repeats.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
+        self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
+
+    def reseed(self, *entropy: int) -> None:
+        """Start the stream that belongs to these numbers, as `Dropout.reseed` does."""
+        self._generator.manual_seed(derive(self._seed, f"{entropy}"))
 
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Weights:
         """The patterns, moved on by one along a random ring."""
         assert weights is not None
+        if not self.training:
+            self._generator.manual_seed(self._seed)
         ring = torch.randperm(len(weights), generator=self._generator)
         source = torch.empty_like(ring)
         source[ring] = ring.roll(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from forecheck.nn.attention import PatternEdit
 _ADAPTERS = ("native",)
 
 
+@runtime_checkable
 class Site(Protocol):
     """One attention operation of a model.
 
@@ -41,6 +42,7 @@ class Site(Protocol):
         """Have the raw pattern of every forward pass handed to `callback`, or stop that."""
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """How attention is reached in the models of one library."""
 

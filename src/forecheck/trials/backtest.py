@@ -17,7 +17,7 @@ from forecheck.errors import UsageError
 from forecheck.evaluation.inference import compare
 from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
-from forecheck.trials.describe import describe_protocol, environment
+from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.ledger import Ledger, Result
 from forecheck.trials.selection import simplest_unbeaten
 from forecheck.trials.trial import Trial
@@ -91,9 +91,7 @@ def run_backtest(
     table = [_row(name, group) for name, group in results.items()]
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in table}, margin)
     protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
-    return {
-        "schema": 1,
-        "kind": "backtest",
+    return header("backtest") | {
         "protocol": protocol | {"margin": margin, "level": 0.95, "seeds": list(range(seeds))},
         "table": table,
         "pairs": _pairs(experiment, results, margin),

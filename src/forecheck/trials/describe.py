@@ -7,10 +7,23 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import forecheck
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment
 from forecheck.trials.ledger import Result
+
+
+def header(kind: str) -> dict[str, Any]:
+    """What every report begins with."""
+    created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return {"schema": 1, "kind": kind, "forecheck": forecheck.__version__, "created": created}
+
+
+def stamp(time: Any) -> str:
+    """A time to the minute, or a step."""
+    return str(np.datetime_as_string(time, unit="m")) if isinstance(time, np.datetime64) else str(time)
 
 
 def describe_protocol(experiment: Experiment, trials: list[int], seconds: float) -> dict[str, Any]:
@@ -23,8 +36,8 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         borders.append(
             {
                 "part": part,
-                "first": str(e.panel.time[starts].min()),
-                "last": str(e.panel.time[ends].max()),
+                "first": stamp(e.panel.time[starts].min()),
+                "last": stamp(e.panel.time[ends].max()),
                 "rows": int((end - first).sum()),
                 "windows": len(e.part(part)),
             }
@@ -56,8 +69,6 @@ def environment(result: Result) -> dict[str, Any]:
         **result.summary["versions"],
         "cpu": _cpu(),
         "threads": result.summary["threads"],
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "forecheck": forecheck.__version__,
     }
 
 

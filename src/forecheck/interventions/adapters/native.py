@@ -14,7 +14,7 @@ from forecheck.nn.attention import Attention, PatternEdit
 
 @dataclass
 class NativeSite:
-    """An `Attention` of ours."""
+    """An `Attention` of ours; taking an edit off leaves the one that is part of its architecture, if any."""
 
     path: str
     layer: int
@@ -22,10 +22,11 @@ class NativeSite:
     queries: int
     keys: int
     module: Attention
+    built_in: PatternEdit | None
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
-        self.module.edit = pattern
+        self.module.edit = self.built_in if pattern is None else pattern
 
     def observe(self, callback: Callable[[Tensor], None] | None) -> None:
         """Hand raw patterns to `callback`."""
@@ -45,8 +46,8 @@ class NativeAdapter:
 
         def meet(path: str) -> Callable[[Tensor], None]:
             def record(weights: Tensor) -> None:
-                heads, queries, keys = weights.shape[1:]
-                found.append(NativeSite(path, len(found), heads, queries, keys, modules[path]))
+                module, shape = modules[path], weights.shape[1:]
+                found.append(NativeSite(path, len(found), *shape, module, module.edit))
 
             return record
 

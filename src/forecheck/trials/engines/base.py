@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import Trial
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Told what happens; a progress bar, or nothing."""
 
