@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.seeding import derive, initialise, reseed_dropout
+from forecheck.nn.seeding import derive, initialise, reseed
 
 
 def network(hidden=4):
@@ -51,9 +51,9 @@ def test_derived_seeds_fit_and_differ():
 def test_masks_belong_to_seed_module_and_step():
     model = network()
     x = torch.ones(200)
-    reseed_dropout(model, 0, 3)
+    reseed(model, 0, 3)
     first = model["drop"](x)
-    reseed_dropout(model, 0, 3)
+    reseed(model, 0, 3)
     torch.testing.assert_close(model["drop"](x), first, rtol=0, atol=0)
-    reseed_dropout(model, 0, 4)
+    reseed(model, 0, 4)
     assert not torch.equal(model["drop"](x), first)

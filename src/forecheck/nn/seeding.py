@@ -7,8 +7,6 @@ import hashlib
 import torch
 from torch import nn
 
-from forecheck.nn.dropout import Dropout
-
 
 def derive(seed: int, name: str) -> int:
     """A seed of 63 bits for the stream `name` of `seed`."""
@@ -25,8 +23,9 @@ def initialise(model: nn.Module, seed: int) -> None:
                 reset()
 
 
-def reseed_dropout(model: nn.Module, seed: int, step: int) -> None:
-    """Set every dropout's stream to that of `step`: a run resumed at a step draws what the whole run drew."""
+def reseed(model: nn.Module, seed: int, step: int) -> None:
+    """Set the stream of every module that draws (`reseed`) to that of `step`: a resumed run draws as the whole one."""
     for name, module in model.named_modules():
-        if isinstance(module, Dropout):
-            module.reseed(derive(seed, name), step)
+        start = getattr(module, "reseed", None)
+        if callable(start):
+            start(derive(seed, name), step)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
 from forecheck.files import replace_file
-from forecheck.nn.seeding import derive, initialise, reseed_dropout
+from forecheck.nn.seeding import derive, initialise, reseed
 from forecheck.training.recipe import Recipe
 
 Progress = Callable[[float, str], None]
@@ -159,7 +159,7 @@ def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: in
         step = epoch * steps + number
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step, steps)
-        reseed_dropout(model, seed, step)
+        reseed(model, seed, step)
         optimizer.zero_grad(set_to_none=True)
         for micro in torch.split(index, recipe.micro_batch):
             x, y = windows.gather(micro)

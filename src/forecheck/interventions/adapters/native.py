@@ -46,8 +46,9 @@ class NativeAdapter:
 
         def meet(path: str) -> Callable[[Tensor], None]:
             def record(weights: Tensor) -> None:
-                module, shape = modules[path], weights.shape[1:]
-                found.append(NativeSite(path, len(found), *shape, module, module.edit))
+                heads, queries, keys = weights.shape[1:]
+                module = modules[path]
+                found.append(NativeSite(path, len(found), heads, queries, keys, module, module.edit))
 
             return record
 
