@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ class Ledger:
             # Last, so that a folder with a result is complete.
             (folder / "result.json").write_text(json.dumps({"trial": trial.to_dict()} | summary, indent=1))
 
-        replace_folder(self.folder(trial), write)
+        folder = self.folder(trial)
+        if folder.exists() and self.get(trial) is None:
+            shutil.rmtree(folder)  # damaged
+        replace_folder(folder, write)
         self.checkpoint(trial).unlink(missing_ok=True)
 
     def put_panel(self, panel: Panel) -> None:

@@ -1,0 +1,46 @@
+"""Small panels and models that many tests share."""
+
+import numpy as np
+
+from forecheck.data.frequency import Frequency
+from forecheck.data.panel import Panel
+
+HOUR = 3_600_000_000
+TINY = {
+    "patch": 8,
+    "stride": 8,
+    "width": 8,
+    "heads": 2,
+    "hidden": 16,
+    "layers": 2,
+    "epochs": 2,
+    "batch": 64,
+    "lr": 0.003,
+    "schedule": "constant",
+}
+
+
+def hourly(rows=600, channels=2, seed=0, noise=0.3):
+    """A daily and a slower wave with noise, hourly, in units far from standard."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(rows)[:, None]
+    phase = np.arange(channels)
+    values = (
+        np.sin(2 * np.pi * t / 24 + phase)
+        + 0.5 * np.sin(2 * np.pi * t / 90)
+        + noise * rng.standard_normal((rows, channels))
+    )
+    time = np.datetime64("2024-01-01", "us") + HOUR * np.arange(rows).astype("timedelta64[us]")
+    names = tuple(f"c{i}" for i in range(channels))
+    return Panel(50 + 10 * values, np.array([0, rows]), time, ("0",), names, Frequency("us", HOUR), "waves")
+
+
+def ragged(lengths=(200, 160, 240), seed=0):
+    """Three daily series of one channel and different lengths."""
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([np.sin(np.arange(n) / 3)[:, None] + 0.2 * rng.standard_normal((n, 1)) for n in lengths])
+    day = np.timedelta64(1, "D").astype("timedelta64[us]")
+    time = np.concatenate([np.datetime64("2024-01-01", "us") + day * np.arange(n) for n in lengths])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    names = tuple(f"store_{i}" for i in range(len(lengths)))
+    return Panel(values, offsets, time, names, ("y",), Frequency("us", 24 * HOUR), "stores")

@@ -1,0 +1,103 @@
+import os
+import signal
+import subprocess
+from dataclasses import replace
+
+import pytest
+from panels import TINY, hourly
+from test_run import trial
+
+from forecheck.trials.engines.base import Silent, TrialError, Watcher
+from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.engines.local import run_local
+from forecheck.trials.ledger import Ledger
+
+
+def workers():
+    """Worker processes of this process."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "-f", "engines[.]worker"], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
+class Record(Silent):
+    def __init__(self):
+        self.plans, self.done, self.words = [], [], []
+
+    def planned(self, total, finished):
+        self.plans.append((total, finished))
+
+    def progressed(self, trial, fraction, word):
+        self.words.append((trial.address, fraction, word))
+
+    def finished(self, trial):
+        self.done.append(trial.label)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.put_panel(hourly(300))
+    return ledger
+
+
+def fits(count=2, **options):
+    return [trial(hourly(300), "patchtst", TINY | options, seed=seed) for seed in range(count)]
+
+
+def test_workers_give_what_this_process_gives(ledger, tmp_path):
+    other = Ledger(tmp_path / "other")
+    other.put_panel(hourly(300))
+    edited = replace(
+        fits()[0], edit={"kind": "replace", "mode": "mean", "layers": None, "heads": None, "seed": 0}, posthoc=True
+    )
+    wanted = [*fits(), edited, trial(hourly(300), "nlinear")]
+    record = Record()
+    run_local(wanted, ledger, record, workers=2)
+    run_inline(wanted, other)
+    assert record.plans == [(4, 0)]
+    assert sorted(record.done) == sorted(one.label for one in wanted)
+    for one in wanted:
+        assert (ledger.get(one).arrays["mse"] == other.get(one).arrays["mse"]).all()
+
+
+def test_what_is_in_the_ledger_is_not_run_again(ledger):
+    run_inline(fits(1), ledger)
+    before = (ledger.folder(fits(1)[0]) / "result.json").stat().st_mtime_ns
+    record = Record()
+    run_inline(fits(2), ledger, record)
+    assert record.plans == [(2, 1)]
+    assert record.done == [fits(2)[1].label]
+    assert (ledger.folder(fits(1)[0]) / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_failing_trial_says_why_and_keeps_the_rest(ledger):
+    bad = replace(trial(hourly(300), "seasonal"), period=400)
+    with pytest.raises(TrialError, match="seasonal, seed 0: seasonal repeats the last 400 steps"):
+        run_local([trial(hourly(300), "last"), bad], ledger, workers=1)
+    assert trial(hourly(300), "last") in ledger
+
+
+def test_a_worker_that_is_killed_is_reported(ledger):
+    class Kill(Silent):
+        def progressed(self, trial, fraction, word):
+            for child in workers():
+                os.kill(child, signal.SIGKILL)
+
+    with pytest.raises(TrialError, match="exit code -9"):
+        run_local(fits(1, epochs=500), ledger, Kill(), workers=1)
+
+
+def test_an_interrupt_stops_the_workers(ledger):
+    class Interrupt(Silent):
+        def progressed(self, trial, fraction, word):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_local(fits(1, epochs=500), ledger, Interrupt(), workers=1)
+    assert workers() == []
+
+
+def test_watchers_are_protocols():
+    assert isinstance(Silent(), Watcher)
