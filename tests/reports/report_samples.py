@@ -152,7 +152,7 @@ def _arm(rng, label, family, value, *, half=0.007, seconds=50.1, parameters=8172
     }
 
 
-def _outcome(low, high, margin=0.01):
+def _outcome(low, high, margin=0.0115):
     if -margin <= low and high <= margin:
         return "no difference"
     return "helps" if low > 0 else "hurts" if high < 0 else "undecided"

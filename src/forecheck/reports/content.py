@@ -142,6 +142,12 @@ def protocol_facts(data: Json) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
+def options(data: Json) -> list[tuple[str, str]]:
+    """The options of every model of a backtest that has any."""
+    models = data.get("table") or []
+    return [(str(row.get("model")), written(row["options"])) for row in models if row.get("options")]
+
+
 def environment_facts(data: Json) -> list[tuple[str, str]]:
     """The versions and the machine."""
     made = [("forecheck", str(data.get("forecheck"))), ("created", numbers.instant(data.get("created")))]

@@ -51,7 +51,7 @@ class _Scale:
 def of_arms(data: Mapping[str, Any]) -> Forest | None:
     """The arms of an audit by family; None if no arm has an effect."""
     groups = [
-        (title, [arm for arm in data.get("arms", []) if arm.get("family") == family])
+        (title, [arm for arm in data.get("arms") or [] if arm.get("family") == family])
         for family, title in content.FAMILIES.items()
     ]
     return _forest([(title, [(str(arm.get("label")), arm) for arm in arms]) for title, arms in groups], data)
@@ -59,7 +59,7 @@ def of_arms(data: Mapping[str, Any]) -> Forest | None:
 
 def of_pairs(data: Mapping[str, Any]) -> Forest | None:
     """The comparisons of a backtest by reference; None if there are none."""
-    pairs = data.get("pairs", [])
+    pairs = data.get("pairs") or []
     names = list(dict.fromkeys(str(pair.get("reference")) for pair in pairs))
     groups = [
         (f"Against {name}", [(str(pair.get("model")), pair) for pair in pairs if str(pair.get("reference")) == name])

@@ -20,6 +20,7 @@ def render(data: Mapping[str, Any]) -> str:
     verdict = content.verdict(data)
     head, rest = _parted(str(verdict.get("sentence") or content.where(data)))
     script = _templates().get_template("script.js").render()
+    data = {"protocol": {}, **data}
     page = _templates().get_template(f"{data['kind']}.html")
     return page.render(
         data=data,
@@ -34,7 +35,8 @@ def render(data: Mapping[str, Any]) -> str:
         forest=forest.of_arms(data) if data["kind"] == "audit" else forest.of_pairs(data),
         # The forest plot above the table shows effects and outcomes already.
         arms=tables.without(tables.arms_table(data), ("effect on MSE", "outcome")),
-        models=tables.models_table(data),
+        models=tables.without(tables.models_table(data), ("options",)),
+        options=content.options(data),
         pairs=tables.pairs_table(data),
         borders=tables.borders_table(data),
         protocol=content.protocol_facts(data),

@@ -20,8 +20,12 @@ def escape(value: Any) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*|~])", r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)  # within a word it is plain already
-    text = re.sub(r"\](?=[(:\[])", r"\\]", text)  # only then would brackets make a link
-    return re.sub(r"^([#+=-]|\d+[.)])", r"\\\1", text)
+    return re.sub(r"\](?=[(:\[])", r"\\]", text)  # only then would brackets make a link
+
+
+def paragraph(value: Any) -> str:
+    """Text at the start of a line, where a list, a heading or a rule could begin."""
+    return re.sub(r"^(\d*)([#+=.)-])(?=[ #+=-]|$)", r"\1\\\2", escape(value))
 
 
 def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
@@ -59,7 +63,7 @@ def _finding(finding: Mapping[str, Any]) -> str:
     severity = finding.get("severity")
     marks = outcome if severity in {None, "info"} else f"{outcome}, {severity}"
     lines = [f"**{escape(finding.get('code'))} {escape(finding.get('title'))}** ({escape(marks)})"]
-    lines += [escape(finding[name]) for name in ("meaning", "why") if finding.get(name)]
+    lines += [paragraph(finding[name]) for name in ("meaning", "why") if finding.get(name)]
     if finding.get("advice"):
         lines.append(f"What to do: {escape(finding['advice'])}")
     return "  \n".join(lines)
@@ -69,7 +73,7 @@ def _section(table: tables.Table) -> Iterator[str]:
     if table.rows:
         yield f"## {escape(table.caption)}"
         yield _table(table)
-        yield escape(table.note)
+        yield paragraph(table.note)
 
 
 def _table(table: tables.Table) -> str:

@@ -70,10 +70,11 @@ class Examples:
 def styles(data: Mapping[str, Any]) -> dict[str, str]:
     """The colour class of every label: one for the model, the palette in turn for the others, the same in all plots."""
     if data["kind"] == "audit":
-        first = [str(arm.get("label")) for arm in data.get("arms", []) if arm.get("family") == "raw"]
-        names = [str(arm.get("label")) for arm in data.get("arms", []) if arm.get("family") != "raw"]
+        first = [str(arm.get("label")) for arm in data.get("arms") or [] if arm.get("family") == "raw"]
+        names = [str(arm.get("label")) for arm in data.get("arms") or [] if arm.get("family") != "raw"]
     else:
-        first, names = [str((data.get("winner") or {}).get("model"))], [str(row.get("model")) for row in data["table"]]
+        first = [str((data.get("winner") or {}).get("model"))]
+        names = [str(row.get("model")) for row in data.get("table") or []]
     others = [name for name in dict.fromkeys(names) if name not in first]
     return dict.fromkeys(first, "c0") | {name: f"c{1 + k % COLOURS}" for k, name in enumerate(others)}
 
@@ -131,7 +132,7 @@ def _curve(curve: Mapping[str, Any], colours: Mapping[str, str]) -> Line:
 
 
 def _panel(title: str, lines: Sequence[Line], percent: bool = False, margin: Number = None) -> Panel:
-    draw = [_draw(title, lines, width, height, percent, margin) for width, height in ((760, 260), (360, 220))]
+    draw = [_draw(title, lines, width, height, percent, margin) for width, height in ((940, 300), (360, 240))]
     return Panel(title, *draw)
 
 
@@ -170,12 +171,11 @@ def _draw(title: str, lines: Sequence[Line], width: int, height: int, percent: b
 
 def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
     observed, truth = example.get("input") or [], example["truth"]
-    tail = observed[-max(MOST_POINTS, 2 * len(truth)) :]
+    tail = observed[-max(2 * len(truth), 24) :]  # enough to see the pattern, little enough to see the forecast
     forecasts = example.get("forecasts") or {}
     lines = [Line("observed", "seen", [*tail, *truth], -len(tail))]
-    # A forecast starts at the last observation, so that the eye sees where it parts from the data.
     lines += [Line(name, f"{colours.get(name, 'c7')} forecast", values) for name, values in forecasts.items()]
-    frame = _Frame(360, 170, -len(tail), max(len(truth) - 1, 1 - len(tail)), *_span(lines), most=4)
+    frame = _Frame(420, 190, -len(tail), max(len(truth) - 1, 1 - len(tail)), *_span(lines), most=5)
     start = frame.x(0)
     parts = [
         tag("rect", x=start, y=frame.top, width=frame.right - start, height=frame.bottom - frame.top, class_="ahead")
@@ -194,7 +194,7 @@ def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
     drawing = tag(
         "svg",
         tag("title", title) + tag("desc", text) + NONE.join(parts),
-        viewBox="0 0 360 170",
+        viewBox="0 0 420 190",
         class_="lines",
         role="img",
     )
@@ -211,7 +211,7 @@ class _Frame:
     last: int
     low: float
     high: float
-    most: int = 5
+    most: int = 7
 
     left: int = 52
     top: int = 10
@@ -239,7 +239,7 @@ class _Frame:
             parts.append(tag("path", d=f"M{self.left} {self.y(value):.1f}H{self.right}", class_="grid"))
             text = f"{label} %" if percent else label
             parts.append(tag("text", text, x=self.left - 6, y=self.y(value) + 4, class_="label end"))
-        steps = [step for step in ticks(self.first, self.last, 7 if self.width > 400 else 4) if step == round(step)]
+        steps = [step for step in ticks(self.first, self.last, 10 if self.width > 400 else 5) if step == round(step)]
         if self.first == 1:
             steps = [1.0, *(step for step in steps if step > 1)]
         for step in steps:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import html as stdlib_html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 
 from forecheck.errors import UsageError
 from forecheck.files import replace_file
@@ -36,7 +36,7 @@ class Record(Mapping[str, Any]):
         value = self._data[key]
         return Record(value) if isinstance(value, dict) else value
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._data)
 
     def __len__(self) -> int:
@@ -119,7 +119,7 @@ class Report:
         protocol = self.data.get("protocol", {})
         return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         yield from text.blocks(self.data, options.max_width)
 
     def _repr_html_(self) -> str:

@@ -25,6 +25,11 @@
     entry.addEventListener("pointerleave", function () { mark(false); });
   });
 
+  function percent(change) {
+    var text = (100 * change).toFixed(1);
+    return (+text === 0 ? "0.0" : change > 0 ? "+" + text : text) + " %";
+  }
+
   // Values at one step ahead, read from the data beside the plot.
   document.querySelectorAll(".curves").forEach(function (box) {
     var series = JSON.parse(box.dataset.series), tip = document.createElement("div"), step = 1;
@@ -51,7 +56,7 @@
         row.insertCell().textContent = each[0];
         row.insertCell().textContent = value === null || value === undefined ? "–" : value;
         var change = value && base[1][step - 1] ? value / base[1][step - 1] - 1 : null;
-        row.insertCell().textContent = each === base || change === null ? "" : (change < 0 ? "" : "+") + (100 * change).toFixed(1) + " %";
+        row.insertCell().textContent = each === base || change === null ? "" : percent(change);
       });
       tip.hidden = false;
       var frame = box.getBoundingClientRect(), place = svg.getBoundingClientRect();

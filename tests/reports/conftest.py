@@ -1,0 +1,36 @@
+"""Reports of full size, and a browser if there is one."""
+
+import shutil
+
+import pytest
+import report_samples
+
+from forecheck.reports.report import Report
+
+
+@pytest.fixture(scope="session")
+def audit():
+    return report_samples.audit()
+
+
+@pytest.fixture(scope="session")
+def backtest():
+    return report_samples.backtest()
+
+
+@pytest.fixture(scope="session", params=["audit", "backtest"])
+def report(request):
+    return Report(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="session")
+def page(report):
+    return report.to_html()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser's path; the test is skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    return found or pytest.skip(f"no browser here: none of {', '.join(names)} is on the path")
