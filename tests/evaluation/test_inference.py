@@ -43,7 +43,7 @@ def test_cosine_terms(count, horizon, terms):
 @pytest.mark.parametrize(("count", "horizon"), [(500, 24), (600, 48)])
 def test_the_test_keeps_its_size_on_overlapping_windows(count, horizon):
     d = overlapping(np.random.default_rng(1), count, horizon, 1500)
-    rejected = np.mean([0 < low or high < 0 for low, high in (mean_over_windows(row, horizon).interval() for row in d)])
+    rejected = np.mean([low > 0 or high < 0 for low, high in (mean_over_windows(row, horizon).interval() for row in d)])
     naive = np.mean([stats.ttest_1samp(row, 0).pvalue < 0.05 for row in d])
     assert 0.03 < rejected < 0.085
     assert naive > 0.5  # what the test is there to avoid
@@ -52,7 +52,7 @@ def test_the_test_keeps_its_size_on_overlapping_windows(count, horizon):
 def test_the_cross_check_keeps_its_size():
     d = overlapping(np.random.default_rng(2), 500, 24, 800)
     intervals = [mean_without_overlap(row, 24).interval() for row in d]
-    assert np.mean([0 < low or high < 0 for low, high in intervals]) < 0.08
+    assert np.mean([low > 0 or high < 0 for low, high in intervals]) < 0.08
 
 
 def test_without_overlap_at_one_phase_is_the_t_test():

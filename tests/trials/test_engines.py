@@ -4,13 +4,13 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from panels import TINY, hourly
 from test_run import trial
 
 from forecheck.trials.engines.base import Silent, TrialError, Watcher
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger
+from panels import TINY, hourly
 
 
 def workers():

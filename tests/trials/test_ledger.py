@@ -3,12 +3,12 @@ import json
 
 import numpy as np
 import pytest
-from panels import hourly, ragged
 
 from forecheck.data.frequency import Frequency
 from forecheck.errors import DataError
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import Trial
+from panels import hourly, ragged
 
 TRIAL = Trial("f" * 64, "70/10/20", 48, 12, "last", {"a": 1}, 24)
 

@@ -4,7 +4,6 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from panels import TINY, hourly, ragged
 
 from forecheck.data.windows import prepare
 from forecheck.errors import ForecheckError
@@ -16,6 +15,7 @@ from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import blind, run_trial
 from forecheck.trials.score import score
 from forecheck.trials.trial import Trial
+from panels import TINY, hourly, ragged
 
 
 def trial(panel, name, options=None, **kw):

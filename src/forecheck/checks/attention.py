@@ -34,7 +34,7 @@ class Replaced(Check):
         doing = (
             "Replacing every attention matrix of the trained model by" if posthoc else "Retraining with attention as"
         )
-        meaning = f"{doing} {_BECOMES[self.mode]} changes test MSE by {with_interval(c)}."
+        meaning = f"{doing} {_BECOMES[self.mode]} changes test MSE by {with_interval(c)} (±{100 * c.smallest_margin:.1f} % would pass)."
         severity: Severity = "warning" if c.outcome in ("less", "equivalent") else "info"
         return Finding(
             self.code,

@@ -10,8 +10,7 @@ from typing import Any
 from forecheck.checks.budget import Budget
 from forecheck.checks.catalogue import run_checks
 from forecheck.checks.describe import arm_rows, attention_maps, examples
-from forecheck.checks.evidence import Arm, Evidence, Family
-from forecheck.checks.references import LINEAR, NAIVE
+from forecheck.checks.evidence import LINEAR, NAIVE, Arm, Evidence, Family
 from forecheck.checks.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, prepare

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.evidence import LINEAR, Arm, Evidence
 from forecheck.checks.protocol import ATTENTION
-from forecheck.checks.references import LINEAR
 from forecheck.trials.describe import stamp
 from forecheck.trials.run import example_windows
 

@@ -14,6 +14,8 @@ from forecheck.evaluation.inference import Comparison, compare
 from forecheck.evaluation.metrics import loss_by_time
 from forecheck.trials.ledger import Result
 
+NAIVE = ("last", "seasonal", "mean")
+LINEAR = ("nlinear", "rlinear", "linear", "dlinear")
 Family = Literal["raw", "retrained", "post-hoc", "reference"]
 
 
@@ -82,14 +84,17 @@ class Evidence:
 
     @cached_property
     def comparisons(self) -> dict[tuple[Family, str], Comparison]:
-        """Every arm against the raw forecaster; Holm within each family."""
+        """Every arm against the raw forecaster; Holm within each family.
+
+        Of the references, only the best of each kind are tested as a family; the others stand by themselves, to be
+        looked at.
+        """
+        chosen = [arm for arm in map(self.best_reference, (NAIVE, LINEAR)) if arm is not None]
+        others = [arm for arm in self.family("reference") if arm not in chosen]
+        families = [self.family("retrained"), self.family("post-hoc"), chosen, *([arm] for arm in others)]
         found: dict[tuple[Family, str], Comparison] = {}
         raw = self.losses(self.raw)
-        families: tuple[Family, ...] = ("retrained", "post-hoc", "reference")
-        for family in families:
-            arms = self.family(family)
-            if not arms:
-                continue
+        for arms in filter(None, families):
             # A reference is fitted without seeds, so its one loss stands beside every seed of the raw forecaster.
             differences = [np.broadcast_to(self.losses(arm), raw.shape) - raw for arm in arms]
             results = compare(
@@ -97,9 +102,9 @@ class Evidence:
                 float(raw.mean()),
                 self.experiment.test.overlap,
                 margin=self.margin,
-                over_seeds="no" if family == "post-hoc" else "yes",
+                over_seeds="no" if arms[0].family == "post-hoc" else "yes",
             )
-            found |= {(family, arm.label): result for arm, result in zip(arms, results, strict=True)}
+            found |= {(arm.family, arm.label): result for arm, result in zip(arms, results, strict=True)}
         return found
 
     def comparison(self, arm: Arm) -> Comparison | None:

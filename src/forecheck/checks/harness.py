@@ -26,10 +26,10 @@ class Borders(Check):
         touched: dict[Part, np.ndarray[Any, np.dtype[np.bool_]]] = {}
         for part in PARTS:
             windows = e.part(part)
-            mask = np.zeros(rows + 1, dtype=np.int64)
+            mask = np.zeros(rows + windows.horizon + 1, dtype=np.int64)
             np.add.at(mask, windows.origins, 1)
             np.add.at(mask, windows.origins + windows.horizon, -1)
-            touched[part] = np.cumsum(mask[:-1]) > 0
+            touched[part] = np.cumsum(mask)[:rows] > 0
         in_parts = np.sum([touched[part].astype(np.int64) for part in PARTS], axis=0)
         shared = int((in_parts > 1).sum())
         ends = e.panel.offsets[1:][np.searchsorted(e.panel.offsets, e.test.origins, side="right") - 1]

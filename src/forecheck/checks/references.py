@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.evidence import LINEAR, NAIVE, Arm, Evidence
 from forecheck.checks.protocol import Check, Finding, Outcome, Severity, with_interval
 
 FAMILY = "references"
-NAIVE = ("last", "seasonal", "mean")
-LINEAR = ("nlinear", "rlinear", "linear", "dlinear")
 
 
 class Reference(Check):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from forecheck.checks.evidence import Arm, Evidence, Family
+from forecheck.checks.evidence import LINEAR, Arm, Evidence, Family
 from forecheck.checks.protocol import ATTENTION, Outcome, percent, with_interval
-from forecheck.checks.references import LINEAR
 from forecheck.evaluation.inference import Comparison
 
 Question = Literal["architecture", "checkpoint"]

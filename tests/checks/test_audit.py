@@ -1,0 +1,160 @@
+"""The audit end to end, inline: its controls, and what it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forecheck.checks.audit import plan, run_audit
+from forecheck.checks.budget import BUDGETS, Budget, find_budget
+from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.verdict import verdict
+from forecheck.data.synthetic.recall import BLOCK, recall
+from forecheck.data.windows import prepare
+from forecheck.errors import UsageError
+from forecheck.forecasters.patchtst import PatchTST
+from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.engines.local import run_local
+from forecheck.trials.ledger import Ledger
+from panels import TINY, hourly
+
+SMALL = Budget("small", 2, ("identity",), {})
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+    return run_audit(hourly(900), "patchtst", 48, 12, SMALL, run_inline, ledger, options={"patchtst": TINY})
+
+
+def test_the_report_is_whole(report):
+    assert set(report) >= {"verdict", "findings", "protocol", "arms", "horizon", "attention", "examples", "environment"}
+    assert report["verdict"]["outcome"] in ("helps", "hurts", "no difference", "undecided")
+    low, high = report["verdict"]["interval"]
+    assert low <= report["verdict"]["effect"] <= high
+    assert report["protocol"]["trials"] == {"total": 7 + 2 + 2 + 10, "from ledger": 0}
+    codes = [finding["code"] for finding in report["findings"]]
+    assert codes == sorted(codes)
+    assert {"FC101", "FC105", "FC201", "FC202", "FC301", "FC305", "FC401"} <= set(codes)
+
+
+def test_the_harness_passes_its_own_checks(report):
+    harness = {f["code"]: f["outcome"] for f in report["findings"] if f["family"] == "harness"}
+    assert harness == dict.fromkeys([f"FC10{i}" for i in range(1, 9)], "pass")
+
+
+def test_borders_are_those_of_the_split(report):
+    borders = {border["part"]: border for border in report["protocol"]["borders"]}
+    assert borders["train"]["rows"] == 630
+    assert borders["validation"]["rows"] == 90
+    assert borders["test"]["rows"] == 180
+    assert borders["train"]["windows"] == 630 - 48 - 12 + 1
+    assert borders["test"]["windows"] == 180 - 12 + 1
+    assert borders["test"]["first"] == "2024-01-31T00:00"
+
+
+def test_arms_carry_what_the_ledger_holds(report):
+    arms = {(arm["family"], arm["label"]): arm for arm in report["arms"]}
+    raw = arms["raw", "patchtst"]
+    edited = arms["retrained", "identity"]
+    assert edited["effect"] == pytest.approx(edited["mse"] / raw["mse"] - 1)
+    assert arms["post-hoc", "zero"]["seconds"] is None
+    assert arms["reference", "nlinear"]["parameters"] == 48 * 12 + 12
+
+
+def test_attention_maps_are_row_stochastic(report):
+    assert len(report["attention"]) == 2 * 2
+    for attention in report["attention"]:
+        np.testing.assert_allclose(np.sum(attention["matrix"], axis=1), 1, atol=1e-3)
+
+
+def test_examples_are_in_real_units(report):
+    example = report["examples"][0]
+    assert len(example["input"]) == 48
+    assert len(example["truth"]) == 12
+    assert 20 < np.mean(example["truth"]) < 80
+    assert set(example["forecasts"]) >= {"patchtst", "identity"}
+    assert 20 < np.mean(example["forecasts"]["patchtst"]) < 80
+
+
+def test_raw_against_raw_is_never_helps_or_hurts(tmp_path):
+    """The negative control: the same architecture with other seeds stands in for the replaced arm."""
+    panel, ledger = hourly(1200, channels=1, seed=5), Ledger(tmp_path)
+    experiment = prepare(panel, 48, 12)
+    ledger.put_panel(panel)
+    trials = plan(experiment, "patchtst", Budget("", 6, (), {}), {"patchtst": TINY}, 24, posthoc=()).trials
+    run_inline(trials, ledger)
+    results = [ledger.get(trial) for trial in trials if trial.forecaster == "patchtst"]
+    for half in ((0, 1, 2), (0, 2, 4), (1, 3, 5)):
+        raw = Arm("patchtst", "raw", tuple(results[i] for i in half))
+        other = Arm("raw again", "retrained", tuple(results[i] for i in set(range(6)) - set(half)))
+        found = verdict(Evidence(experiment, (raw, other)))
+        assert found["outcome"] in ("no difference", "undecided")
+
+
+def test_attention_that_must_help_is_found_to_help(tmp_path):
+    """The positive control: the target repeats an earlier patch that a cue points at."""
+    learner = {
+        "patch": BLOCK,
+        "stride": BLOCK,
+        "width": 32,
+        "heads": 2,
+        "hidden": 32,
+        "layers": 1,
+        "dropout": 0.0,
+        "norm": "layer",
+        "residual_scores": False,
+        "epochs": 12,
+        "batch": 64,
+        "lr": 5e-3,
+        "schedule": "onecycle",
+    }
+    report = run_audit(
+        recall(8000),
+        "patchtst",
+        4 * BLOCK,
+        BLOCK,
+        SMALL,
+        run_local,
+        Ledger(tmp_path),
+        step=BLOCK,
+        options={"patchtst": learner},
+    )
+    found = report["verdict"]
+    assert (found["outcome"], found["question"]) == ("helps", "architecture")
+    assert found["interval"][0] > 0.1
+    assert found["checkpoint"]["outcome"] == "helps"
+    # Edits that keep where attention looks but not what it looks for take the gain away as well.
+    outcomes = {f["code"]: f["outcome"] for f in report["findings"]}
+    assert outcomes["FC304"] == "helps"
+    assert outcomes["FC202"] == "pass"
+
+
+def test_a_model_without_attention_cannot_be_audited(tmp_path):
+    with pytest.raises(UsageError, match="nlinear has no attention to audit"):
+        run_audit(hourly(), "nlinear", 48, 12, SMALL, run_inline, Ledger(tmp_path))
+
+
+@pytest.mark.parametrize("margin", [0, -0.1, 1])
+def test_margins_out_of_range(tmp_path, margin):
+    with pytest.raises(UsageError, match="margin must lie between 0 and 1"):
+        run_audit(hourly(), "patchtst", 48, 12, SMALL, run_inline, Ledger(tmp_path), margin=margin)
+
+
+def test_options_of_the_user_win_over_the_budget():
+    chosen = BUDGETS["quick"].options(PatchTST, 8209, {"epochs": "3"})
+    assert chosen == {"epochs": "3", "lr": 1e-3, "schedule": "onecycle", "batch": 32, "train_stride": 4}
+    few = BUDGETS["quick"].options(PatchTST, 300, {})
+    assert (few["train_stride"], few["epochs"]) == (1, 40)
+    with pytest.raises(UsageError, match="no budget is called 'huge'"):
+        find_budget("huge")
+
+
+def test_two_audits_share_their_fits(tmp_path):
+    ledger = Ledger(tmp_path)
+    arguments = (hourly(), "patchtst", 48, 12)
+    first = run_audit(*arguments, replace(SMALL, retrained=()), run_inline, ledger, options={"patchtst": TINY})
+    second = run_audit(*arguments, SMALL, run_inline, ledger, options={"patchtst": TINY})
+    assert first["verdict"]["question"] == "checkpoint"
+    assert second["verdict"]["question"] == "architecture"
+    assert second["protocol"]["trials"] == {"total": 21, "from ledger": 19}

@@ -1,0 +1,151 @@
+"""The harness checks fail when the rule they watch over is broken."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forecheck.checks import harness
+from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.protocol import Finding
+from forecheck.checks.verdict import answer, verdict
+from forecheck.data.scaling import Scaler
+from forecheck.data.windows import prepare
+from forecheck.trials.ledger import Result
+from forecheck.trials.trial import Trial
+from panels import hourly, ragged
+
+SUMMARY = {
+    "mse": 1.0,
+    "mae": 0.8,
+    "validation_mse": 1.0,
+    "fit": {"seconds": 1.0, "parameters": 5, "details": {}},
+    "harness": {"batch_difference": 1e-7, "test_rows_hidden_from_fit": True},
+    "attention": {"identity_error": 0.0, "adapter": "native", "layers": 1},
+}
+
+
+def arm(experiment, label="patchtst", family="raw", level=1.0, seeds=2, spread=0.0, **summary):
+    rng = np.random.default_rng(0)
+    noise = 0.01 * rng.standard_normal((len(experiment.test), experiment.test.channels))
+    results = []
+    for seed in range(seeds):
+        test = experiment.test
+        trial = Trial(experiment.panel.fingerprint, experiment.split, test.lookback, test.horizon, label, seed=seed)
+        losses = level + noise + spread * (seed - (seeds - 1) / 2)
+        found = SUMMARY | {"mse": float(losses.mean())} | summary
+        results.append(Result(trial, found, {"mse": losses, "horizon_mse": np.ones(test.horizon)}, Path()))
+    return Arm(label, family, tuple(results))
+
+
+@pytest.fixture(params=["one series", "ragged", "steps"])
+def experiment(request):
+    panel = ragged() if request.param == "ragged" else hourly()
+    return prepare(panel, 24, 6, step=3 if request.param == "steps" else 1)
+
+
+def run(check, experiment, *arms) -> Finding:
+    return check.run(Evidence(experiment, arms or (arm(experiment),)))
+
+
+@pytest.mark.parametrize("check", harness.CHECKS, ids=lambda check: check.code)
+def test_a_fair_audit_passes(check, experiment):
+    assert run(check, experiment).outcome == "pass"
+
+
+def test_codes_are_stable():
+    assert {check.code: type(check).__name__ for check in harness.CHECKS} == {
+        "FC101": "Borders",
+        "FC102": "ScalerLeak",
+        "FC103": "LastBatch",
+        "FC104": "BatchSize",
+        "FC105": "TestUnseen",
+        "FC106": "SameProtocol",
+        "FC107": "Seeds",
+        "FC108": "AdapterIdentity",
+    }
+
+
+def test_shared_target_rows_fail(experiment):
+    early = replace(experiment.test, origins=experiment.test.origins - 2)
+    assert run(harness.Borders(), replace(experiment, test=early)).outcome == "fail"
+
+
+def test_a_window_beyond_its_series_fails(experiment):
+    late = experiment.test.origins.copy()
+    late[-1] += 3
+    assert run(harness.Borders(), replace(experiment, test=replace(experiment.test, origins=late))).outcome == "fail"
+
+
+def test_a_scaler_that_saw_later_rows_fails(experiment):
+    p = experiment.panel
+    parts = [p.values[p.series_rows(s)] for s in range(len(p.series))]
+    leaky = Scaler(np.stack([v.mean(axis=0) for v in parts]), np.stack([v.std(axis=0) for v in parts]))
+    assert run(harness.ScalerLeak(), replace(experiment, scaler=leaky)).outcome == "fail"
+
+
+def test_a_dropped_batch_fails(experiment):
+    raw = arm(experiment)
+    cut = replace(raw.results[0], arrays={"mse": raw.results[0].arrays["mse"][:-5]})
+    finding = run(harness.LastBatch(), experiment, Arm("patchtst", "raw", (cut, raw.results[1])))
+    assert finding.outcome == "fail"
+    assert str(len(experiment.test)) in finding.meaning
+
+
+def test_dependence_on_the_batch_fails(experiment):
+    bad = arm(experiment, harness={"batch_difference": 0.01, "test_rows_hidden_from_fit": True})
+    assert run(harness.BatchSize(), experiment, bad).outcome == "fail"
+
+
+def test_a_fit_that_saw_the_test_part_fails(experiment):
+    bad = arm(experiment, harness={"batch_difference": 0.0, "test_rows_hidden_from_fit": False})
+    assert run(harness.TestUnseen(), experiment, bad).outcome == "fail"
+
+
+def test_arms_of_other_protocols_fail(experiment):
+    raw, other = arm(experiment), arm(experiment, "identity", "retrained")
+    moved = tuple(replace(r, trial=replace(r.trial, seed=r.trial.seed + 7)) for r in other.results)
+    assert run(harness.SameProtocol(), experiment, raw, Arm("identity", "retrained", moved)).outcome == "fail"
+    longer = tuple(replace(r, trial=replace(r.trial, lookback=99)) for r in other.results)
+    assert run(harness.SameProtocol(), experiment, raw, Arm("identity", "retrained", longer)).outcome == "fail"
+
+
+def test_one_seed_fails(experiment):
+    assert run(harness.Seeds(), experiment, arm(experiment, seeds=1)).outcome == "fail"
+
+
+def test_an_adapter_that_changes_the_forecast_fails(experiment):
+    bad = arm(experiment, attention={"identity_error": 0.01, "adapter": "native", "layers": 1})
+    assert run(harness.AdapterIdentity(), experiment, bad).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("levels", "outcome", "deciding"),
+    [
+        ({"identity": 1.2, "mean": 1.3}, "helps", "identity"),
+        ({"identity": 1.2, "mean": 1.0}, "no difference", "mean"),
+        ({"identity": 1.2, "mean": 0.8}, "hurts", "mean"),
+        ({"identity": 1.2, "mean": 1.0101}, "undecided", "mean"),
+    ],
+)
+def test_the_verdict_asks_for_every_replacement(levels, outcome, deciding):
+    experiment = prepare(hourly(), 24, 6)
+    arms = [arm(experiment)]
+    arms += [arm(experiment, name, "retrained", level, spread=0.001) for name, level in levels.items()]
+    evidence = Evidence(experiment, tuple(arms))
+    found = answer(evidence, "architecture")
+    assert (found.outcome, found.arm) == (outcome, deciding)
+    assert answer(evidence, "checkpoint") is None
+    words = {"helps": "Attention helps", "hurts": "Attention hurts", "no difference": "Attention makes no difference"}
+    assert verdict(evidence)["sentence"].startswith(words.get(outcome, "Undecided"))
+
+
+def test_the_best_reference_is_chosen_on_validation():
+    experiment = prepare(hourly(), 24, 6)
+    good = arm(experiment, "nlinear", "reference", 0.5, seeds=1, validation_mse=0.9)
+    better = arm(experiment, "rlinear", "reference", 0.7, seeds=1, validation_mse=0.6)
+    found = verdict(Evidence(experiment, (arm(experiment), arm(experiment, "identity", "retrained"), good, better)))
+    assert found["linear"]["name"] == "rlinear"  # lower on validation, though worse on the test part
+    assert found["linear"]["outcome"] == "better"
+    assert "--model rlinear" in found["advice"]
