@@ -34,7 +34,8 @@ class Replaced(Check):
         doing = (
             "Replacing every attention matrix of the trained model by" if posthoc else "Retraining with attention as"
         )
-        meaning = f"{doing} {_BECOMES[self.mode]} changes test MSE by {with_interval(c)} (±{100 * c.smallest_margin:.1f} % would pass)."
+        becomes, passing = _BECOMES[self.mode], f"±{100 * c.smallest_margin:.1f} %"
+        meaning = f"{doing} {becomes} changes test MSE by {with_interval(c)} ({passing} would pass as no difference)."
         severity: Severity = "warning" if c.outcome in ("less", "equivalent") else "info"
         return Finding(
             self.code,

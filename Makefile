@@ -1,0 +1,35 @@
+# Everything happens in .venv, with the versions of constraints.txt.
+PYTHON ?= python3.11
+BIN := .venv/bin
+# One thread a process: the models are small, and results repeat.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test check browser clean
+
+demo: .venv/.ready
+	mkdir -p demo
+	$(BIN)/forecheck audit co2 --lookback 104 --horizon 26 --html demo/co2.html --json demo/co2.json
+	@echo "The report: demo/co2.html"
+
+test: .venv/.ready browser check
+	$(BIN)/pytest
+
+check: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# The HTML report is tested in a real browser; without one (and without the right to install it) those tests skip.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	     && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	|| echo "no Chromium here: the browser tests will be skipped"
+
+clean:
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache
