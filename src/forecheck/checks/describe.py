@@ -8,6 +8,7 @@ import numpy as np
 
 from forecheck.checks.evidence import LINEAR, Arm, Evidence
 from forecheck.checks.protocol import ATTENTION
+from forecheck.evaluation.inference import AS_FORECASTER
 from forecheck.trials.describe import stamp
 from forecheck.trials.run import example_windows
 
@@ -34,8 +35,7 @@ def arm_rows(evidence: Evidence) -> list[dict[str, Any]]:
                 "parameters": arm.parameters,
                 "effect": c.effect if c else None,
                 "interval": list(c.interval) if c else None,
-                "outcome": (None if arm.family == "reference" else ATTENTION[c.outcome]) if c else None,
-                "comparison": c.outcome if c else None,
+                "outcome": (AS_FORECASTER if arm.family == "reference" else ATTENTION)[c.outcome] if c else None,
             }
         )
     return rows

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from forecheck.checks.evidence import LINEAR, Arm, Evidence, Family
 from forecheck.checks.protocol import ATTENTION, Outcome, percent, with_interval
-from forecheck.evaluation.inference import Comparison
+from forecheck.evaluation.inference import AS_FORECASTER, Comparison
 
 Question = Literal["architecture", "checkpoint"]
 _FAMILIES: dict[Question, Family] = {"architecture": "retrained", "checkpoint": "post-hoc"}
@@ -117,10 +117,9 @@ def _sentence(evidence: Evidence, main: Answer, question: Question) -> str:
 
 def _linear(evidence: Evidence, arm: Arm) -> dict[str, Any]:
     c = evidence.comparisons[arm.family, arm.label]
-    outcomes = {"greater": "worse", "less": "better", "equivalent": "no difference", "undecided": "undecided"}
     return {
         "name": arm.label,
-        "outcome": outcomes[c.outcome],
+        "outcome": AS_FORECASTER[c.outcome],
         "effect": c.effect,
         "interval": list(c.interval),
         "seconds": arm.seconds,

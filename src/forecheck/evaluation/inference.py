@@ -11,6 +11,13 @@ from jaxtyping import Float
 from scipy import stats
 
 Outcome = Literal["greater", "less", "equivalent", "undecided"]
+AS_FORECASTER: dict[Outcome, str] = {
+    "greater": "worse",
+    "less": "better",
+    "equivalent": "no difference",
+    "undecided": "undecided",
+}
+"""What an outcome says of a forecaster whose loss is compared with another's."""
 SeedClaim = Literal["no", "yes", "if several"]
 
 MINIMUM_BLOCKS = 8

@@ -14,16 +14,16 @@ from jaxtyping import Float
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import UsageError
-from forecheck.evaluation.inference import compare
+from forecheck.evaluation.inference import AS_FORECASTER, compare
 from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.ledger import Ledger, Result
 from forecheck.trials.selection import simplest_unbeaten
 from forecheck.trials.trial import Trial
 
 Run = Callable[[list[Trial], Ledger], None]
-_OUTCOMES = {"greater": "worse", "less": "better", "equivalent": "no difference", "undecided": "undecided"}
 
 
 def plan(
@@ -36,24 +36,37 @@ def plan(
     """Trials by model; models that are not trained by gradient descent need one seed only.
 
     Raises:
-        UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run.
+        UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
+            if a model cannot be built for this task.
     """
     if not models or len(set(models)) < len(models):
         raise UsageError(f"models must be named, each once, got {', '.join(models) or 'none'}")
     if stray := set(options) - set(models):
         raise UsageError(f"options are set for {', '.join(sorted(stray))}, which is not among the models")
-    if seeds < 1:
-        raise UsageError(f"seeds must be positive, got {seeds}")
+    if seeds < 1 or period < 1:
+        raise UsageError(f"seeds and period must be positive, got {seeds} and {period}")
     planned = {}
     e, test = experiment, experiment.test
+    task = Task(test.lookback, test.horizon, test.channels, period)
     for name in models:
-        forecaster = registry.find(name)
-        config = asdict(registry.read_config(forecaster, options.get(name, {})))
+        # Built once here, so that what cannot be built is told before any work is done.
+        forecaster = registry.create(name, task, options.get(name, {}))
+        config = asdict(forecaster.config)
         planned[name] = [
             Trial(e.panel.fingerprint, e.split, test.lookback, test.horizon, name, config, period, test.step, seed)
             for seed in range(seeds if forecaster.trained else 1)
         ]
     return planned
+
+
+def check_margin(margin: float) -> None:
+    """Refuse a margin that is no share.
+
+    Raises:
+        UsageError: if it does not lie between 0 and 1.
+    """
+    if not 0 < margin < 1:
+        raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
 
 
 def run_backtest(
@@ -78,11 +91,10 @@ def run_backtest(
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
-    if not 0 < margin < 1:
-        raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
+    check_margin(margin)
     started = time.perf_counter()
     experiment = prepare(panel, lookback, horizon, split, step)
-    planned = plan(experiment, models, options or {}, seeds, period or panel.frequency.period)
+    planned = plan(experiment, models, options or {}, seeds, panel.frequency.period if period is None else period)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in ledger for trial in trials)
     ledger.put_panel(panel)
@@ -153,7 +165,7 @@ def _pairs(experiment: Experiment, results: Mapping[str, list[Result]], margin: 
         {
             "model": model,
             "reference": reference,
-            "outcome": _OUTCOMES[c.outcome],
+            "outcome": AS_FORECASTER[c.outcome],
             "effect": c.effect,
             "interval": list(c.interval),
             "smallest_margin": c.smallest_margin,

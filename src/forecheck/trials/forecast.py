@@ -19,7 +19,7 @@ from forecheck.evaluation.conformal import conformal_width
 from forecheck.files import replace_file
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
-from forecheck.trials.backtest import plan
+from forecheck.trials.backtest import check_margin, plan
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.score import batch_size
 from forecheck.trials.selection import default_lookback, simplest_unbeaten
@@ -60,13 +60,40 @@ class Forecast:
 
         return pl.from_arrow(self.to_arrow())
 
-    def write(self, path: Path) -> None:
-        """Write CSV, or Parquet if the path ends so."""
+    def to_csv(self) -> bytes:
+        """As CSV; stamps without a fraction of a second are written without one."""
+        import io
+
+        import pyarrow as pa
         import pyarrow.csv
+
+        table = self.to_arrow()
+        stamps = np.asarray(self.columns["ds"])
+        if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
+            place = table.schema.get_field_index("ds")
+            table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
+        buffer = io.BytesIO()
+        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(quoting_style="needed"))
+        return buffer.getvalue()
+
+    def write(self, path: str | Path) -> None:
+        """Write CSV, or Parquet if the path ends so."""
         import pyarrow.parquet
 
-        writer = pyarrow.parquet.write_table if path.suffix in (".parquet", ".pq") else pyarrow.csv.write_csv
-        replace_file(path, lambda part: writer(self.to_arrow(), part))
+        path = Path(path)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            replace_file(path, lambda part: pyarrow.parquet.write_table(self.to_arrow(), part))
+        else:
+            replace_file(path, lambda part: _write_bytes(part, self.to_csv()))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def usable(names: Sequence[str], period: int, lookback: int) -> list[str]:
+    """Those of `names` that can be run: repeating a season needs one, inside the lookback."""
+    return [name for name in names if name != "seasonal" or 1 < period <= lookback]
 
 
 def run_forecast(
@@ -112,10 +139,11 @@ def run_forecast(
     """
     if horizon < 1:
         raise UsageError(f"horizon must be positive, got {horizon}")
+    check_margin(margin)
     for level in levels:
         if not 0 < level < 100:
             raise UsageError(f"a level is a percentage between 0 and 100, got {level:g}")
-    lookback = lookback or default_lookback(panel, horizon, split)
+    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
     experiment = prepare(panel, lookback, horizon, split)
     short = np.flatnonzero(panel.lengths < lookback)
     if len(short):
@@ -124,11 +152,11 @@ def run_forecast(
             f"fewer than the lookback {lookback}",
             "Give a shorter --lookback, or drop the series.",
         )
-    period = period or panel.frequency.period
-    names = (
-        [name for name in candidates if name != "seasonal" or 1 < period <= lookback] if model == "auto" else [model]
-    )
-    planned = plan(experiment, names, {key: value for key, value in (options or {}).items() if key in names}, 1, period)
+    period = panel.frequency.period if period is None else period
+    names = usable(candidates, period, lookback) if model == "auto" else [model]
+    left_out = set(candidates) - set(names) if model == "auto" else set()
+    chosen_options = {key: value for key, value in (options or {}).items() if key not in left_out}
+    planned = plan(experiment, names, chosen_options, 1, period)
     ledger.put_panel(panel)
     run([trial for group in planned.values() for trial in group], ledger)
     results = {name: ledger.get(group[0]) for name, group in planned.items()}
