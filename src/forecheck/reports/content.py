@@ -168,7 +168,7 @@ def written(value: Any, limit: int = 300) -> str:
     elif isinstance(value, float):
         text = f"{value:g}"
     else:
-        text = "" if value is None else str(value)
+        text = "none" if value is None else str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -36,6 +36,17 @@ class Silent:
         """Nothing."""
 
 
+class Announced:
+    """Hands on what happens, but not what is planned: for trials that were announced as part of a larger plan."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.progressed = watcher.progressed
+        self.finished = watcher.finished
+
+    def planned(self, total: int, finished: int) -> None:
+        """Nothing."""
+
+
 def to_run(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher) -> list[Trial]:
     """Trials that are not in the ledger, fits before the post-hoc trials that need them, each once."""
     wanted: dict[str, Trial] = {}
