@@ -13,10 +13,10 @@ from forecheck.data.panel import Panel
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
-from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.base import TrialError, Watcher
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
-from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast
+from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast, usable
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.selection import default_lookback
 from forecheck.trials.trial import Trial
@@ -45,7 +45,10 @@ class Engine:
             run_inline(trials, ledger, self.watcher)
             return
         run_inline(quick, ledger, self.watcher)
-        run_local(slow, ledger, self.watcher, self.workers)
+        try:
+            run_local(slow, ledger, self.watcher, self.workers)
+        except BrokenPipeError as error:  # must not be taken for a reader of our output that has gone
+            raise TrialError("a worker process ended before it took its next trial (out of memory?)") from error
 
 
 def audit(
@@ -90,7 +93,7 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = _panel(data)
-    lookback = lookback or default_lookback(panel, horizon, split)
+    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
     report = run_audit(
         panel,
         model,
@@ -110,7 +113,7 @@ def audit(
 
 def backtest(
     data: Any,
-    models: Sequence[str] = CANDIDATES,
+    models: Sequence[str] | None = None,
     *,
     horizon: int = 96,
     lookback: int | None = None,
@@ -124,12 +127,20 @@ def backtest(
     ledger: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Report:
-    """Score models on all windows of the standard test part, with pairwise verdicts; arguments as in `audit`."""
+    """Score models on all windows of the standard test part, with pairwise verdicts.
+
+    Args:
+        data: and all that is not named here: as in `audit`.
+        models: names of forecasters; None for the naive and the linear ones.
+        seeds: fits of every model that is trained by gradient descent.
+    """
     panel = _panel(data)
+    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    season = panel.frequency.period if period is None else period
     report = run_backtest(
         panel,
-        list(models),
-        lookback or default_lookback(panel, horizon, split),
+        usable(CANDIDATES, season, lookback) if models is None else list(models),
+        lookback,
         horizon,
         Engine(workers, watcher),
         Ledger(ledger),

@@ -13,8 +13,12 @@ from forecheck.cli import options as o
 def backtest(
     data: o.Data,
     models: Annotated[
-        str, typer.Option(help="Names of models, separated by commas (see [b]forecheck models[/b]).")
-    ] = "last,seasonal,mean,nlinear,rlinear,linear,dlinear",
+        str | None,
+        typer.Option(
+            help="Names of models, separated by commas (see [b]forecheck models[/b]); by default the naive and the "
+            "linear ones."
+        ),
+    ] = None,
     horizon: o.Horizon = 96,
     lookback: o.Lookback = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits of every model that is trained by gradient descent.")] = 1,
@@ -45,7 +49,7 @@ def backtest(
     """
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
-    names = [name.strip() for name in models.split(",") if name.strip()]
+    names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
     panel = o.load_panel(data, time, series, target, fill, drop)
     from forecheck import verbs
     from forecheck.cli.progress import Bars

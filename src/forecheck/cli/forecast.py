@@ -87,4 +87,4 @@ def forecast(
     if json == "-":
         sys.stdout.write(described)
     elif output is None:
-        result.to_pandas().to_csv(sys.stdout, index=False)
+        sys.stdout.write(result.to_csv().decode())

@@ -32,26 +32,27 @@ def models(json: Json = False) -> None:
     if json:
         typer.echo(jsonlib.dumps(known, indent=1))
         return
-    rows = [
-        [
-            model["model"],
-            model["summary"],
-            "gradient descent" if model["trained"] else "closed form",
-            ", ".join(f"{key}={value}" for key, value in model["options"].items()) or "none",
-            model["source"],
-        ]
-        for model in known
-    ]
-    _table(("model", "what it does", "fitted by", "options (--set MODEL.OPTION=VALUE)", "source"), rows)
+    from rich.console import Console
+    from rich.padding import Padding
+
+    console = Console(highlight=False)
+    for model in known:
+        options = ", ".join(f"{key}={_plain(value)}" for key, value in model["options"].items())
+        fitted = "trained by gradient descent" if model["trained"] else "closed form"
+        console.print(f"[bold]{model['model']}[/]  {model['summary']}")
+        for line in (f"{fitted}; {model['source']}", f"options: {options or 'none'}"):
+            console.print(Padding(line, (0, 0, 0, 4)), markup=False)
+    console.print("\nSet an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.", markup=False)
+
+
+def _plain(value: Any) -> str:
+    """An option's value as `--set` reads it."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(("yes" if cell else "no") if isinstance(cell, bool) else str(cell) for cell in row))
-    Console().print(table)
+    """One line a row, however narrow the screen: it stays readable and can be searched."""
+    cells = [columns, *([("no", "yes")[cell] if isinstance(cell, bool) else str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

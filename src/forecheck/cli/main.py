@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from forecheck.cli.audit import audit
 from forecheck.cli.backtest import backtest
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="forecheck",
@@ -49,22 +52,36 @@ def run() -> None:
     from forecheck.errors import ForecheckError
 
     try:
-        # Without standalone mode click hands interrupts on instead of exiting with 1.
+        # Without standalone mode interrupts and our own errors come back here.
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that has gone can still be handled
     except ForecheckError as error:
         print(f"forecheck: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        print("forecheck: interrupted; finished trials are kept, the same command goes on from here", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        sys.stderr.close()
-        sys.exit(0)
+        code = _INTERRUPTED
+    except (SystemExit, BrokenPipeError) as error:
+        _reader_gone(error)
+        raise
     except Exception as error:
         _usage_error(error)
         _trial_error(error)
         raise
+    if code == _INTERRUPTED:  # newer versions of Typer make this of an interrupt
+        print("forecheck: interrupted; finished trials are kept, the same command goes on from here", file=sys.stderr)  # noqa: T201
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_gone(error: BaseException) -> None:
+    """End well if the reader of our output has gone, as `| head` does.
+
+    Typer and rich make an exit of the broken pipe, which is then the context of `error`.
+    """
+    if isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nothing, stream)  # Python flushes both at exit
+        sys.exit(0)
 
 
 def _usage_error(error: Exception) -> None:

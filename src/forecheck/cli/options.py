@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,11 +74,18 @@ def check_writable(*paths: Path | None) -> None:
     """Fail before the work, not after it, if an output cannot be written.
 
     Raises:
-        UsageError: if the folder of an output does not exist.
+        UsageError: if the folder of an output does not exist or cannot be written to, or the output is a folder.
     """
     for path in paths:
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"cannot write {path}: the folder {path.absolute().parent} does not exist")
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise UsageError(f"cannot write {path}: the folder {folder} does not exist")
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"cannot write {path}: no permission to write to the folder {folder}")
 
 
 def write_report(report: Any, json: str | None, html: Path | None, markdown: Path | None) -> None:

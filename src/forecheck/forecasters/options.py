@@ -20,9 +20,12 @@ def read_option(value: Any, kind: Any) -> Any:
         members = get_args(kind)
         if types.NoneType in members and value in (None, "none", "None", ""):
             return None
-        return read_option(value, next(member for member in members if member is not types.NoneType))
+        try:
+            return read_option(value, next(member for member in members if member is not types.NoneType))
+        except ValueError as error:
+            raise ValueError(f"{error}, or none" if types.NoneType in members else str(error)) from error
     if get_origin(kind) is tuple:
-        parts = value.split(":") if isinstance(value, str) else value
+        parts = value.split(":") if isinstance(value, str) else value if isinstance(value, tuple | list) else (value,)
         return tuple(read_option(part, get_args(kind)[0]) for part in parts)
     readers: dict[Any, Callable[[Any], Any]] = {bool: _bool, int: _int, float: _float}
     return readers.get(kind, str)(value)
@@ -57,7 +60,7 @@ def _int(value: Any) -> int:
 def _float(value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("must be a number") from error
     if math.isnan(number):
         raise ValueError("must be a number")

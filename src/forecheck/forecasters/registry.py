@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from forecheck.errors import DataError, UsageError
+from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.options import read_option
 
@@ -49,10 +49,17 @@ def create(name: str, task: Task, options: Mapping[str, Any] | None = None) -> F
     """A forecaster by name, its options given as values or as text (`ridge=0`).
 
     Raises:
-        UsageError: if the name or an option is unknown, or a value cannot be read as the option's type.
+        UsageError: if the name or an option is unknown, a value cannot be read as the option's type, or nothing can be
+            built from these options for this task.
     """
     forecaster = find(name)
-    return forecaster(task, read_config(forecaster, options or {}))
+    config = read_config(forecaster, options or {})
+    try:
+        return forecaster(task, config)
+    except ForecheckError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def read_config(forecaster: type[Forecaster], options: Mapping[str, Any]) -> Any:

@@ -72,9 +72,11 @@ class Forecast:
         if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
             place = table.schema.get_field_index("ds")
             table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
+        # Arrow quotes every name of a header; ours need no quotes.
         buffer = io.BytesIO()
-        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(quoting_style="needed"))
-        return buffer.getvalue()
+        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+        pyarrow.csv.write_csv(table, buffer, plain)
+        return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
 
     def write(self, path: str | Path) -> None:
         """Write CSV, or Parquet if the path ends so."""
