@@ -1,1 +1,1 @@
-"""See the modules of this folder."""
+"""Contract suites that others can run on what they build for forecheck."""
