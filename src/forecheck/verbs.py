@@ -13,7 +13,7 @@ from forecheck.data.panel import Panel
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
-from forecheck.trials.engines.base import TrialError, Watcher
+from forecheck.trials.engines.base import Announced, Silent, TrialError, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast, usable
@@ -38,15 +38,13 @@ class Engine:
 
     def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
         """Run what is not in the ledger yet."""
+        watcher = self.watcher or Silent()
+        left = to_run(trials, ledger, watcher)
         # Closed forms take less time than starting a process.
-        quick = [trial for trial in trials if not registry.find(trial.forecaster).trained]
-        slow = [trial for trial in trials if registry.find(trial.forecaster).trained]
-        if self.workers == 0 or not slow:
-            run_inline(trials, ledger, self.watcher)
-            return
-        run_inline(quick, ledger, self.watcher)
+        slow = [trial for trial in left if self.workers != 0 and registry.find(trial.forecaster).trained]
+        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher))
         try:
-            run_local(slow, ledger, self.watcher, self.workers)
+            run_local(slow, ledger, Announced(watcher), self.workers)
         except BrokenPipeError as error:  # must not be taken for a reader of our output that has gone
             raise TrialError("a worker process ended before it took its next trial (out of memory?)") from error
 
