@@ -72,9 +72,10 @@ class Forecast:
         if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
             place = table.schema.get_field_index("ds")
             table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
-        # Arrow quotes every name of a header; ours need no quotes.
+        # Arrow quotes either all texts or none, and all names of a header.
+        special = any(set(name) & set(',"\r\n') for name in set(self.columns["unique_id"]))
+        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
         buffer = io.BytesIO()
-        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
         pyarrow.csv.write_csv(table, buffer, plain)
         return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
 
@@ -154,6 +155,8 @@ def run_forecast(
             f"fewer than the lookback {lookback}",
             "Give a shorter --lookback, or drop the series.",
         )
+    for level in levels:  # too few windows are told before any work is done
+        conformal_width(np.zeros((len(experiment.test), 1, 1)), level / 100)
     period = panel.frequency.period if period is None else period
     names = usable(candidates, period, lookback) if model == "auto" else [model]
     left_out = set(candidates) - set(names) if model == "auto" else set()
