@@ -30,12 +30,13 @@ app.command()(datasets)
 app.command()(models)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import forecheck
 
         typer.echo(f"forecheck {forecheck.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -51,6 +52,10 @@ def run() -> None:
     """Run the program; what a user can mend is told without a traceback."""
     from forecheck.errors import ForecheckError
 
+    # Before numpy and torch start: the arrays are small, and on a busy machine threads wait for each other far longer
+    # than they work (a forecast of half a second took sixteen).
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     try:
         # Without standalone mode interrupts and our own errors come back here.
         code = app(standalone_mode=False)

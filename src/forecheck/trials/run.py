@@ -64,7 +64,7 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
     train, held_out = blind(experiment)
     report = forecaster.fit(train, held_out, trial.seed, progress, **fit_options)
     started = time.perf_counter()
-    scores = score(forecaster, experiment.test)
+    scores = score(forecaster, experiment.test, progress)
     scoring = time.perf_counter() - started
     validation = score(forecaster, experiment.validation)
     summary = _summary(experiment, scores) | {
