@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -14,24 +14,54 @@ from forecheck.nn.dropout import Dropout
 from forecheck.nn.softmax import SoftmaxAttention
 
 
+class Scores(NamedTuple):
+    r"""Scores :math:`S = Q K^\top` by their factors.
+
+    Adding the scores of the layer below (residual attention) is putting queries and keys of both layers side by side,
+    :math:`[Q_1 Q_2] [K_1 K_2]^\top = S_1 + S_2`; the square matrices never go from layer to layer.
+    """
+
+    q: Float[Tensor, "batch head query width"]
+    k: Float[Tensor, "batch head key width"]
+
+    def plus(self, others: Scores | None) -> Scores:
+        """The sum of two matrices of scores."""
+        if others is None:
+            return self
+        # Side by side in the layout of the memory, where features are rows.
+        q, k = (torch.cat([x.mT, y.mT], dim=2).mT for x, y in zip(others, self, strict=True))
+        return Scores(q, k)
+
+    def full(self) -> Float[Tensor, "batch head query key"]:
+        """S itself."""
+        return torch.matmul(self.q, self.k.mT)
+
+
 class KernelOutput(NamedTuple):
     """What a kernel gives: the mixed values, and the pattern and scores if it ever forms them."""
 
     out: Float[Tensor, "batch head query width"]
     weights: Float[Tensor, "batch head query key"] | None
-    scores: Float[Tensor, "batch head query key"] | None
+    scores: Scores | None
 
 
-Kernel = Callable[
-    [
-        Float[Tensor, "batch head query width"],
-        Float[Tensor, "batch head key width"],
-        Float[Tensor, "batch head key width"],
-        Bool[Tensor, "*query_key"] | None,
-        Float[Tensor, "batch head query key"] | None,
-    ],
-    KernelOutput,
-]
+@runtime_checkable
+class Kernel(Protocol):
+    """A way to mix values; see `softmax_attention` for the arguments."""
+
+    def __call__(
+        self,
+        q: Float[Tensor, "batch head query width"],
+        k: Float[Tensor, "batch head key width"],
+        v: Float[Tensor, "batch head key width"],
+        mask: Bool[Tensor, "*query_key"] | None = None,
+        bias: Scores | None = None,
+        *,
+        need_weights: bool = True,
+    ) -> KernelOutput:
+        """Mix `v` by what `q` and `k` say."""
+
+
 KERNELS: dict[str, Kernel] = {}
 
 
@@ -51,7 +81,9 @@ def softmax_attention(
     k: Float[Tensor, "batch head key width"],
     v: Float[Tensor, "batch head key width"],
     mask: Bool[Tensor, "*query_key"] | None = None,
-    bias: Float[Tensor, "batch head query key"] | None = None,
+    bias: Scores | None = None,
+    *,
+    need_weights: bool = True,
 ) -> KernelOutput:
     r"""Scaled dot-product attention.
 
@@ -62,18 +94,16 @@ def softmax_attention(
         k: keys.
         v: values.
         mask: True where a query may look at a key; broadcast over batch and head. A row without any key gives 0.
-        bias: B, added to the scores (PatchTST's residual scores, position biases).
+        bias: B, scores of the layer below to add to this one's (PatchTST's residual scores).
+        need_weights: whether A itself is wanted; without it a kernel may save the work and give None.
 
     Source: Vaswani et al. 2017, equation 1. By products: at small head widths torch's fused CPU kernel is slower.
     """
-    q = q * q.shape[-1] ** -0.5
+    scores = Scores(q * q.shape[-1] ** -0.5, k).plus(bias)
     if mask is None:
-        out, weights, scores = SoftmaxAttention.apply(q, k, v, bias)  # type: ignore[no-untyped-call]
+        out, weights = SoftmaxAttention.apply(*scores, v, need_weights)  # type: ignore[no-untyped-call]
         return KernelOutput(out, weights, scores)
-    scores = torch.matmul(q, k.transpose(-2, -1))
-    if bias is not None:
-        scores = scores + bias
-    hidden = scores.masked_fill(~mask, float("-inf"))
+    hidden = scores.full().masked_fill(~mask, float("-inf"))
     # A fully hidden row is softmax of -inf only, which is NaN; its query sees nothing, so it gets 0.
     weights = torch.softmax(hidden, dim=-1).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
     return KernelOutput(torch.matmul(weights, v), weights, scores)
@@ -127,16 +157,21 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "token token"] | None = None,
-        bias: Float[Tensor, "batch head token token"] | None = None,
-    ) -> tuple[Float[Tensor, "batch token width"], Float[Tensor, "batch head token token"] | None]:
+        bias: Scores | None = None,
+    ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
         """Mixed tokens, and the scores for a next layer that adds them (residual attention)."""
-        q, k, v = rearrange(self.project(x), "b t (three h w) -> three b h t w", three=3, h=self.heads)
-        scores: Tensor | None = None
+        # (batch, 3 head width, token): the layout that kernels compute in, straight from the product.
+        weight = self.project.weight.expand(len(x), -1, -1)
+        projected = torch.bmm(weight, x.mT) + self.project.bias[:, None]
+        q, k, v = (part.mT for part in rearrange(projected, "b (n h w) t -> b n h w t", n=3, h=self.heads).unbind(1))
+        scores: Scores | None = None
         weights: Tensor | None = None
         out: Tensor | None = None
         edit = self.edit
+        dropping = self.training and self.dropout.p > 0
         if edit is None or edit.needs_weights or edit.keep_scores or self.observe is not None:
-            out, weights, scores = KERNELS[self.kernel](q, k, v, mask, bias)
+            need_weights = dropping or self.observe is not None or (edit is not None and edit.needs_weights)
+            out, weights, scores = KERNELS[self.kernel](q, k, v, mask, bias, need_weights=need_weights)
             if self.observe is not None and weights is not None:
                 self.observe(weights.detach())
         if edit is not None:
@@ -144,7 +179,7 @@ class Attention(nn.Module):
             allowed = mask if mask is not None else x.new_ones(tokens, tokens, dtype=torch.bool)
             weights = edit(weights if edit.needs_weights else None, allowed, v)
             out = None
-        if weights is not None and (out is None or (self.training and self.dropout.p > 0)):
+        if weights is not None and (out is None or dropping):
             out = torch.matmul(self.dropout(weights), v)
         assert out is not None
         return self.out(rearrange(out, "b h t w -> b t (h w)")), scores

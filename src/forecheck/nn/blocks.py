@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from forecheck.nn.attention import Attention
+from forecheck.nn.attention import Attention, Scores
 from forecheck.nn.dropout import Dropout
+from forecheck.nn.feedforward import FeedForward
 from forecheck.nn.norms import NORMS
 
 
@@ -38,19 +39,17 @@ class EncoderBlock(nn.Module):
         self.attention = Attention(width, heads, kernel=kernel, dropout=attention_dropout)
         self.attention_out_dropout = Dropout(1 - (1 - dropout) ** 2)
         self.attention_norm = NORMS[norm](width)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width), Dropout(dropout)
-        )
+        self.feed_forward = FeedForward(width, hidden, dropout)
         self.feed_forward_norm = NORMS[norm](width)
 
     def forward(
         self,
         tokens: Float[Tensor, "series token width"],
         mask: Bool[Tensor, "token token"] | None = None,
-        bias: Float[Tensor, "series head token token"] | None = None,
-    ) -> tuple[Float[Tensor, "series token width"], Float[Tensor, "series head token token"] | None]:
+        bias: Scores | None = None,
+    ) -> tuple[Float[Tensor, "series token width"], Scores | None]:
         """The next tokens, and this layer's scores for residual attention."""
         mixed, scores = self.attention(tokens, mask, bias)
-        tokens = self.attention_norm(tokens + self.attention_out_dropout(mixed))
-        tokens = self.feed_forward_norm(tokens + self.feed_forward(tokens))
+        tokens = self.attention_norm(self.attention_out_dropout(mixed, tokens))
+        tokens = self.feed_forward_norm(self.feed_forward(tokens, tokens))
         return tokens, scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,20 @@ from torch import Tensor, nn
 
 
 class _Masked(torch.autograd.Function):
-    """x * keep * scale, keeping only the bytes for the way back."""
+    """base + x * keep * scale, keeping only the bytes for the way back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float, base: Tensor | None) -> Tensor:
         ctx.save_for_backward(keep)
         ctx.scale = scale
-        return keep.to(x.dtype).mul_(x).mul_(scale)
+        kept = keep.to(x.dtype)
+        return kept.mul_(x).mul_(scale) if base is None else torch.addcmul(base, kept, x, value=scale)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, Tensor | None]:
         (keep,) = ctx.saved_tensors
-        return keep.to(grads[0].dtype).mul_(grads[0]).mul_(ctx.scale), None, None
+        d_base = grads[0] if ctx.needs_input_grad[3] else None
+        return keep.to(grads[0].dtype).mul_(grads[0]).mul_(ctx.scale), None, None, d_base
 
 
 class Dropout(nn.Module):
@@ -40,23 +43,30 @@ class Dropout(nn.Module):
             raise ValueError(f"dropout must lie in [0, 1), got {p}")
         self.threshold = min(255, round(256 * p))  # something is always kept
         self.p = self.threshold / 256
+        self.scale = 1 / (1 - self.p)
         self._bits = np.random.SFC64(0)
 
     def reseed(self, *entropy: int) -> None:
         """Start the mask stream that belongs to these numbers (a module's seed and the step)."""
         self._bits = np.random.SFC64(entropy)
 
-    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """`x` with units dropped while training, `x` itself otherwise."""
-        if not self.training or self.threshold == 0:
-            return x
-        keep = self._draw(x.numel()).to(x.device).view(x.shape)
-        result: Tensor = _Masked.apply(x, keep, 1 / (1 - self.p))  # type: ignore[no-untyped-call]
+    def forward(
+        self, x: Float[Tensor, "*shape"], base: Float[Tensor, "*shape"] | None = None
+    ) -> Float[Tensor, "*shape"]:
+        """`x` with units dropped while training, `x` itself otherwise; added to `base` if there is one."""
+        keep = self.draw(x.shape, x.device)
+        if keep is None:
+            return x if base is None else base + x
+        result: Tensor = _Masked.apply(x, keep, self.scale, base)  # type: ignore[no-untyped-call]
         return result
 
-    def _draw(self, count: int) -> UInt8[Tensor, " unit"]:
-        """One byte a unit, 1 to keep it and 0 to drop it."""
+    def draw(self, shape: Sequence[int], device: torch.device) -> UInt8[Tensor, "..."] | None:
+        """One byte a unit, 1 to keep it and 0 to drop it; None if nothing is to be dropped."""
+        if not self.training or self.threshold == 0:
+            return None
+        count = int(np.prod(shape))
         words = self._bits.random_raw((count + 7) // 8)
         # Bytes stay bytes: torch turns uint8 into float several times faster than bool.
         below = self.threshold - 1
-        return torch.from_numpy(words.view(np.uint8)[:count]).clamp_(below, below + 1).sub_(below)
+        keep = torch.from_numpy(words.view(np.uint8)[:count]).clamp_(below, below + 1).sub_(below)
+        return keep.to(device).view(tuple(shape))

@@ -1,8 +1,11 @@
 """Softmax attention with its gradient by hand.
 
 On a CPU torch's softmax over a last dimension that is no multiple of the vector width is several times slower than
-its parts (exponential, sum, division), and at PatchTST's 42 tokens it dominates training. Here the bias is added by
-the product itself and the gradient reuses its buffers.
+its parts, and writing patterns out to memory costs more than their arithmetic. So the pattern is exponentiated as it
+is, a few members of the batch at a time, mixed at once, and computed anew on the way back; it is never divided: the
+sums come out of the product with the values, and what is divided is the narrow result. Features are rows and tokens
+columns here, since products of a few long rows with a square are much faster than those of a square with a few
+columns.
 """
 
 from __future__ import annotations
@@ -10,76 +13,87 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from forecheck.nn.chunks import chunks
 
-def softmax(scores: Float[Tensor, "*batch key"]) -> Float[Tensor, "*batch key"]:
-    """Softmax over the last dimension from whole-array operations; rows of -inf only give NaN, as torch's does."""
-    weights = torch.sub(scores, scores.amax(dim=-1, keepdim=True)).exp_()
-    return weights.div_(weights.sum(dim=-1, keepdim=True))
+# Sums of exponentials within these bounds have neither overflowed nor lost digits that count.
+_SMALLEST, _LARGEST = 1e-15, 1e15
 
 
 class SoftmaxAttention(torch.autograd.Function):
-    r"""out, A, S of S = Q K^T + B, A = softmax(S), out = A V.
+    r"""out, A of A = softmax(Q K^T), out = A V.
 
-    With :math:`\bar X` the gradient with respect to X:
+    With E = exp(Q K^T), s = rowsum(E), A = E / s and :math:`\bar X` the gradient with respect to X:
 
     .. math::
-        \bar A = \bar{out} V^\top, \quad
-        \bar S = A \circ (\bar A - \mathrm{rowsum}(A \circ \bar A)) + \bar S_{next}, \quad
-        \bar Q = \bar S K, \; \bar K = \bar S^\top Q, \; \bar V = A^\top \bar{out}, \; \bar B = \bar S
+        \bar V = E^\top \frac{\bar{out}}{s}, \quad
+        \bar S = E \circ \frac{\bar{out} V^\top - \mathrm{rowsum}(\bar{out} \circ out)}{s}, \quad
+        \bar Q = \bar S K, \quad \bar K = \bar S^\top Q
 
-    where :math:`\bar S_{next}` comes from a next layer that adds these scores to its own. Without a gradient on A
-    itself the row sum is that of out and its gradient, which is cheaper.
+    One more value, always 1, makes both row sums part of a product. A is formed, and takes a gradient, only when it
+    is asked for.
     """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Mixed values, pattern and scores, each (batch, head, token, ...)."""
-        batch, heads, tokens, width = q.shape
-        flat = (batch * heads, tokens, width)
-        q, k, v = q.reshape(flat), k.reshape(-1, *k.shape[-2:]), v.reshape(-1, *v.shape[-2:])
-        if bias is None:
-            scores = torch.bmm(q, k.transpose(1, 2))
-        else:
-            scores = torch.baddbmm(bias.reshape(-1, *bias.shape[-2:]), q, k.transpose(1, 2))
-        weights = softmax(scores)
-        out = torch.bmm(weights, v)
-        ctx.save_for_backward(q, k, v, weights, out)
-        ctx.has_bias = bias is not None
-        ctx.series_and_heads = (batch, heads)
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, need_weights: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Mixed values and pattern (None unless needed), each (batch, head, token, ...)."""
+        shape = q.shape[:2]
+        q, k, v = (x.transpose(2, 3).reshape(-1, x.shape[3], x.shape[2]) for x in (q, k, v))  # (member, width, token)
+        v = torch.cat([v, v.new_ones(len(v), 1, v.shape[2])], dim=1)
+        mixed = v.new_empty(len(v), v.shape[1], q.shape[2])
+        weights = v.new_empty(len(v), k.shape[2], q.shape[2]) if need_weights else None
+
+        def mix(shift: Tensor | None) -> None:
+            for part in chunks(len(q), k.shape[2] * q.shape[2], q.device):
+                powers = _powers(q[part], k[part], None if shift is None else shift[part])
+                torch.bmm(v[part], powers, out=mixed[part])
+                if weights is not None:
+                    torch.div(powers, mixed[part, -1:], out=weights[part])
+
+        shift = None
+        mix(shift)
+        low, high = mixed[:, -1].aminmax()
+        if not (low > _SMALLEST and high < _LARGEST):  # subtracting the largest score changes nothing but the range
+            shift = torch.bmm(k.transpose(1, 2), q).amax(dim=1, keepdim=True)
+            mix(shift)
+        out = mixed[:, :-1] / mixed[:, -1:]
+        ctx.save_for_backward(q, k, v, mixed[:, -1:], shift, out, weights)
+        ctx.batch_and_head = shape
         ctx.set_materialize_grads(False)
-        shape = (batch, heads, tokens, k.shape[1])
-        return out.view(batch, heads, tokens, -1), weights.view(shape), scores.view(shape)
+        return _rows(out, shape), None if weights is None else _rows(weights, shape)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-        """Gradients of queries, keys, values and bias."""
-        q, k, v, weights, out = ctx.saved_tensors
-        d_out, d_weights, d_scores = grads
-        d_v: Tensor | None = None
-        d_s: Tensor | None = None
-        if d_out is not None:
-            d_out = d_out.reshape(out.shape)
-            d_v = torch.bmm(weights.transpose(1, 2), d_out)
-            d_s = torch.bmm(d_out, v.transpose(1, 2))
-        if d_weights is not None:
-            d_weights = d_weights.reshape(weights.shape)
-            d_s = d_weights.clone() if d_s is None else d_s.add_(d_weights)
-            d_s = d_s.sub_((d_s * weights).sum(dim=-1, keepdim=True)).mul_(weights)
-        elif d_s is not None:
-            assert d_out is not None
-            d_s = d_s.sub_((d_out * out).sum(dim=-1, keepdim=True)).mul_(weights)
-        if d_scores is not None:
-            d_scores = d_scores.reshape(weights.shape)
-            d_s = d_scores if d_s is None else d_s.add_(d_scores)
-        if d_s is None:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of queries, keys and values."""
+        if all(gradient is None for gradient in grads):
             return None, None, None, None
-        batch, heads = ctx.series_and_heads
-        return (
-            torch.bmm(d_s, k).view(batch, heads, *q.shape[1:]),
-            torch.bmm(d_s.transpose(1, 2), q).view(batch, heads, *k.shape[1:]),
-            None if d_v is None else d_v.view(batch, heads, *v.shape[1:]),
-            d_s.view(batch, heads, *d_s.shape[1:]) if ctx.has_bias else None,
-        )
+        q, k, v, sums, shift, out, weights = ctx.saved_tensors
+        d_out, d_weights = (None if d is None else d.transpose(2, 3).reshape(len(q), *d.shape[:1:-1]) for d in grads)
+        d_out = torch.zeros_like(out) if d_out is None else d_out
+        inner = (d_out * out).sum(dim=1, keepdim=True)
+        if d_weights is not None:
+            inner += (d_weights * weights).sum(dim=1, keepdim=True)
+        left = torch.cat([d_out, -inner], dim=1) / sums
+        d_q, d_k, d_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v[:, :-1])
+        for part in chunks(len(q), k.shape[2] * q.shape[2], q.device):
+            powers = _powers(q[part], k[part], None if shift is None else shift[part])
+            torch.bmm(left[part, :-1], powers.transpose(1, 2), out=d_v[part])
+            d_scores = torch.bmm(v[part].transpose(1, 2), left[part])
+            if d_weights is not None:
+                d_scores += d_weights[part] / sums[part]
+            d_scores *= powers
+            torch.bmm(k[part], d_scores, out=d_q[part])
+            torch.bmm(q[part], d_scores.transpose(1, 2), out=d_k[part])
+        return (*(_rows(d, ctx.batch_and_head) for d in (d_q, d_k, d_v)), None)
+
+
+def _powers(q: Tensor, k: Tensor, shift: Tensor | None) -> Tensor:
+    """exp(K^T Q), (member, key, query)."""
+    scores = torch.bmm(k.transpose(1, 2), q)
+    return (scores if shift is None else scores.sub_(shift)).exp_()
+
+
+def _rows(x: Tensor, batch_and_head: tuple[int, ...]) -> Tensor:
+    """(member, width, token) as (batch, head, token, width)."""
+    return x.view(*batch_and_head, *x.shape[1:]).transpose(2, 3)
