@@ -1,0 +1,172 @@
+"""What the program refuses: exit code 2, one message, no traceback, and no work done before."""
+
+import os
+
+import pytest
+
+from forecheck import verbs
+from forecheck.trials.engines.base import TrialError
+
+SMALL = ("--horizon", "6", "--lookback", "24", "--workers", "0")
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """An engine that must not be called."""
+
+    def never(self, trials, ledger):
+        raise AssertionError("ran something")
+
+    monkeypatch.setattr(verbs.Engine, "__call__", never)
+
+
+@pytest.mark.parametrize("command", ["audit", "forecast", "backtest"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ETTh3"], "there is neither a data set nor a file called 'ETTh3'\n  Did you mean ETTh2 or ETTh1"),
+        (["nowhere.csv"], "nowhere.csv"),
+        (["waves.csv", "--set", "nlinear"], "cannot read --set 'nlinear'\n  Write model.option=value"),
+        (["waves.csv", "--set", "ridge=0"], "cannot read --set 'ridge=0'"),
+        (["waves.csv", "--set", "nlinear.ridge=0", "--set", "nlinear.ridge=1"], "--set gives nlinear.ridge twice"),
+        (["waves.csv", "--set", "nlinear.rigde=0"], "nlinear has no option 'rigde'"),
+        (["waves.csv", "--set", "nlinear.ridge=much"], "option nlinear.ridge = 'much': must be a number, or none"),
+        (["waves.csv", "--split", "70/20"], "cannot read split '70/20'"),
+        (["waves.csv", "--split", "70/20/20"], "sum to 110, not to 100"),
+        (["waves.csv", "--split", "2030-01-01,2031-01-01"], "the validation part of series"),
+        (["waves.csv", "--margin", "-0.1"], "the margin must lie between 0 and 1"),
+        (["waves.csv", "--margin", "1"], "the margin must lie between 0 and 1"),
+        (["waves.csv", "--horizon", "300"], "waves.csv is too short"),
+        (["waves.csv", "--lookback", "300"], "waves.csv is too short"),
+        (["waves.csv", "--fill", "magic"], "unknown way to fill missing values: 'magic'"),
+        (["waves.csv", "--target", "c7"], "c7"),
+        (["waves.csv", "--json", "missing/a.json"], "missing does not exist"),
+    ],
+)
+def test_bad_input(command, arguments, message, forecheck, waves, no_work):
+    # Later options win, so the small ones come first.
+    done = forecheck(command, *SMALL, *arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("forecheck: ")
+    assert message in done.err
+    assert len(done.err.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["audit", "waves.csv", "--model", "nlinear"], "nlinear has no attention to audit"),
+        (["audit", "waves.csv", "--model", "patchtest"], "Did you mean patchtst?"),
+        (["audit", "waves.csv", "--budget", "huge"], "huge"),
+        (["audit", "waves.csv", "--set", "patchtst.norm=group"], "must be one of batch, layer"),
+        (["backtest", "waves.csv", "--models", "nlinaer"], "Did you mean nlinear?"),
+        (["backtest", "waves.csv", "--models", "last,last"], "each once, got last, last"),
+        (["backtest", "waves.csv", "--models", ","], "models must be named"),
+        (["backtest", "waves.csv", "--models", "last", "--set", "mean.x=1"], "options are set for mean"),
+        (["backtest", "waves.csv", "--models", "patchtst", "--set", "patchtst.patch=60"], "patchtst: patch must lie"),
+        (["backtest", "waves.csv", "--models", "patchtst", "--set", "patchtst.heads=3"], "patchtst: "),
+        (["backtest", "waves.csv", "--html", "missing/a.html"], "missing does not exist"),
+        (["backtest", "waves.csv", "--markdown", "missing/a.md"], "missing does not exist"),
+        (["forecast", "waves.csv", "--model", "nlinaer"], "Did you mean nlinear?"),
+        (["forecast", "waves.csv", "--candidates", "last,nothing"], "no forecaster is called 'nothing'"),
+        (["forecast", "waves.csv", "--set", "nlinaer.ridge=0"], "options are set for nlinaer"),
+        (["forecast", "waves.csv", "--level", "100"], "a level is a percentage between 0 and 100"),
+        (["forecast", "waves.csv", "--level", "99"], "a 99 % interval needs at least 99 calibration windows"),
+        (["forecast", "waves.csv", "-o", "missing/a.csv"], "missing does not exist"),
+    ],
+)
+def test_bad_usage_of_one_command(arguments, message, forecheck, waves, no_work):
+    done = forecheck(arguments[0], *SMALL, *arguments[1:])
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("forecheck: ")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["--nonsense"], "No such option"),
+        (["backtest"], "Missing argument"),
+        (["forecast", "waves.csv"], "Missing option '--horizon'"),
+        (["backtest", "waves.csv", "--horizn", "6"], "--horizn"),
+        (["backtest", "waves.csv", "--horizon", "six"], "Invalid value for '--horizon'"),
+        (["backtest", "waves.csv", "--horizon", "0"], "Invalid value for '--horizon'"),
+        (["backtest", "waves.csv", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["backtest", "waves.csv", "--workers", "-1"], "Invalid value for '--workers'"),
+        (["backtest", "waves.csv", "--html", "folder"], "is a directory"),
+        (["forecast", "waves.csv", "--horizon", "6", "-o", "folder"], "is a directory"),
+    ],
+)
+def test_a_command_line_that_does_not_parse(arguments, message, forecheck, waves, no_work, tmp_path):
+    (tmp_path / "folder").mkdir()
+    done = forecheck(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert message in done.err
+    assert "Usage: forecheck" in done.err
+
+
+def test_no_arguments_show_the_help(forecheck):
+    done = forecheck()
+    assert done.code == 2
+    assert "Usage: forecheck" in done.out + done.err
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--markdown"])
+def test_a_folder_without_permission(option, forecheck, waves, no_work, tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    # Root may write everywhere, so permission is denied by hand.
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(closed) and allowed(path, mode))
+    done = forecheck("backtest", waves, *SMALL, option, closed / "report")
+    assert done.code == 2
+    assert f"no permission to write to the folder {closed}" in done.err
+
+
+def test_a_report_in_the_place_of_a_folder(forecheck, waves, no_work, tmp_path):
+    done = forecheck("backtest", waves, *SMALL, "--json", tmp_path)
+    assert done.code == 2
+    assert "it is a folder" in done.err
+
+
+def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
+    def fail(self, trials, ledger):
+        raise TrialError("nlinear, seed 0: out of luck")
+
+    monkeypatch.setattr(verbs.Engine, "__call__", fail)
+    done = forecheck("backtest", waves, *SMALL)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "forecheck: a trial failed, the others are kept\n  nlinear, seed 0: out of luck\n"
+
+
+def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
+    def interrupt(self, trials, ledger):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs.Engine, "__call__", interrupt)
+    done = forecheck("backtest", waves, *SMALL)
+    assert done.code == 130
+    assert done.err == "forecheck: interrupted; finished trials are kept, the same command goes on from here\n"
+
+
+def test_a_worker_that_is_gone_is_no_closed_pipe(forecheck, waves, monkeypatch):
+    def gone(*arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(verbs, "run_local", gone)
+    done = forecheck("backtest", waves, "--horizon", "6", "--lookback", "24", "--models", "patchtst")
+    assert done.code == 1
+    assert "a worker process ended" in done.err
+
+
+def test_a_bug_keeps_its_traceback(forecheck, waves, monkeypatch):
+    def bug(self, trials, ledger):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(verbs.Engine, "__call__", bug)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        forecheck("backtest", waves, *SMALL)
