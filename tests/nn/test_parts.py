@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from forecheck.nn.blocks import EncoderBlock
+from forecheck.nn.feedforward import FeedForward
 from forecheck.nn.norms import NORMS, TokenBatchNorm, WindowNorm
 from forecheck.nn.patches import PatchEmbedding, patch_count
 from forecheck.nn.positions import LearnedPositions
@@ -135,3 +136,25 @@ def test_the_dropout_after_attention_is_two_in_a_row():
 def test_an_unknown_norm_is_named():
     with pytest.raises(ValueError, match="no norm is called 'group'; known: batch, layer"):
         block("group")
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_feed_forward_in_pieces_is_the_two_maps(monkeypatch, dropout):
+    torch.manual_seed(0)
+    made = FeedForward(6, 10, dropout).double()
+    tokens = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    base = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    wanted = [tokens, base, *made.parameters()]
+
+    def seeded(forward):
+        made.inner_dropout.reseed(0)
+        made.outer_dropout.reseed(1)
+        y = forward()
+        return y, torch.autograd.grad(y.square().sum(), wanted)
+
+    plain = seeded(
+        lambda: base + made.outer_dropout(made.outer(made.inner_dropout(nn.functional.gelu(made.inner(tokens)))))
+    )
+    torch.testing.assert_close(seeded(lambda: made(tokens, base)), plain)
+    monkeypatch.setattr("forecheck.nn.chunks._BYTES", 100)  # two tokens a piece
+    torch.testing.assert_close(seeded(lambda: made(tokens, base)), plain)

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu
 
-from forecheck.nn.chunks import chunks
+from forecheck.nn.chunks import chunk, pieces
 from forecheck.nn.dropout import Dropout
+
+# The forms that write into a buffer; torch.nn.functional has none.
+gelu_out, gelu_backward_out = torch.ops.aten.gelu.out, torch.ops.aten.gelu_backward.grad_input
 
 
 class _FeedForward(torch.autograd.Function):
@@ -22,11 +24,14 @@ class _FeedForward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, keep: Tensor | None, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
         y = x.new_empty(len(x), len(w2))
-        for part in chunks(len(x), len(w1), x.device):
-            hidden = gelu(torch.addmm(b1, x[part], w1.T))
+        size = chunk(len(w1), x.device)
+        hidden, kept = x.new_empty(2, min(size, len(x)), len(w1))
+        for x_, y_, keep_ in pieces(size, x, y, keep):
+            h, m = hidden[: len(x_)], kept[: len(x_)]
+            gelu_out(torch.addmm(b1, x_, w1.T, out=h), out=h)
             if keep is not None:
-                hidden *= keep[part].to(hidden.dtype)
-            torch.addmm(b2, hidden, w2.T, out=y[part])
+                h.mul_(m.copy_(keep_))
+            torch.addmm(b2, h, w2.T, out=y_)
         ctx.save_for_backward(x, keep, w1, b1, w2)
         return y
 
@@ -34,20 +39,24 @@ class _FeedForward(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, w1, b1, w2 = ctx.saved_tensors
         d_y = grads[0].contiguous()
-        d_x, d_w1, d_b1, d_w2 = (torch.zeros_like(like) for like in (x, w1, b1, w2))
-        for part in chunks(len(x), len(w1), x.device):
-            before = torch.addmm(b1, x[part], w1.T)
-            hidden = gelu(before)
-            d_hidden = torch.mm(d_y[part], w2)
+        d_x = torch.empty_like(x)
+        d_w1, d_b1, d_w2 = (torch.zeros_like(like) for like in (w1, b1, w2))
+        size = chunk(len(w1), x.device)
+        buffers = x.new_empty(4, min(size, len(x)), len(w1))
+        for x_, keep_, d_y_, d_x_ in pieces(size, x, keep, d_y, d_x):
+            before, hidden, d_hidden, kept = buffers[:, : len(x_)]
+            torch.addmm(b1, x_, w1.T, out=before)
+            gelu_out(before, out=hidden)
+            torch.mm(d_y_, w2, out=d_hidden)
             if keep is not None:
-                kept = keep[part].to(hidden.dtype)
-                hidden *= kept
-                d_hidden *= kept
-            d_w2.addmm_(d_y[part].T, hidden)
-            d_before = torch.ops.aten.gelu_backward(d_hidden, before)
-            d_w1.addmm_(d_before.T, x[part])
-            d_b1 += d_before.sum(dim=0)
-            torch.mm(d_before, w1, out=d_x[part])
+                kept.copy_(keep_)
+                hidden.mul_(kept)
+                d_hidden.mul_(kept)
+            d_w2.addmm_(d_y_.T, hidden)
+            gelu_backward_out(d_hidden, before, grad_input=d_hidden)
+            d_w1.addmm_(d_hidden.T, x_)
+            d_b1.add_(d_hidden.sum(dim=0))
+            torch.mm(d_hidden, w1, out=d_x_)
         return d_x, None, d_w1, d_b1, d_w2, d_y.sum(dim=0)
 
 

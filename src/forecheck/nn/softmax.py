@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forecheck.nn.chunks import chunks
+from forecheck.nn.chunks import chunk, pieces
 
 # Sums of exponentials within these bounds have neither overflowed nor lost digits that count.
 _SMALLEST, _LARGEST = 1e-15, 1e15
@@ -44,12 +44,15 @@ class SoftmaxAttention(torch.autograd.Function):
         mixed = v.new_empty(len(v), v.shape[1], q.shape[2])
         weights = v.new_empty(len(v), k.shape[2], q.shape[2]) if need_weights else None
 
+        size = chunk(k.shape[2] * q.shape[2], q.device)
+        buffer = q.new_empty(min(size, len(q)), k.shape[2], q.shape[2])
+
         def mix(shift: Tensor | None) -> None:
-            for part in chunks(len(q), k.shape[2] * q.shape[2], q.device):
-                powers = _powers(q[part], k[part], None if shift is None else shift[part])
-                torch.bmm(v[part], powers, out=mixed[part])
+            for q_, k_, v_, mixed_, shift_, weights_ in pieces(size, q, k, v, mixed, shift, weights):
+                powers = _powers(q_, k_, shift_, buffer)
+                torch.bmm(v_, powers, out=mixed_)
                 if weights is not None:
-                    torch.div(powers, mixed[part, -1:], out=weights[part])
+                    torch.div(powers, mixed_[:, -1:], out=weights_)
 
         shift = None
         mix(shift)
@@ -76,21 +79,24 @@ class SoftmaxAttention(torch.autograd.Function):
             inner += (d_weights * weights).sum(dim=1, keepdim=True)
         left = torch.cat([d_out, -inner], dim=1) / sums
         d_q, d_k, d_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v[:, :-1])
-        for part in chunks(len(q), k.shape[2] * q.shape[2], q.device):
-            powers = _powers(q[part], k[part], None if shift is None else shift[part])
-            torch.bmm(left[part, :-1], powers.transpose(1, 2), out=d_v[part])
-            d_scores = torch.bmm(v[part].transpose(1, 2), left[part])
+        size = chunk(k.shape[2] * q.shape[2], q.device)
+        buffers = q.new_empty(2, min(size, len(q)), k.shape[2], q.shape[2])
+        tensors = (q, k, v, shift, left, sums, d_weights, d_q, d_k, d_v)
+        for q_, k_, v_, shift_, left_, sums_, d_weights_, d_q_, d_k_, d_v_ in pieces(size, *tensors):
+            powers = _powers(q_, k_, shift_, buffers[0])
+            torch.bmm(left_[:, :-1], powers.mT, out=d_v_)
+            d_scores = torch.bmm(v_.mT, left_, out=buffers[1, : len(q_)])
             if d_weights is not None:
-                d_scores += d_weights[part] / sums[part]
-            d_scores *= powers
-            torch.bmm(k[part], d_scores, out=d_q[part])
-            torch.bmm(q[part], d_scores.transpose(1, 2), out=d_k[part])
+                d_scores.add_(d_weights_ / sums_)
+            d_scores.mul_(powers)
+            torch.bmm(k_, d_scores, out=d_q_)
+            torch.bmm(q_, d_scores.mT, out=d_k_)
         return (*(_rows(d, ctx.batch_and_head) for d in (d_q, d_k, d_v)), None)
 
 
-def _powers(q: Tensor, k: Tensor, shift: Tensor | None) -> Tensor:
-    """exp(K^T Q), (member, key, query)."""
-    scores = torch.bmm(k.transpose(1, 2), q)
+def _powers(q: Tensor, k: Tensor, shift: Tensor | None, buffer: Tensor) -> Tensor:
+    """exp(K^T Q), (member, key, query), in the front of `buffer`."""
+    scores = torch.bmm(k.mT, q, out=buffer[: len(q)])
     return (scores if shift is None else scores.sub_(shift)).exp_()
 
 
