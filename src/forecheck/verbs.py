@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from forecheck.checks.audit import run_audit
 from forecheck.checks.budget import find_budget
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
+from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
@@ -99,7 +101,7 @@ def audit(
         horizon,
         find_budget(budget),
         Engine(workers, watcher),
-        Ledger(ledger),
+        _ledger(ledger),
         split=split,
         margin=margin,
         period=period,
@@ -141,7 +143,7 @@ def backtest(
         lookback,
         horizon,
         Engine(workers, watcher),
-        Ledger(ledger),
+        _ledger(ledger),
         split=split,
         options=options,
         seeds=seeds,
@@ -178,7 +180,7 @@ def forecast(
         _panel(data),
         horizon,
         Engine(workers, watcher),
-        Ledger(ledger),
+        _ledger(ledger),
         model=model,
         candidates=list(candidates),
         lookback=lookback,
@@ -207,3 +209,16 @@ def models() -> list[dict[str, Any]]:
 
 def _panel(data: Any) -> Panel:
     return data if isinstance(data, Panel) else load(data)
+
+
+def _ledger(folder: Path | None) -> Ledger:
+    """A ledger whose folder is there and can be written to, which is better known before the work than after it."""
+    ledger = Ledger(folder)
+    remedy = "Name another folder with --ledger, or in the environment variable FORECHECK_HOME."
+    try:
+        ledger.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot keep results in {ledger.root}: {error.strerror}", remedy) from error
+    if not os.access(ledger.root, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot keep results in {ledger.root}: no permission to write", remedy)
+    return ledger

@@ -133,6 +133,22 @@ def test_a_report_in_the_place_of_a_folder(forecheck, waves, no_work, tmp_path):
     assert "it is a folder" in done.err
 
 
+@pytest.mark.parametrize("command", ["audit", "forecast", "backtest"])
+def test_a_ledger_that_cannot_be_written(command, forecheck, waves, no_work, tmp_path, monkeypatch):
+    done = forecheck(command, waves, *SMALL, "--ledger", waves / "inside")
+    assert done.code == 2
+    assert f"cannot keep results in {waves / 'inside'}: Not a directory" in done.err
+    assert "--ledger" in done.err
+    closed = tmp_path / "closed"
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed / "ledger" and allowed(path, mode))
+    monkeypatch.setenv("FORECHECK_HOME", str(closed))
+    done = forecheck(command, waves, *SMALL)
+    assert done.code == 2
+    assert f"cannot keep results in {closed / 'ledger'}: no permission to write" in done.err
+    assert "FORECHECK_HOME" in done.err
+
+
 def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
     def fail(self, trials, ledger):
         raise TrialError("nlinear, seed 0: out of luck")
