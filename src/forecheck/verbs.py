@@ -15,7 +15,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
-from forecheck.trials.engines.base import Announced, Silent, TrialError, Watcher, to_run
+from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast, usable
@@ -45,10 +45,7 @@ class Engine:
         # Closed forms take less time than starting a process.
         slow = [trial for trial in left if self.workers != 0 and registry.find(trial.forecaster).trained]
         run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher))
-        try:
-            run_local(slow, ledger, Announced(watcher), self.workers)
-        except BrokenPipeError as error:  # must not be taken for a reader of our output that has gone
-            raise TrialError("a worker process ended before it took its next trial (out of memory?)") from error
+        run_local(slow, ledger, Announced(watcher), self.workers)
 
 
 def audit(

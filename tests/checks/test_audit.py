@@ -104,7 +104,7 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
         "dropout": 0.0,
         "norm": "layer",
         "residual_scores": False,
-        "epochs": 12,
+        "epochs": 20,
         "batch": 64,
         "lr": 5e-3,
         "schedule": "onecycle",
@@ -114,7 +114,7 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
         "patchtst",
         4 * BLOCK,
         BLOCK,
-        SMALL,
+        replace(SMALL, seeds=3),
         run_local,
         Ledger(tmp_path),
         step=BLOCK,
@@ -128,6 +128,23 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
     outcomes = {f["code"]: f["outcome"] for f in report["findings"]}
     assert outcomes["FC304"] == "helps"
     assert outcomes["FC202"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nlinaer": {"ridge": "0"}}, "options are set for nlinaer, which this audit does not run"),
+        ({"patchtst": {"patch": "60"}}, "patch must lie between 1 and the lookback 48, got 60"),
+        ({"patchtst": {"epochs": "0"}}, "epochs must be positive, got 0"),
+        ({"patchtst": {"layers": "0"}}, "layers must be positive, got 0"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_the_work(tmp_path, options, message):
+    def run(trials, ledger):
+        raise AssertionError("nothing may be run")
+
+    with pytest.raises(UsageError, match=message):
+        run_audit(hourly(), "patchtst", 48, 12, SMALL, run, Ledger(tmp_path), options=options)
 
 
 def test_a_model_without_attention_cannot_be_audited(tmp_path):

@@ -1,6 +1,8 @@
 """What the program refuses: exit code 2, one message, no traceback, and no work done before."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -170,10 +172,10 @@ def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
 
 
 def test_a_worker_that_is_gone_is_no_closed_pipe(forecheck, waves, monkeypatch):
-    def gone(*arguments):
-        raise BrokenPipeError
+    def gone(root):
+        return subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    monkeypatch.setattr(verbs, "run_local", gone)
+    monkeypatch.setattr("forecheck.trials.engines.local._spawn", gone)
     done = forecheck("backtest", waves, "--horizon", "6", "--lookback", "24", "--models", "patchtst")
     assert done.code == 1
     assert "a worker process ended" in done.err

@@ -16,6 +16,7 @@ from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import POSTHOC_MODES, Mode, Replace
 from forecheck.trials.describe import describe_protocol, environment, header
@@ -53,22 +54,24 @@ def plan(
     audited = registry.find(model)
     if not issubclass(audited, NeuralForecaster):
         raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
-    config = asdict(
-        registry.read_config(audited, budget.options(audited, len(experiment.train), options.get(model, {})))
-    )
+    test = experiment.test
+    task = Task(test.lookback, test.horizon, test.channels, period)
+    names = [name for name in (*NAIVE, *LINEAR) if name != "seasonal" or 1 < period <= test.lookback]
+    if stray := set(options) - {model, *names}:
+        raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
+    training = budget.options(audited, len(experiment.train), options.get(model, {}))
+    # Built once here, so that what cannot be built is refused before the work.
+    config = asdict(registry.create(model, task, training).config)
 
     def trial(name: str, config: dict[str, Any], seed: int = 0, edit: Replace | None = None, **kw: Any) -> Trial:
-        test = experiment.test
         described = edit.to_dict() if edit else None
         data, split = experiment.panel.fingerprint, experiment.split
         return Trial(data, split, test.lookback, test.horizon, name, config, period, test.step, seed, described, **kw)
 
     seeds = range(budget.seeds)
     arms: list[tuple[Family, str, tuple[Trial, ...]]] = []
-    for name in (*NAIVE, *LINEAR):
-        if name == "seasonal" and not 1 < period <= experiment.test.lookback:
-            continue
-        chosen = asdict(registry.read_config(registry.find(name), options.get(name, {})))
+    for name in names:
+        chosen = asdict(registry.create(name, task, options.get(name, {})).config)
         arms.append(("reference", name, (trial(name, chosen),)))
     arms.append(("raw", model, tuple(trial(model, config, seed) for seed in seeds)))
     arms += [

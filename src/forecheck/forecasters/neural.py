@@ -35,6 +35,7 @@ class NeuralForecaster(Forecaster):
 
     def __init__(self, task: Task, config: Any = None, edit: Edit | None = None) -> None:
         super().__init__(task, config)
+        _ = self.recipe  # a recipe that makes no sense is refused here, before any work
         self.module = self.build()
         self.edit = edit
         self.history: History | None = None

@@ -60,6 +60,11 @@ class PatchTSTConfig:
     train_stride: int = 1
     micro_batch: int = 64
 
+    def __post_init__(self) -> None:
+        for name in ("patch", "stride", "width", "heads", "hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
 
 class PatchTSTModule(nn.Module):
     """The network; channels share all weights."""

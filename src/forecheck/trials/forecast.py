@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,8 @@ def run_forecast(
     for level in levels:
         if not 0 < level < 100:
             raise UsageError(f"a level is a percentage between 0 and 100, got {level:g}")
-    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    if lookback is None:  # every series has to fill one
+        lookback = min(default_lookback(panel, horizon, split), int(panel.lengths.min()))
     experiment = prepare(panel, lookback, horizon, split)
     short = np.flatnonzero(panel.lengths < lookback)
     if len(short):
@@ -205,15 +206,14 @@ def _widths(
 def _refitted(fitted: Forecaster, experiment: Experiment, details: Mapping[str, Any]) -> Forecaster:
     """The forecaster fitted on every row, where that takes no training; else the one that is there."""
     ridge = details.get("ridge")
-    if fitted.trained or isinstance(ridge, list):
+    if ridge is None or isinstance(ridge, list):  # trained, or nothing to fit, or a strength a channel
         return fitted
-    config = replace(fitted.config, ridge=ridge) if "ridge" in asdict(fitted.config) else fitted.config
     lengths = experiment.panel.lengths
     everything = Borders(lengths, lengths, lengths)
     test = experiment.test
     rows = origins(experiment.panel, everything, "train", test.lookback, test.horizon)
     windows = Windows(test.values, test.lookback, test.horizon, rows)
-    again = type(fitted)(fitted.task, config)
+    again = type(fitted)(fitted.task, replace(fitted.config, ridge=ridge))
     again.fit(windows, windows)
     return again
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from forecheck.trials.engines.base import Silent, Watcher, to_run
+from forecheck.trials.engines.base import Silent, TrialError, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import run_trial
 from forecheck.trials.trial import Trial
 
 
 def run_inline(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher | None = None) -> None:
-    """Run what is not in the ledger yet."""
+    """Run what is not in the ledger yet.
+
+    Raises:
+        TrialError: if a trial fails.
+        ForecheckError: if a trial cannot be run as described.
+    """
     watcher = watcher or Silent()
     for trial in to_run(trials, ledger, watcher):
-        run_trial(trial, ledger, partial(watcher.progressed, trial))
+        try:
+            run_trial(trial, ledger, partial(watcher.progressed, trial))
+        except (FloatingPointError, RuntimeError) as error:
+            raise TrialError(f"{trial.label}: {error}") from error
         watcher.finished(trial)

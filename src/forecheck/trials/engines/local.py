@@ -40,8 +40,11 @@ class _Worker:
     def start(self, trial: Trial) -> None:
         assert self.process.stdin is not None
         self.trial = trial
-        self.process.stdin.write(json.dumps(trial.to_dict()).encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps(trial.to_dict()).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise TrialError(f"a worker process ended before it took {trial.label} (out of memory?)") from error
 
 
 def default_workers() -> int:
