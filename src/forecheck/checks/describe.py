@@ -76,7 +76,7 @@ def examples(evidence: Evidence) -> list[dict[str, Any]]:
         values = e.panel.values[:, channel]
         drawn.append(
             {
-                "series": e.panel.series[series],
+                "series": e.panel.series[series] if len(e.panel.series) > 1 else "",
                 "channel": e.panel.channels[channel],
                 "origin": stamp(e.panel.time[origin]),
                 "unit": "real",
