@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +22,7 @@ N = TypeVar("N", bound="NeuralForecaster")
 
 
 class NeuralForecaster(Forecaster):
-    """A torch module with a recipe.
+    """A torch module with a recipe: its `Config` extends `Recipe`.
 
     Attributes:
         module: maps (batch, lookback, channel) to (batch, horizon, channel).
@@ -33,9 +32,8 @@ class NeuralForecaster(Forecaster):
 
     trained = True
 
-    def __init__(self, task: Task, config: Any = None, edit: Edit | None = None) -> None:
+    def __init__(self, task: Task, config: Recipe | None = None, edit: Edit | None = None) -> None:
         super().__init__(task, config)
-        _ = self.recipe  # a recipe that makes no sense is refused here, before any work
         self.module = self.build()
         self.edit = edit
         self.history: History | None = None
@@ -45,12 +43,6 @@ class NeuralForecaster(Forecaster):
     @abstractmethod
     def build(self) -> nn.Module:
         """The untrained module."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe: those fields of the config that it knows."""
-        names = {field.name for field in fields(Recipe)} & {field.name for field in fields(self.config)}
-        return Recipe(**{name: getattr(self.config, name) for name in names})
 
     def fit(
         self,
@@ -63,7 +55,7 @@ class NeuralForecaster(Forecaster):
         """Train; with `checkpoint`, resumable after every epoch."""
         started = time.perf_counter()
         self.history = train(
-            self.module, train_windows, validation, self.recipe, seed, checkpoint=checkpoint, progress=progress
+            self.module, train_windows, validation, self.config, seed, checkpoint=checkpoint, progress=progress
         )
         seconds = max(self.history.seconds, time.perf_counter() - started)
         trained = [p for p in self.module.parameters() if p.requires_grad]

@@ -17,11 +17,12 @@ from forecheck.nn.dropout import Dropout
 from forecheck.nn.norms import WindowNorm
 from forecheck.nn.patches import PatchEmbedding, patch_count
 from forecheck.nn.positions import LearnedPositions
+from forecheck.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class PatchTSTConfig:
-    """PatchTST's settings; the defaults are those of its ETTh1 script.
+class PatchTSTConfig(Recipe):
+    """PatchTST's settings and its recipe; the defaults are those of its ETTh1 script.
 
     Attributes:
         patch: P, steps a patch.
@@ -35,7 +36,6 @@ class PatchTSTConfig:
         norm: `batch` (the paper's) or `layer`.
         residual_scores: add every layer's attention scores to the next layer's (the official code's default).
         kernel: attention kernel by name.
-        epochs: and the fields below: see `forecheck.training.recipe.Recipe`.
     """
 
     patch: int = 16
@@ -49,18 +49,9 @@ class PatchTSTConfig:
     norm: Literal["batch", "layer"] = "batch"
     residual_scores: bool = True
     kernel: str = "softmax"
-    epochs: int = 100
-    batch: int = 128
-    lr: float = 1e-4
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: float = 0.0
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "decay"
-    clip: float | None = None
-    patience: int = 100
-    train_stride: int = 1
-    micro_batch: int = 64
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("patch", "stride", "width", "heads", "hidden", "layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
