@@ -116,7 +116,9 @@ def _download(remote: Remote, source: Source) -> Path:
             remote.url, known_hash=None, fname=PurePosixPath(remote.path).name, path=cache(), progressbar=False
         )
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # requests says at length what a user without network sees at a glance.
+        offline = type(error).__name__ == "ConnectionError"
+        reason = "no connection" if offline else (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{source.name} is not on this machine, and {remote.url} could not be fetched: {reason}",
             f"Put the file at {cache() / remote.plain_name} (plain or .gz), or set FORECHECK_DATA to a folder that "
