@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
+import requests
 
 from forecheck.data import catalog, fetch
 from forecheck.data.catalog import Dataset, datasets
@@ -85,6 +86,16 @@ def test_offline_the_error_says_where_the_file_belongs(offline, toy):
     assert "FORECHECK_DATA" in caught.value.remedy
     put(place, TEXT.encode())
     assert len(load("toy").values) == 30
+
+
+def test_what_requests_says_at_length_is_said_in_two_words(monkeypatch, toy):
+    def retrieve(*args, **kwargs):
+        raise requests.exceptions.ConnectionError("HTTPSConnectionPool(host=...): Max retries exceeded")
+
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    with pytest.raises(DataError, match="could not be fetched: no connection\n") as caught:
+        load("toy")
+    assert "HTTPS" not in caught.value.message
 
 
 def test_downloads_go_to_the_cache_and_bad_ones_do_not_stay(monkeypatch, toy):

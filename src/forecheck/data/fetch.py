@@ -117,7 +117,7 @@ def _download(remote: Remote, source: Source) -> Path:
         )
     except (OSError, ValueError) as error:
         # requests says at length what a user without network sees at a glance.
-        offline = type(error).__name__ == "ConnectionError"
+        offline = type(error).__module__.startswith("requests") and type(error).__name__ == "ConnectionError"
         reason = "no connection" if offline else (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{source.name} is not on this machine, and {remote.url} could not be fetched: {reason}",
