@@ -26,7 +26,7 @@ check: .venv/.ready
 
 # The HTML report is tested in a real browser; without one (and without the right to install it) those tests skip.
 browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	     && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| echo "no Chromium here: the browser tests will be skipped"
