@@ -18,9 +18,9 @@ from forecheck.trials.backtest import run_backtest
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
-from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast, usable
+from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast
 from forecheck.trials.ledger import Ledger
-from forecheck.trials.selection import default_lookback
+from forecheck.trials.selection import default_lookback, usable
 from forecheck.trials.trial import Trial
 
 Options = Mapping[str, Mapping[str, Any]]

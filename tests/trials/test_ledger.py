@@ -102,3 +102,8 @@ def test_panels_come_back(tmp_path, panel):
 def test_an_unknown_panel(tmp_path):
     with pytest.raises(DataError, match="does not hold panel abc"):
         Ledger(tmp_path).get_panel("abc")
+
+
+def test_a_result_that_is_gone_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="the result of last, seed 0 is missing"):
+        Ledger(tmp_path).need(TRIAL)

@@ -19,8 +19,10 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import POSTHOC_MODES, Mode, Replace
+from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.ledger import Ledger
+from forecheck.trials.selection import usable
 from forecheck.trials.trial import Trial
 
 Run = Callable[[list[Trial], Ledger], None]
@@ -56,7 +58,7 @@ def plan(
         raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
     test = experiment.test
     task = Task(test.lookback, test.horizon, test.channels, period)
-    names = [name for name in (*NAIVE, *LINEAR) if name != "seasonal" or 1 < period <= test.lookback]
+    names = usable((*NAIVE, *LINEAR), period, test.lookback)
     if stray := set(options) - {model, *names}:
         raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
     training = budget.options(audited, len(experiment.train), options.get(model, {}))
@@ -116,8 +118,7 @@ def run_audit(
         step: rows between two forecast origins.
         options: by forecaster, options that differ from the defaults.
     """
-    if not 0 < margin < 1:
-        raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
+    check_margin(margin)
     started = time.perf_counter()
     experiment = prepare(panel, lookback, horizon, split, step)
     planned = plan(experiment, model, budget, options or {}, period or panel.frequency.period)
@@ -150,8 +151,7 @@ def run_audit(
 
 def _arm(planned: tuple[Family, str, tuple[Trial, ...]], ledger: Ledger) -> Arm:
     family, label, trials = planned
-    results = tuple(ledger.get(trial) for trial in trials)
-    return Arm(label, family, tuple(result for result in results if result is not None))
+    return Arm(label, family, tuple(ledger.need(trial) for trial in trials))
 
 
 def _curves(evidence: Evidence) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def run_backtest(
     known = sum(trial in ledger for trial in trials)
     ledger.put_panel(panel)
     run(trials, ledger)
-    results = {name: [_result(ledger, trial) for trial in group] for name, group in planned.items()}
+    results = {name: [ledger.need(trial) for trial in group] for name, group in planned.items()}
     table = [_row(name, group) for name, group in results.items()]
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in table}, margin)
     protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
@@ -114,12 +114,6 @@ def run_backtest(
         },
         "environment": environment(next(iter(results.values()))[0]),
     }
-
-
-def _result(ledger: Ledger, trial: Trial) -> Result:
-    result = ledger.get(trial)
-    assert result is not None
-    return result
 
 
 def _row(name: str, results: list[Result]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from forecheck.forecasters.base import Forecaster
 from forecheck.trials.backtest import check_margin, plan
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.score import batch_size
-from forecheck.trials.selection import default_lookback, simplest_unbeaten
+from forecheck.trials.selection import default_lookback, simplest_unbeaten, usable
 from forecheck.trials.trial import Trial
 
 Run = Callable[[list[Trial], Ledger], None]
@@ -94,11 +94,6 @@ def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def usable(names: Sequence[str], period: int, lookback: int) -> list[str]:
-    """Those of `names` that can be run: repeating a season needs one, inside the lookback."""
-    return [name for name in names if name != "seasonal" or 1 < period <= lookback]
-
-
 def run_forecast(
     panel: Panel,
     horizon: int,
@@ -165,11 +160,10 @@ def run_forecast(
     planned = plan(experiment, names, chosen_options, 1, period)
     ledger.put_panel(panel)
     run([trial for group in planned.values() for trial in group], ledger)
-    results = {name: ledger.get(group[0]) for name, group in planned.items()}
-    losses = {name: result.summary["validation_mse"] for name, result in results.items() if result is not None}
+    results = {name: ledger.need(group[0]) for name, group in planned.items()}
+    losses = {name: result.summary["validation_mse"] for name, result in results.items()}
     chosen = simplest_unbeaten(losses, margin)
     result = results[chosen]
-    assert result is not None
     fitted = registry.load(result.folder / "model")
     widths = _widths(fitted, experiment, levels)
     details = result.summary["fit"]["details"]

@@ -69,6 +69,17 @@ class Ledger:
             return None
         return Result(trial, summary, arrays, folder)
 
+    def need(self, trial: Trial) -> Result:
+        """The result of a trial that was run.
+
+        Raises:
+            DataError: if it is not there (somebody emptied the ledger meanwhile) or damaged.
+        """
+        result = self.get(trial)
+        if result is None:
+            raise DataError(f"the result of {trial.label} is missing in {self.folder(trial)}", "Run the command again.")
+        return result
+
     def put(self, trial: Trial, summary: dict[str, Any], arrays: dict[str, Array], forecaster: Any = None) -> None:
         """Write a result in one step; the forecaster is saved with it if given."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from forecheck.data.panel import Panel
 from forecheck.data.splits import parse_split
@@ -30,6 +30,11 @@ def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> in
             "Choose a shorter horizon, or give more data.",
         )
     return max(1, min(_LONGEST, room // 2))
+
+
+def usable(names: Sequence[str], period: int, lookback: int) -> list[str]:
+    """Those of `names` that can be run: repeating a season needs one, inside the lookback."""
+    return [name for name in names if name != "seasonal" or 1 < period <= lookback]
 
 
 def simplest_unbeaten(losses: Mapping[str, float], margin: float) -> str:
