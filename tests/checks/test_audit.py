@@ -7,6 +7,7 @@ import pytest
 
 from forecheck.checks.audit import plan, run_audit
 from forecheck.checks.budget import BUDGETS, Budget, find_budget
+from forecheck.checks.catalogue import CHECKS
 from forecheck.checks.evidence import Arm, Evidence
 from forecheck.checks.verdict import verdict
 from forecheck.data.synthetic.recall import BLOCK, recall
@@ -175,3 +176,22 @@ def test_two_audits_share_their_fits(tmp_path):
     assert first["verdict"]["question"] == "checkpoint"
     assert second["verdict"]["question"] == "architecture"
     assert second["protocol"]["trials"] == {"total": 21, "from ledger": 19}
+
+
+def test_every_check_has_its_own_code_and_family():
+    families = {"FC1": "harness", "FC2": "references", "FC3": "post-hoc", "FC4": "retrained"}
+    assert list(CHECKS) == [check.code for check in CHECKS.values()]
+    assert all(check.family == families[code[:3]] for code, check in CHECKS.items())
+    modes = {code: check.mode for code, check in CHECKS.items() if code[2] in "34"}
+    assert modes == {
+        "FC301": "identity",
+        "FC302": "zero",
+        "FC303": "mean",
+        "FC304": "frozen-mean",
+        "FC305": "shuffled",
+        "FC401": "identity",
+        "FC402": "zero",
+        "FC403": "mean",
+        "FC404": "fixed",
+        "FC405": "shuffled",
+    }

@@ -20,17 +20,18 @@ _BECOMES: dict[Mode, str] = {
 class Replaced(Check):
     """Every attention matrix replaced by something cheaper; `helps` means that the replacement is worse."""
 
-    arm_family: Family
-    mode: Mode
+    def __init__(self, code: str, arms: Family, mode: Mode, about: str) -> None:
+        self.code, self.family, self.title = code, arms, f"{arms}: {mode}"
+        self.arms, self.mode, self.about = arms, mode, about
 
     def run(self, evidence: Evidence) -> Finding | None:
         """Compare the replaced arm with the raw one."""
-        arm = next((arm for arm in evidence.family(self.arm_family) if arm.label == self.mode), None)
+        arm = next((arm for arm in evidence.family(self.arms) if arm.label == self.mode), None)
         if arm is None:
             return None
         c = evidence.comparison(arm)
         assert c is not None
-        posthoc = self.arm_family == "post-hoc"
+        posthoc = self.arms == "post-hoc"
         doing = (
             "Replacing every attention matrix of the trained model by" if posthoc else "Retraining with attention as"
         )
@@ -59,85 +60,17 @@ class Replaced(Check):
         return f"{words[c.outcome]} ({self.mode})"
 
 
-class PosthocIdentity(Replaced):
-    """Post-hoc identity: every token keeps its own value."""
-
-    code, family, title = "FC301", "post-hoc", "post-hoc: identity"
-    arm_family, mode = "post-hoc", "identity"
-
-
-class PosthocZero(Replaced):
-    """Post-hoc zero: the attention sublayer gives only its output bias."""
-
-    code, family, title = "FC302", "post-hoc", "post-hoc: zero"
-    arm_family, mode = "post-hoc", "zero"
-
-
-class PosthocMean(Replaced):
-    """Post-hoc mean: every token gets the mean of all values."""
-
-    code, family, title = "FC303", "post-hoc", "post-hoc: mean"
-    arm_family, mode = "post-hoc", "mean"
-
-
-class PosthocFrozenMean(Replaced):
-    """Post-hoc frozen mean: the pattern no longer depends on the window's content, only on position."""
-
-    code, family, title = "FC304", "post-hoc", "post-hoc: frozen mean"
-    arm_family, mode = "post-hoc", "frozen-mean"
-
-
-class PosthocShuffled(Replaced):
-    """Post-hoc shuffled: every series gets the pattern of another one."""
-
-    code, family, title = "FC305", "post-hoc", "post-hoc: shuffled"
-    arm_family, mode = "post-hoc", "shuffled"
-
-
-class RetrainedIdentity(Replaced):
-    """Retrained identity: the architecture without any view between tokens before the head."""
-
-    code, family, title = "FC401", "retrained", "retrained: identity"
-    arm_family, mode = "retrained", "identity"
-
-
-class RetrainedZero(Replaced):
-    """Retrained zero: the architecture without the attention sublayer's input."""
-
-    code, family, title = "FC402", "retrained", "retrained: zero"
-    arm_family, mode = "retrained", "zero"
-
-
-class RetrainedMean(Replaced):
-    """Retrained mean: mixing without choosing."""
-
-    code, family, title = "FC403", "retrained", "retrained: mean"
-    arm_family, mode = "retrained", "mean"
-
-
-class RetrainedFixed(Replaced):
-    """Retrained fixed: a learnt token-mixing matrix that does not look at the content."""
-
-    code, family, title = "FC404", "retrained", "retrained: fixed"
-    arm_family, mode = "retrained", "fixed"
-
-
-class RetrainedShuffled(Replaced):
-    """Retrained shuffled: patterns right in shape but from other windows, in training too."""
-
-    code, family, title = "FC405", "retrained", "retrained: shuffled"
-    arm_family, mode = "retrained", "shuffled"
-
-
+_POSTHOC: Family = "post-hoc"
+_RETRAINED: Family = "retrained"
 CHECKS: tuple[Check, ...] = (
-    PosthocIdentity(),
-    PosthocZero(),
-    PosthocMean(),
-    PosthocFrozenMean(),
-    PosthocShuffled(),
-    RetrainedIdentity(),
-    RetrainedZero(),
-    RetrainedMean(),
-    RetrainedFixed(),
-    RetrainedShuffled(),
+    Replaced("FC301", _POSTHOC, "identity", "Every token keeps its own value."),
+    Replaced("FC302", _POSTHOC, "zero", "The attention sublayer gives only its output bias."),
+    Replaced("FC303", _POSTHOC, "mean", "Every token gets the mean of all values."),
+    Replaced("FC304", _POSTHOC, "frozen-mean", "The pattern depends on position, no longer on the window's content."),
+    Replaced("FC305", _POSTHOC, "shuffled", "Every series gets the pattern of another one."),
+    Replaced("FC401", _RETRAINED, "identity", "The architecture without any view between tokens before the head."),
+    Replaced("FC402", _RETRAINED, "zero", "The architecture without the attention sublayer's input."),
+    Replaced("FC403", _RETRAINED, "mean", "Mixing without choosing."),
+    Replaced("FC404", _RETRAINED, "fixed", "A learnt token-mixing matrix that does not look at the content."),
+    Replaced("FC405", _RETRAINED, "shuffled", "Patterns right in shape but of other windows, in training too."),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from forecheck.checks.evidence import Evidence
 from forecheck.evaluation.inference import Comparison
@@ -67,11 +67,17 @@ class Finding:
 
 
 class Check(ABC):
-    """One question with a stable code; its docstring is its page."""
+    """One question with a stable code.
 
-    code: ClassVar[str]
-    family: ClassVar[str]
-    title: ClassVar[str]
+    Attributes:
+        code: FC and three digits; never reused.
+        family: harness, references, post-hoc or retrained.
+        title: the question in a few words.
+    """
+
+    code: str
+    family: str
+    title: str
 
     @abstractmethod
     def run(self, evidence: Evidence) -> Finding | None:
