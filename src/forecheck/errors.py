@@ -1,4 +1,4 @@
-"""The one error that a user is meant to read."""
+"""The errors that a user is meant to read."""
 
 from __future__ import annotations
 
@@ -23,3 +23,7 @@ class DataError(ForecheckError):
 
 class UsageError(ForecheckError):
     """A name, option or combination of options that does not exist."""
+
+
+class TrialError(RuntimeError):
+    """A trial failed; the others' results are kept."""

@@ -109,6 +109,8 @@ def test_arms_of_other_protocols_fail(experiment):
     assert run(harness.SameProtocol(), experiment, raw, Arm("identity", "retrained", moved)).outcome == "fail"
     longer = tuple(replace(r, trial=replace(r.trial, lookback=99)) for r in other.results)
     assert run(harness.SameProtocol(), experiment, raw, Arm("identity", "retrained", longer)).outcome == "fail"
+    sparser = tuple(replace(r, trial=replace(r.trial, step=9)) for r in other.results)
+    assert run(harness.SameProtocol(), experiment, raw, Arm("identity", "retrained", sparser)).outcome == "fail"
 
 
 def test_one_seed_fails(experiment):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from forecheck import verbs
-from forecheck.trials.engines.base import TrialError
+from forecheck.errors import TrialError
 
 SMALL = ("--horizon", "6", "--lookback", "24", "--workers", "0")
 

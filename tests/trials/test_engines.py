@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from test_run import trial
 
-from forecheck.trials.engines.base import Silent, TrialError, Watcher
+from forecheck.errors import TrialError
+from forecheck.trials.engines.base import Silent, Watcher
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,11 +21,10 @@ from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import POSTHOC_MODES, Mode, Replace
 from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
+from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.selection import usable
 from forecheck.trials.trial import Trial
-
-Run = Callable[[list[Trial], Ledger], None]
 
 
 @dataclass(frozen=True)

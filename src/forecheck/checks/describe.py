@@ -67,9 +67,8 @@ def examples(evidence: Evidence) -> list[dict[str, Any]]:
     linear = evidence.best_reference(LINEAR)
     arms = [evidence.raw, *evidence.family("retrained")[:1], *([linear] if linear else [])]
     drawn = []
-    for number, window in enumerate(example_windows(e.test).tolist()):
-        origin = int(e.test.origins[window])
-        series = int(np.searchsorted(e.panel.offsets, origin, side="right")) - 1
+    origins = e.test.origins[example_windows(e.test).numpy()]
+    for number, (origin, series) in enumerate(zip(origins.tolist(), e.panel.series_of(origins).tolist(), strict=True)):
         channel = (len(e.panel.channels) - 1 - number) % len(e.panel.channels)
         mean, std = e.scaler.mean[series, channel], e.scaler.std[series, channel]
         forecasts = {arm.label: arm.results[0].arrays["examples"][number][:, channel] * std + mean for arm in arms}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Borders(Check):
             touched[part] = np.cumsum(mask)[:rows] > 0
         in_parts = np.sum([touched[part].astype(np.int64) for part in PARTS], axis=0)
         shared = int((in_parts > 1).sum())
-        ends = e.panel.offsets[1:][np.searchsorted(e.panel.offsets, e.test.origins, side="right") - 1]
+        ends = e.panel.offsets[1:][e.panel.series_of(e.test.origins)]
         beyond = int((e.test.origins + e.test.horizon > ends).sum())
         counts = ", ".join(f"{part} {int(touched[part].sum())}" for part in PARTS)
         return self.passed(
@@ -49,8 +50,6 @@ class ScalerLeak(Check):
 
     def run(self, evidence: Evidence) -> Finding:
         """Refit the scaler with validation and test rows replaced."""
-        from dataclasses import replace
-
         e = evidence.experiment
         values = e.panel.values.copy()
         for offset, end, next_offset in zip(
@@ -126,7 +125,7 @@ class SameProtocol(Check):
     def run(self, evidence: Evidence) -> Finding:
         """Compare the trials' own descriptions."""
         trials = [result.trial for arm in evidence.arms for result in arm.results]
-        protocols = {(t.data, t.split, t.lookback, t.horizon, t.period) for t in trials}
+        protocols = {(t.data, t.split, t.lookback, t.horizon, t.step, t.period) for t in trials}
         raw = [(r.trial.seed, r.trial.config) for r in evidence.raw.results]
         edited = [arm for arm in evidence.arms if arm.family in ("retrained", "post-hoc")]
         same = all([(r.trial.seed, r.trial.config) for r in arm.results] == raw for arm in edited)

@@ -49,7 +49,7 @@ def backtest(
     """
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
-    names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+    names = None if models is None else o.read_names(models)
     panel = o.load_panel(data, time, series, target, fill, drop)
     from forecheck import verbs
     from forecheck.cli.progress import Bars

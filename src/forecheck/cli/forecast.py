@@ -63,7 +63,7 @@ def forecast(
             level=level or (),
             lookback=lookback,
             split=split,
-            candidates=[name.strip() for name in candidates.split(",") if name.strip()],
+            candidates=o.read_names(candidates),
             margin=margin,
             period=period,
             options=chosen,

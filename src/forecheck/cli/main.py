@@ -50,7 +50,7 @@ def _main(
 
 def run() -> None:
     """Run the program; what a user can mend is told without a traceback."""
-    from forecheck.errors import ForecheckError
+    from forecheck.errors import ForecheckError, TrialError
 
     # Before numpy and torch start: the arrays are small, and on a busy machine threads wait for each other far longer
     # than they work (a forecast of half a second took sixteen).
@@ -63,6 +63,9 @@ def run() -> None:
     except ForecheckError as error:
         print(f"forecheck: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
+    except TrialError as error:
+        print(f"forecheck: a trial failed, the others are kept\n  {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except (SystemExit, BrokenPipeError) as error:
@@ -70,7 +73,6 @@ def run() -> None:
         raise
     except Exception as error:
         _usage_error(error)
-        _trial_error(error)
         raise
     if code == _INTERRUPTED:  # newer versions of Typer make this of an interrupt
         print("forecheck: interrupted; finished trials are kept, the same command goes on from here", file=sys.stderr)  # noqa: T201
@@ -95,12 +97,6 @@ def _usage_error(error: Exception) -> None:
     if callable(show):
         show()
         sys.exit(getattr(error, "exit_code", 2))
-
-
-def _trial_error(error: Exception) -> None:
-    if type(error).__name__ == "TrialError":
-        print(f"forecheck: a trial failed, the others are kept\n  {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
 
 
 if __name__ == "__main__":

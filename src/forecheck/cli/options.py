@@ -56,6 +56,11 @@ def read_settings(settings: Sequence[str] | None) -> dict[str, dict[str, str]]:
     return options
 
 
+def read_names(names: str) -> list[str]:
+    """`"last, nlinear"` as a list."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def load_panel(
     data: str,
     time: str | None,

@@ -105,6 +105,10 @@ class Panel:
         """Rows of series `index`."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
+    def series_of(self, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " row"]:
+        """The series that each of `rows` belongs to."""
+        return np.searchsorted(self.offsets, rows, side="right") - 1
+
     def __repr__(self) -> str:
         times = f"{self.time[0]} to {self.time[-1]}"
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -15,10 +15,9 @@ from torch import Tensor
 
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError
+from forecheck.training.loop import Progress
 
 F = TypeVar("F", bound="Forecaster")  # typing.Self is beyond the executed annotations of the tests
-Progress = Callable[[float, str], None]
-"""Called with the fraction done in [0, 1] and a short word on what is going on."""
 
 
 @dataclass(frozen=True)

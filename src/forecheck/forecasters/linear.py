@@ -25,10 +25,11 @@ from torch import Tensor
 
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError, UsageError
-from forecheck.forecasters.base import FitReport, Forecaster, Progress, Task
+from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.gram import Gram, gram
 from forecheck.forecasters.linear_ridge import RIDGE_PATH, Ridge, fit_ridge
 from forecheck.forecasters.registry import register
+from forecheck.training.loop import Progress
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
-from forecheck.forecasters.base import FitReport, Forecaster, Progress, Task
+from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.registry import register
+from forecheck.training.loop import Progress
 
 
 @dataclass(frozen=True)

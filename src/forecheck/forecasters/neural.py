@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
-from forecheck.forecasters.base import FitReport, Forecaster, Progress, Task
+from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.interventions.edits import Edit, edit_from_dict
-from forecheck.training.loop import History, train
+from forecheck.training.loop import History, Progress, train
 from forecheck.training.recipe import Recipe
 
 N = TypeVar("N", bound="NeuralForecaster")

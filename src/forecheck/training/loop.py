@@ -21,6 +21,7 @@ from forecheck.nn.seeding import derive, initialise, reseed
 from forecheck.training.recipe import Recipe
 
 Progress = Callable[[float, str], None]
+"""Called with the fraction done in [0, 1] and a short word on what is going on."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,11 +19,10 @@ from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.trials.describe import describe_protocol, environment, header
+from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result
 from forecheck.trials.selection import simplest_unbeaten
 from forecheck.trials.trial import Trial
-
-Run = Callable[[list[Trial], Ledger], None]
 
 
 def plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from forecheck.files import replace_file
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.trials.backtest import check_margin, plan
+from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.score import batch_size
 from forecheck.trials.selection import default_lookback, simplest_unbeaten, usable
-from forecheck.trials.trial import Trial
 
-Run = Callable[[list[Trial], Ledger], None]
 CANDIDATES = ("last", "seasonal", "mean", "nlinear", "rlinear", "linear", "dlinear")
 _RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 

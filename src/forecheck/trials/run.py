@@ -15,10 +15,11 @@ from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import Forecaster, Progress, Task
+from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import edit_from_dict, mean_patterns
 from forecheck.interventions.sites import find_sites, identity_error
+from forecheck.training.loop import Progress
 from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.score import Scores, batch_size, score
 from forecheck.trials.trial import Trial
@@ -120,7 +121,7 @@ def _arrays(scores: Scores) -> dict[str, Array]:
 
 def _summary(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     """Losses in both units, window counts and versions."""
-    std = experiment.scaler.std[_series_of(experiment)]  # (window, channel)
+    std = experiment.scaler.std[experiment.panel.series_of(experiment.test.origins)]  # (window, channel)
     return {
         "mse": float(scores.mse.mean()),
         "mae": float(scores.mae.mean()),
@@ -135,11 +136,6 @@ def _summary(experiment: Experiment, scores: Scores) -> dict[str, Any]:
         },
         "threads": torch.get_num_threads(),
     }
-
-
-def _series_of(experiment: Experiment) -> Array:
-    """Series of every test window."""
-    return np.searchsorted(experiment.panel.offsets, experiment.test.origins, side="right") - 1
 
 
 def batch_difference(forecaster: Forecaster, windows: Windows, count: int = 5) -> float:

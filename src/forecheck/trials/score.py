@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.data.windows import Windows
-from forecheck.forecasters.base import Forecaster, Progress
+from forecheck.forecasters.base import Forecaster
+from forecheck.training.loop import Progress
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.
 _BATCH_VALUES = 2_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from forecheck.trials.ledger import Ledger
@@ -36,6 +36,10 @@ class Silent:
         """Nothing."""
 
 
+Run = Callable[[list[Trial], Ledger], None]
+"""An engine: runs the trials that are not in the ledger yet."""
+
+
 class Announced:
     """Hands on what happens, but not what is planned: for trials that were announced as part of a larger plan."""
 
@@ -57,7 +61,3 @@ def to_run(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher) -> list[Tr
     left = [trial for trial in wanted.values() if ledger.get(trial) is None]
     watcher.planned(len(wanted), len(wanted) - len(left))
     return sorted(left, key=lambda trial: trial.posthoc)
-
-
-class TrialError(RuntimeError):
-    """A trial failed; the others' results are kept."""

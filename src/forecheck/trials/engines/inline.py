@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from forecheck.trials.engines.base import Silent, TrialError, Watcher, to_run
+from forecheck.errors import TrialError
+from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import run_trial
 from forecheck.trials.trial import Trial

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from forecheck.trials.engines.base import Silent, TrialError, Watcher, to_run
+from forecheck.errors import TrialError
+from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import Trial
 
