@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
-    from forecheck.interventions.edits import Replace as Replace
+    from forecheck.interventions.replace import Replace as Replace
     from forecheck.reports.report import Report as Report
     from forecheck.verbs import audit as audit
     from forecheck.verbs import backtest as backtest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
     "Panel": "forecheck.data.panel",
-    "Replace": "forecheck.interventions.edits",
+    "Replace": "forecheck.interventions.replace",
     "Report": "forecheck.reports.report",
     "audit": "forecheck.verbs",
     "backtest": "forecheck.verbs",

@@ -9,7 +9,7 @@ from forecheck.data.windows import prepare
 from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
-from forecheck.interventions.edits import Replace
+from forecheck.interventions.replace import Replace
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import blind, run_trial

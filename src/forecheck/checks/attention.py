@@ -5,7 +5,7 @@ from __future__ import annotations
 from forecheck.checks.evidence import Evidence, Family
 from forecheck.checks.protocol import ATTENTION, Check, Finding, Severity, with_interval
 from forecheck.evaluation.inference import Comparison
-from forecheck.interventions.edits import Mode
+from forecheck.interventions.replace import Mode
 
 _BECOMES: dict[Mode, str] = {
     "identity": "the identity (tokens no longer see each other)",

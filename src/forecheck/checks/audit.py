@@ -18,7 +18,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.edits import POSTHOC_MODES, Mode, Replace
+from forecheck.interventions.replace import POSTHOC_MODES, Mode, Replace
 from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run

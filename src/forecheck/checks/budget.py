@@ -8,7 +8,7 @@ from typing import Any
 
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster
-from forecheck.interventions.edits import RETRAINED_MODES, Mode
+from forecheck.interventions.replace import RETRAINED_MODES, Mode
 
 
 @dataclass(frozen=True)

@@ -1,169 +1,109 @@
-"""Edits: interventions as data. What to change, on which layers and heads; serialisable, so a trial can hold them."""
+"""Edits: interventions as data. What to change, and where; serialisable, so a trial can hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import asdict, replace
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from forecheck.errors import UsageError
-from forecheck.interventions.patterns import Fixed, FrozenMean, Identity, Mean, OnHeads, Shuffled, Zero
-from forecheck.interventions.sites import Site, find_sites
-from forecheck.nn.attention import PatternEdit
+from forecheck.interventions.sites import Attached, Forward, Subject, attach_sites
 
-Mode = Literal["zero", "identity", "mean", "fixed", "frozen-mean", "shuffled"]
-MODES: tuple[Mode, ...] = get_args(Mode)
-POSTHOC_MODES: tuple[Mode, ...] = ("identity", "zero", "mean", "frozen-mean", "shuffled")
-RETRAINED_MODES: tuple[Mode, ...] = ("identity", "zero", "mean", "fixed", "shuffled")
+E = TypeVar("E", bound="Edit")
+
+# Modules are imported on first use.
+_MODULES = ("replace", "perturb", "outputs", "positions")
+_EDITS: dict[str, type[Edit]] = {}
 
 
-@dataclass(frozen=True)
-class Replace:
-    """Replace the attention pattern A; all else of the sublayer stays (value and output projections, biases, dropout).
+class Edit(ABC):
+    """An intervention: a frozen dataclass of JSON types, known by its `kind`.
 
     Attributes:
-        mode: what A becomes.
-            `zero` 0; `identity` I; `mean` the mean over allowed keys; `fixed` a trainable matrix a head;
-            `frozen-mean` the mean of A over training windows; `shuffled` A of another window of the batch.
-        layers: which attention layers (0-based, in forward order), None for all.
-        heads: which heads of them, None for all.
-        seed: of the shuffles.
-
-    Source: arXiv 2509.20942, section 3.1; definitions corrected where the released code differs (masked mean over
-    keys instead of 1/head width, `fixed` a true parameter, residual scores only where raw scores exist).
+        kind: name in `to_dict`.
+        draws: passes with different random numbers that a score is averaged over; 1 where nothing is drawn.
     """
 
-    mode: Mode
-    layers: tuple[int, ...] | None = None
-    heads: tuple[int, ...] | None = None
-    seed: int = 0
+    kind: ClassVar[str]
+    draws: ClassVar[int] = 1
 
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UsageError(f"no replacement mode is called {self.mode!r}", f"Known: {', '.join(MODES)}.")
+    def __init_subclass__(cls) -> None:
+        """Make the edit known by its kind."""
+        if "kind" in cls.__dict__:
+            _EDITS[cls.kind] = cls
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """A short name for tables."""
-        layers = "" if self.layers is None else f" layers {','.join(map(str, self.layers))}"
-        heads = "" if self.heads is None else f" heads {','.join(map(str, self.heads))}"
-        return f"{self.mode}{layers}{heads}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {"kind": "replace"} | asdict(self)
-
-    def install(self, model: nn.Module, example: Tensor) -> None:
-        """Make the edit part of the architecture, before training (the retrained arm).
+    @abstractmethod
+    @contextmanager
+    def applied(self, attached: Attached, example: Tensor, calibration: Iterable[Tensor]) -> Iterator[Attached]:
+        """Put the edit on an attached model for the time of a `with` block; yields what forecasts with it.
 
         Raises:
-            UsageError: for `frozen-mean`, which needs a trained pattern; for layers or heads that are not there.
+            UsageError: if it cannot be put on this model; the reason stands in findings as *not applicable*.
         """
-        if self.mode == "frozen-mean":
-            raise UsageError("frozen-mean freezes the pattern of a trained model: it is a post-hoc edit only")
-        self._put(find_sites(model, example).sites, {})
+        yield attached
 
     @contextmanager
-    def on(self, model: nn.Module, example: Tensor, calibration: Iterable[Tensor] = ()) -> Iterator[list[Site]]:
-        """Edit a trained model for the time of a `with` block (the post-hoc arm); yields all its sites.
+    def on(
+        self, model: Subject | nn.Module | Forward, example: Tensor, calibration: Iterable[Tensor] = ()
+    ) -> Iterator[Attached]:
+        """Edit a trained model for the time of a `with` block (the post-hoc arm); nothing of it stays.
 
         Args:
             model: a trained forecaster.
             example: an input batch, for shapes.
-            calibration: batches of training inputs; `frozen-mean` averages the raw pattern over them.
+            calibration: batches of training inputs; edits that put a mean in place of something average over them.
+
+        Yields:
+            The model with the edit: call it to forecast.
 
         Raises:
-            UsageError: for `fixed`, whose matrix would be untrained; for `frozen-mean` without calibration.
+            UsageError: if the model has no such place, or the edit can only be retrained.
         """
-        if self.mode == "fixed":
-            raise UsageError(
-                "fixed is a trainable matrix: post-hoc it would be untrained, so it is a retrained edit only"
-            )
-        sites = find_sites(model, example).sites
-        means = mean_patterns(model, sites, calibration) if self.mode == "frozen-mean" else {}
-        try:
-            self._put(sites, means)
-            yield sites
-        finally:
-            for site in sites:
-                site.edit(None)
+        with attach_sites(model, example) as attached, self.applied(attached, example, calibration) as edited:
+            yield edited
 
-    def _put(self, sites: list[Site], means: Mapping[int, Tensor]) -> None:
-        chosen = self._chosen(sites)
-        for site in chosen:
-            pattern = self._pattern(site, means)
-            if self.heads is not None:
-                beyond = [head for head in self.heads if not 0 <= head < site.heads]
-                if beyond:
-                    raise UsageError(f"{site.path} has heads 0 to {site.heads - 1}, not {beyond[0]}")
-                pattern = OnHeads(pattern, self.heads)
-            pattern.keep_scores = self.heads is not None or len(chosen) < len(sites)
-            site.edit(pattern)
+    def install(self, module: nn.Module, example: Tensor) -> None:
+        """Make the edit part of the architecture, before training (the retrained arm).
 
-    def _chosen(self, sites: list[Site]) -> list[Site]:
-        if self.layers is None:
-            return sites
-        beyond = [layer for layer in self.layers if not 0 <= layer < len(sites)]
-        if beyond:
-            raise UsageError(f"the model has attention layers 0 to {len(sites) - 1}, not {beyond[0]}")
-        return [site for site in sites if site.layer in self.layers]
+        Raises:
+            UsageError: if the edit means nothing before training.
+        """
+        raise UsageError(f"{self.label} is an edit of a trained model: it is a post-hoc edit only")
 
-    def _pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:
-        makers: dict[str, Callable[[], PatternEdit]] = {
-            "zero": Zero,
-            "identity": Identity,
-            "mean": Mean,
-            "fixed": lambda: Fixed(site.heads, site.queries, site.keys),
-            "frozen-mean": lambda: FrozenMean(means[site.layer]),
-            "shuffled": lambda: Shuffled(self.seed + site.layer),
-        }
-        return makers[self.mode]()
+    def drawn(self: E, draw: int) -> E:
+        """The same edit with the random numbers of another draw."""
+        return replace(self, seed=getattr(self, "seed", 0) + draw) if draw else self  # type: ignore[type-var]
 
-
-Edit = Replace
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"kind": self.kind} | asdict(self)  # type: ignore[call-overload]
 
 
 def edit_from_dict(described: Mapping[str, Any]) -> Edit:
-    """The edit that `to_dict` described."""
+    """The edit that `to_dict` described.
+
+    Raises:
+        UsageError: if there is no such edit, or its options are wrong.
+    """
+    for module in _MODULES:
+        import_module(f"forecheck.interventions.{module}")
     options: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in described.items()
     }
     kind = options.pop("kind", None)
-    if kind != "replace":
-        raise UsageError(f"no edit is called {kind!r}")
-    return Replace(**options)
-
-
-@torch.no_grad()
-def mean_patterns(model: nn.Module, sites: list[Site], batches: Iterable[Tensor]) -> dict[int, Tensor]:
-    """Mean raw pattern (head, query, key) of every site over all series of all batches, by layer.
-
-    Raises:
-        UsageError: if there are no batches.
-    """
-    sums = {site.layer: torch.zeros(site.heads, site.queries, site.keys, dtype=torch.float64) for site in sites}
-    counts = dict.fromkeys(sums, 0)
-
-    def add(layer: int) -> Callable[[Tensor], None]:
-        def record(weights: Tensor) -> None:
-            sums[layer] += weights.sum(dim=0, dtype=torch.float64).cpu()
-            counts[layer] += len(weights)
-
-        return record
-
-    model.eval()
+    if kind not in _EDITS:
+        raise UsageError(f"no edit is called {kind!r}", f"Known: {', '.join(sorted(_EDITS))}.")
     try:
-        for site in sites:
-            site.observe(add(site.layer))
-        for x in batches:
-            model(x)
-    finally:
-        for site in sites:
-            site.observe(None)
-    if not all(counts.values()):
-        raise UsageError("frozen-mean needs calibration windows to average the pattern over")
-    return {layer: (total / counts[layer]).float() for layer, total in sums.items()}
+        return _EDITS[kind](**options)
+    except TypeError as error:
+        raise UsageError(f"{kind}: {error}") from error

@@ -1,4 +1,4 @@
-"""What an attention pattern becomes under each replacement mode."""
+"""What an attention pattern becomes under each edit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from forecheck.nn.attention import PatternEdit
 from forecheck.nn.seeding import derive
 
 Weights = Float[Tensor, "batch head query key"]
-Allowed = Bool[Tensor, "query key"]
+Allowed = Bool[Tensor, "*#batch_head query key"]
 Values = Float[Tensor, "batch head key width"]
+Mixed = Float[Tensor, "batch head query width"]
+Edited = Float[Tensor, "#batch #head query key"]
 
 
 class PassThrough(PatternEdit):
     """The raw pattern, taken the edited way: what an adapter's identity test runs."""
 
-    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Weights:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The raw pattern itself."""
         assert weights is not None
         return weights
@@ -27,15 +29,15 @@ class Zero(PatternEdit):
     """A = 0: what is left of the sublayer is the bias of its output projection."""
 
     needs_weights = False
+    stochastic = False
 
-    def forward(
-        self,
-        weights: Weights | None,
-        allowed: Allowed,
-        like: Values,
-    ) -> Float[Tensor, "1 head query key"]:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """Zeros."""
-        return like.new_zeros(1, like.shape[1], *allowed.shape)
+        return like.new_zeros(1, 1, *allowed.shape[-2:])
+
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """Zeros, without a product."""
+        return values.new_zeros(*values.shape[:2], allowed.shape[-2], values.shape[-1])
 
 
 class Identity(PatternEdit):
@@ -43,18 +45,26 @@ class Identity(PatternEdit):
 
     needs_weights = False
 
-    def forward(
-        self,
-        weights: Weights | None,
-        allowed: Allowed,
-        like: Values,
-    ) -> Float[Tensor, "1 head query key"]:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The identity matrix; a token that the mask hides from itself gets nothing."""
-        queries, keys = allowed.shape
-        if queries != keys:
-            raise ValueError(f"identity is undefined for cross-attention ({queries} queries, {keys} keys)")
-        eye = torch.eye(keys, dtype=like.dtype, device=like.device) * allowed
-        return eye.expand(1, like.shape[1], -1, -1)
+        return _four(_itself(allowed)[..., None] * torch.eye(allowed.shape[-1], device=like.device).to(like.dtype))
+
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The values, without a product."""
+        return values * _itself(allowed)[..., None]
+
+
+def _itself(allowed: Allowed) -> Bool[Tensor, "*#batch_head query"]:
+    """Whether a token may see itself."""
+    queries, keys = allowed.shape[-2:]
+    if queries != keys:
+        raise ValueError(f"identity is undefined for cross-attention ({queries} queries, {keys} keys)")
+    return allowed.diagonal(dim1=-2, dim2=-1)
+
+
+def _four(pattern: Tensor) -> Edited:
+    """A pattern with axes for batch and head, if only of size 1."""
+    return pattern[(None,) * (4 - pattern.dim())]
 
 
 class Mean(PatternEdit):
@@ -62,20 +72,15 @@ class Mean(PatternEdit):
 
     needs_weights = False
 
-    def forward(
-        self,
-        weights: Weights | None,
-        allowed: Allowed,
-        like: Values,
-    ) -> Float[Tensor, "1 head query key"]:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The masked mean; a row without any key is 0."""
-        return masked_mean(allowed, like).expand(1, like.shape[1], -1, -1)
+        return _four(masked_mean(allowed, like))
 
 
-def masked_mean(allowed: Allowed, like: Tensor) -> Float[Tensor, "query key"]:
+def masked_mean(allowed: Allowed, like: Tensor) -> Float[Tensor, "*#batch_head query key"]:
     """Row-normalised `allowed`: 1 / (number of allowed keys), 0 where a query may see nothing."""
     counts = allowed.sum(dim=-1, keepdim=True).clamp(min=1)
-    return allowed.to(like.dtype) / counts
+    return allowed.to(like.dtype) / counts.to(like.dtype)
 
 
 class Fixed(PatternEdit):
@@ -86,6 +91,7 @@ class Fixed(PatternEdit):
     """
 
     needs_weights = False
+    stochastic = False
 
     def __init__(self, heads: int, queries: int, keys: int) -> None:
         super().__init__()
@@ -96,15 +102,10 @@ class Fixed(PatternEdit):
         """Start from the mean again."""
         nn.init.constant_(self.theta, 1.0 / self.theta.shape[-1])
 
-    def forward(
-        self,
-        weights: Weights | None,
-        allowed: Allowed,
-        like: Values,
-    ) -> Float[Tensor, "1 head query key"]:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """Theta on the allowed keys; rescaled so that at the start every row is the masked mean."""
-        share = masked_mean(allowed, like) * allowed.shape[1]
-        return (self.theta.to(like.dtype) * share)[None]
+        share = masked_mean(allowed, like) * allowed.shape[-1]
+        return _four(self.theta.to(like.dtype) * share)
 
 
 class FrozenMean(PatternEdit):
@@ -117,14 +118,24 @@ class FrozenMean(PatternEdit):
         super().__init__()
         self.register_buffer("pattern", pattern)
 
-    def forward(
-        self,
-        weights: Weights | None,
-        allowed: Allowed,
-        like: Values,
-    ) -> Float[Tensor, "1 head query key"]:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The frozen pattern, zero where the mask hides."""
-        return (self.pattern.to(like.dtype) * allowed)[None]
+        return _four(self.pattern.to(like) * allowed)
+
+
+class ContentOnly(PatternEdit):
+    r"""What depends on content, around the plain mean: :math:`A - E[A] + \bar A`, rows still sum to one."""
+
+    pattern: Tensor
+
+    def __init__(self, pattern: Float[Tensor, "head query key"]) -> None:
+        super().__init__()
+        self.register_buffer("pattern", pattern)
+
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
+        """The raw pattern with its mean over windows replaced by the masked mean over keys."""
+        assert weights is not None
+        return (weights - self.pattern.to(like)) * allowed + masked_mean(allowed, like)
 
 
 class Shuffled(PatternEdit):
@@ -144,7 +155,7 @@ class Shuffled(PatternEdit):
         """Start the stream that belongs to these numbers, as `Dropout.reseed` does."""
         self._generator.manual_seed(derive(self._seed, f"{entropy}"))
 
-    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Weights:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The patterns, moved on by one along a random ring."""
         assert weights is not None
         if not self.training:
@@ -155,6 +166,46 @@ class Shuffled(PatternEdit):
         return weights[source.to(weights.device)]
 
 
+class Noisy(PatternEdit):
+    r"""Noise on the scores, relative to each row's own spread: :math:`s + c\,\mathrm{std}_k(s)\,N(0, 1)`.
+
+    Scores are taken back from the pattern, :math:`s = \log A`, up to a constant a row that changes neither spread nor
+    softmax. The noise of all passes comes from one stream: runs of different strength over
+    the same batches meet the same noise.
+    """
+
+    def __init__(self, strength: float, seed: int) -> None:
+        super().__init__()
+        self.strength = strength
+        self._seed = seed
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
+        """The pattern of the noisy scores."""
+        assert weights is not None
+        open_ = (weights > 0) & allowed
+        scores = weights.clamp(min=torch.finfo(weights.dtype).tiny).log().masked_fill(~open_, 0.0)
+        count = open_.sum(dim=-1, keepdim=True).clamp(min=1)
+        mean = scores.sum(dim=-1, keepdim=True) / count
+        spread = ((scores - mean).square() * open_).sum(dim=-1, keepdim=True).div(count).sqrt()
+        noise = torch.randn(weights.shape, generator=self._generator, dtype=weights.dtype).to(weights.device)
+        noisy = (scores + self.strength * spread * noise).masked_fill(~open_, float("-inf"))
+        return torch.softmax(noisy, dim=-1).masked_fill(~open_.any(dim=-1, keepdim=True), 0.0)
+
+
+class Smoothed(PatternEdit):
+    r"""A moved towards the plain mean: :math:`(1 - \alpha) A + \alpha \bar A`."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
+        """The smoothed pattern; rows still sum to one."""
+        assert weights is not None
+        return weights + self.strength * (masked_mean(allowed, like) - weights)
+
+
 class OnHeads(PatternEdit):
     """Another edit on chosen heads only; the other heads keep their raw pattern."""
 
@@ -162,11 +213,31 @@ class OnHeads(PatternEdit):
         super().__init__()
         self.inner = inner
         self.chosen = list(heads)
+        self.stochastic = inner.stochastic
 
-    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Weights:
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The raw pattern with the chosen heads replaced."""
         assert weights is not None
         edited = self.inner(weights, allowed, like)
         chosen = torch.zeros(weights.shape[1], dtype=torch.bool, device=weights.device)
         chosen[self.chosen] = True
         return torch.where(chosen[:, None, None], edited, weights)
+
+
+class OneKey(PatternEdit):
+    """Another edit with all its weight moved to the first key: as if there were one token.
+
+    All row-stochastic edits then equal the raw pattern, whatever they do to it; the identity test uses this.
+    """
+
+    def __init__(self, inner: PatternEdit) -> None:
+        super().__init__()
+        self.inner = inner
+        self.needs_weights = inner.needs_weights
+
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
+        """Row sums in the first column."""
+        edited = self.inner(weights, allowed, like)
+        one = torch.zeros_like(edited)
+        one[..., 0] = edited.sum(dim=-1)
+        return one

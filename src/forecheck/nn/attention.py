@@ -110,24 +110,41 @@ def softmax_attention(
 
 
 class PatternEdit(nn.Module):
-    """Replaces the attention pattern of one site; made by `forecheck.interventions`, held by `Attention.edit`.
+    """Replaces the attention pattern of one site; made by `forecheck.interventions`, held by whatever does the mixing.
 
     Attributes:
         needs_weights: whether the raw pattern must be computed first.
         keep_scores: whether raw scores must still be formed, because layers that are not edited add them.
+        stochastic: whether every row of the edited pattern sums to one where that of the raw pattern does.
     """
 
     needs_weights: bool = True
     keep_scores: bool = False
+    stochastic: bool = True
 
     def forward(
         self,
         weights: Float[Tensor, "batch head query key"] | None,
-        allowed: Bool[Tensor, "query key"],
+        allowed: Bool[Tensor, "*#batch_head query key"],
         like: Float[Tensor, "batch head query width"],
-    ) -> Float[Tensor, "#batch head query key"]:
-        """The pattern to use; `weights` is the raw one (None unless needed), `allowed` what the mask lets through."""
+    ) -> Float[Tensor, "#batch #head query key"]:
+        """The pattern to use.
+
+        Args:
+            weights: the raw pattern; None unless needed.
+            allowed: what the mask lets through, broadcast over batch and head.
+            like: a tensor of the size, type and device of what is mixed; only these may be used.
+        """
         raise RuntimeError("a PatternEdit must say what the pattern becomes")
+
+    def mix(
+        self,
+        weights: Float[Tensor, "batch head query key"] | None,
+        allowed: Bool[Tensor, "*#batch_head query key"],
+        values: Float[Tensor, "batch head key width"],
+    ) -> Float[Tensor, "batch head query width"]:
+        """The edited pattern times the values; edits that can do without the product say how."""
+        return torch.matmul(self(weights, allowed, values), values)
 
 
 class Attention(nn.Module):
@@ -177,8 +194,8 @@ class Attention(nn.Module):
         if edit is not None:
             tokens = x.shape[1]
             allowed = mask if mask is not None else x.new_ones(tokens, tokens, dtype=torch.bool)
-            weights = edit(weights if edit.needs_weights else None, allowed, v)
-            out = None
+            raw = weights if edit.needs_weights else None
+            out, weights = (None, edit(raw, allowed, v)) if dropping else (edit.mix(raw, allowed, v), None)
         if weights is not None and (out is None or dropping):
             out = torch.matmul(self.dropout(weights), v)
         assert out is not None

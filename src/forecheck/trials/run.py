@@ -17,8 +17,10 @@ from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.edits import edit_from_dict, mean_patterns
-from forecheck.interventions.sites import find_sites, identity_error
+from forecheck.interventions.edits import edit_from_dict
+from forecheck.interventions.identity import identity_test
+from forecheck.interventions.means import mean_patterns
+from forecheck.interventions.sites import Subject, attach_sites
 from forecheck.training.loop import Progress
 from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.score import Scores, batch_size, score
@@ -108,10 +110,11 @@ def calibration(train: Windows) -> list[torch.Tensor]:
 def _attention(forecaster: NeuralForecaster, experiment: Experiment) -> tuple[dict[str, Any], dict[str, Array]]:
     """Identity test of the adapter, and the mean raw pattern of every layer over training windows."""
     example, _ = experiment.test.gather(slice(0, 4))
-    found = find_sites(forecaster.module, example)
-    error = identity_error(forecaster.module, example, found.sites)
-    means = mean_patterns(forecaster.module, found.sites, calibration(experiment.train))
-    described = {"adapter": found.describe(), "layers": len(found.sites), "identity_error": error}
+    subject = Subject.of(forecaster.module)
+    with attach_sites(subject, example) as attached:
+        error = identity_test(subject, attached, example).worst
+        means = mean_patterns(attached, calibration(experiment.train))
+        described = {"adapter": attached.describe(), "layers": len(attached.sites), "identity_error": error}
     return described, {f"attention_{layer}": pattern.numpy() for layer, pattern in means.items()}
 
 

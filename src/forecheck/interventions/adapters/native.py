@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from forecheck.interventions.sites import Site
+from forecheck.interventions.sites import Attached, Forward, Subject, evaluating
 from forecheck.nn.attention import Attention, PatternEdit
 
 
@@ -21,49 +22,63 @@ class NativeSite:
     heads: int
     queries: int
     keys: int
-    module: Attention
+    module: nn.Module | None
+    attention: Attention
     built_in: PatternEdit | None
+    projected: bool = True
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
-        self.module.edit = self.built_in if pattern is None else pattern
+        self.attention.edit = self.built_in if pattern is None else pattern
 
     def observe(self, callback: Callable[[Tensor], None] | None) -> None:
         """Hand raw patterns to `callback`."""
-        self.module.observe = callback
+        self.attention.observe = callback
+
+
+@torch.no_grad()
+def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSite]:
+    """Every `Attention` that `example` passes, in the order in which the forward pass meets them."""
+    subject = Subject.of(subject)
+    module = subject.module
+    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention)} if module else {}
+    found: list[NativeSite] = []
+
+    def meet(path: str) -> Callable[[Tensor], None]:
+        def record(weights: Tensor) -> None:
+            heads, queries, keys = weights.shape[1:]
+            module = modules[path]
+            found.append(NativeSite(path, len(found), heads, queries, keys, module, module, module.edit))
+
+        return record
+
+    if not modules:
+        return []
+    with evaluating(module):
+        try:
+            for path, each in modules.items():
+                each.observe = meet(path)
+            subject(example)
+        finally:
+            for each in modules.values():
+                each.observe = None
+    return found
 
 
 class NativeAdapter:
-    """Finds our attention modules in the order in which a forward pass meets them."""
+    """Finds our attention modules."""
 
     name = "native"
 
-    @torch.no_grad()
-    def sites(self, model: nn.Module, example: Tensor) -> list[Site]:
-        """Every `Attention` that `example` passes."""
-        modules = {path: module for path, module in model.named_modules() if isinstance(module, Attention)}
-        found: list[Site] = []
+    def wrap(self, model: object, horizon: int) -> Forward | None:
+        """Our modules are called with a window as they are."""
+        return None
 
-        def meet(path: str) -> Callable[[Tensor], None]:
-            def record(weights: Tensor) -> None:
-                heads, queries, keys = weights.shape[1:]
-                module = modules[path]
-                found.append(NativeSite(path, len(found), heads, queries, keys, module, module.edit))
-
-            return record
-
-        was_training = model.training
-        model.eval()
-        try:
-            for path, module in modules.items():
-                module.observe = meet(path)
-            if modules:
-                model(example)
-        finally:
-            for module in modules.values():
-                module.observe = None
-            model.train(was_training)
-        return found
+    @contextmanager
+    def attach(self, subject: Subject, example: Tensor) -> Iterator[Attached]:
+        """Reach every `Attention` that `example` passes."""
+        with evaluating(subject.module):
+            yield Attached(self.name, [*native_sites(subject, example)], subject.forward)
 
 
 ADAPTER = NativeAdapter()

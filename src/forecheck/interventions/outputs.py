@@ -1,0 +1,1 @@
+"""Disturbing whole sublayers by what they give: attention and feed-forward parts alike."""

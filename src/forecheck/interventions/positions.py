@@ -1,0 +1,1 @@
+"""Taking position away: codes zeroed, averaged or shuffled, and tokens shuffled."""
