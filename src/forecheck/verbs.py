@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
 
 from forecheck.checks.audit import run_audit
 from forecheck.checks.budget import find_budget
+from forecheck.checks.catalogue import CHECKS, Selection
+from forecheck.checks.pages import describe_check
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
+from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.given import Given, given
+from forecheck.interventions.sites import Adapter
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
@@ -21,7 +30,7 @@ from forecheck.trials.engines.local import run_local
 from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.selection import default_lookback, usable
-from forecheck.trials.trial import Trial
+from forecheck.trials.trial import GIVEN, Trial
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -32,28 +41,42 @@ class Engine:
     Args:
         workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs).
         watcher: told of progress.
+        models: by fingerprint, models that were trained elsewhere; they are run in this process.
     """
 
-    def __init__(self, workers: int | None = None, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Given] | None = None
+    ) -> None:
         self.workers = workers
         self.watcher = watcher
+        self.models = models or {}
 
     def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
         """Run what is not in the ledger yet."""
         watcher = self.watcher or Silent()
         left = to_run(trials, ledger, watcher)
-        # Closed forms take less time than starting a process.
-        slow = [trial for trial in left if self.workers != 0 and registry.find(trial.forecaster).trained]
-        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher))
+        # Closed forms take less time than starting a process, and a given model lives here only.
+        slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
+        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher), self.models)
         run_local(slow, ledger, Announced(watcher), self.workers)
+
+
+def _in_a_worker(trial: Trial) -> bool:
+    return trial.forecaster != GIVEN and registry.find(trial.forecaster).trained
 
 
 def audit(
     data: Any,
-    model: str = "patchtst",
+    model: Any = "patchtst",
     *,
     horizon: int = 96,
     lookback: int | None = None,
+    wrap: Callable[[Any, Tensor], Tensor] | None = None,
+    units: Literal["standardised", "real"] = "standardised",
+    adapter: Adapter | None = None,
+    name: str | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     budget: str = "quick",
     split: str | None = None,
     margin: float = 0.01,
@@ -68,9 +91,17 @@ def audit(
 
     Args:
         data: a panel, a named set, a file or a frame.
-        model: a forecaster with attention.
+        model: name of a forecaster with attention; or a model that was trained elsewhere: any torch module, pipeline
+            or function that maps windows (batch, lookback, channel) to (batch, horizon, channel). Its attention is
+            edited after training only.
         horizon: H, steps to forecast.
         lookback: L, steps of input; None for 336, or less if the data are short.
+        wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise.
+        units: what a given model expects and gives: values standardised by the training rows, or real ones.
+        adapter: reaches a given model's attention; None for the first of ours that does.
+        name: what to call a given model.
+        select: codes of checks, or their beginnings, to run; all that the budget has time for if empty.
+        ignore: codes of checks, or their beginnings, not to run.
         budget: quick, standard or full: seeds, training and retrained arms.
         split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
         margin: relative difference of test MSE below which two forecasters count as equal.
@@ -91,19 +122,24 @@ def audit(
     """
     panel = _panel(data)
     lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    audited: str | Given = model
+    if not isinstance(model, str):
+        experiment = prepare(panel, lookback, horizon, split, step)
+        audited = _given(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
     report = run_audit(
         panel,
-        model,
+        audited,
         lookback,
         horizon,
         find_budget(budget),
-        Engine(workers, watcher),
+        Engine(workers, watcher, {audited.config.fingerprint: audited} if isinstance(audited, Given) else None),
         _ledger(ledger),
         split=split,
         margin=margin,
         period=period,
         step=step,
         options=options,
+        selection=Selection.of(select, ignore),
     )
     return Report(report)
 
@@ -202,6 +238,42 @@ def models() -> list[dict[str, Any]]:
         }
         for forecaster in registry.all_forecasters()
     ]
+
+
+def checks() -> list[dict[str, Any]]:
+    """Every check of an audit: code, family, title, what is asked, severity, and what it needs."""
+    return [describe_check(check) for check in CHECKS.values()]
+
+
+_PROBES = 16
+
+
+def _given(
+    model: Any,
+    experiment: Experiment,
+    period: int,
+    wrap: Callable[[Any, Tensor], Tensor] | None,
+    units: str,
+    adapter: Adapter | None,
+    name: str | None,
+) -> Given:
+    """A model that was trained elsewhere, tried on a few windows."""
+    if units not in ("standardised", "real"):
+        raise UsageError(f"units are standardised or real, not {units!r}")
+    test = experiment.test
+    task = Task(test.lookback, test.horizon, test.channels, period)
+    scale = None
+    if units == "real":
+        if len(experiment.panel.series) > 1:
+            raise UsageError(
+                "a model in real units can be audited on a panel of one series only: every series has its own scale",
+                "Audit it series by series, or give a model in standardised units.",
+            )
+        scaler = experiment.scaler
+        mean, std = (torch.from_numpy(part[:1, None]).float() for part in (scaler.mean, scaler.std))
+        scale = (mean, std)
+    index = torch.linspace(0, len(test) - 1, min(len(test), _PROBES)).round().long()
+    return given(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
 
 
 def _panel(data: Any) -> Panel:

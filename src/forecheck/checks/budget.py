@@ -1,4 +1,4 @@
-"""Budgets: how many seeds, how much training, which retrained arms."""
+"""Budgets: how many seeds, how much training, whether slow checks are run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster
-from forecheck.interventions.replace import RETRAINED_MODES, Mode
 
 
 @dataclass(frozen=True)
@@ -18,13 +17,13 @@ class Budget:
     Attributes:
         name: as given on the command line.
         seeds: fits an arm.
-        retrained: replacement modes that get retrained arms.
+        slow: whether slow checks are run unasked.
         training: recipe fields that differ from the forecaster's own defaults.
     """
 
     name: str
     seeds: int
-    retrained: tuple[Mode, ...]
+    slow: bool
     training: Mapping[str, Any]
 
     windows: int | None = None
@@ -48,9 +47,9 @@ _QUICK = {"lr": 1e-3, "schedule": "onecycle", "batch": 32}
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("quick", 3, ("identity",), _QUICK, windows=12_288),
-        Budget("standard", 3, RETRAINED_MODES, {"epochs": 30, "patience": 10}),
-        Budget("full", 5, RETRAINED_MODES, {"patience": 20}),
+        Budget("quick", 3, False, _QUICK, windows=12_288),
+        Budget("standard", 3, True, {"epochs": 30, "patience": 10}),
+        Budget("full", 5, True, {"patience": 20}),
     )
 }
 

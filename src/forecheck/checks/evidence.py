@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.checks.setting import Family, Setting
 from forecheck.data.windows import Experiment
 from forecheck.evaluation.inference import Comparison, compare
 from forecheck.evaluation.metrics import loss_by_time
@@ -16,7 +18,8 @@ from forecheck.trials.ledger import Result
 
 NAIVE = ("last", "seasonal", "mean")
 LINEAR = ("nlinear", "rlinear", "linear", "dlinear")
-Family = Literal["raw", "retrained", "post-hoc", "reference"]
+_TRAINED: tuple[Family, ...] = ("retrained", "patches", "reference")
+"""Families whose arms are fits of their own, so that the spread between seeds enters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +42,9 @@ class Arm:
 
     @property
     def seconds(self) -> float | None:
-        """Mean seconds of a fit; None for post-hoc arms, which fit nothing."""
+        """Mean seconds of a fit; None for post-hoc arms, which fit nothing, and for models trained elsewhere."""
         fits = [result.summary["fit"]["seconds"] for result in self.results if "fit" in result.summary]
-        return float(np.mean(fits)) if fits else None
+        return float(np.mean(fits)) if fits and None not in fits else None
 
     @property
     def parameters(self) -> int | None:
@@ -61,12 +64,18 @@ class Evidence:
     Attributes:
         experiment: the data as cut.
         arms: raw, edited and reference arms.
+        setting: what was planned.
         margin: relative margin of practical importance.
+        measures: by name of the measure and label of the arm it was made on, a result a seed.
+        why_not: by family and label, why an arm or measure could not be run on this model.
     """
 
     experiment: Experiment
     arms: tuple[Arm, ...]
+    setting: Setting
     margin: float = 0.01
+    measures: Mapping[tuple[str, str], tuple[Result, ...]] = field(default_factory=dict)
+    why_not: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def family(self, family: Family) -> list[Arm]:
         """Arms of a family, in order."""
@@ -77,6 +86,14 @@ class Evidence:
         """The forecaster that is audited."""
         return self.family("raw")[0]
 
+    def arm(self, family: Family, label: str) -> Arm | None:
+        """An arm by its name, None if it was not run."""
+        return next((arm for arm in self.family(family) if arm.label == label), None)
+
+    def measured(self, name: str, arm: str | None = None) -> tuple[Result, ...]:
+        """Results of a measure on the raw model (or the named reference), by seed; empty if it was not run."""
+        return self.measures.get((name, arm or self.raw.label), ())
+
     def losses(self, arm: Arm) -> Float[np.ndarray, "seed time"]:
         """Loss of every origin time, by seed: mean over horizon, channels and series."""
         times = self.experiment.panel.time[self.experiment.test.origins]
@@ -84,14 +101,15 @@ class Evidence:
 
     @cached_property
     def comparisons(self) -> dict[tuple[Family, str], Comparison]:
-        """Every arm against the raw forecaster; Holm within each family.
+        """Every arm against the raw forecaster; Holm within each family, FDR over heads.
 
         Of the references, only the best of each kind are tested as a family; the others stand by themselves, to be
         looked at.
         """
         chosen = [arm for arm in map(self.best_reference, (NAIVE, LINEAR)) if arm is not None]
         others = [arm for arm in self.family("reference") if arm not in chosen]
-        families = [self.family("retrained"), self.family("post-hoc"), chosen, *([arm] for arm in others)]
+        edited = dict.fromkeys(arm.family for arm in self.arms if arm.family not in ("raw", "reference"))
+        families = [*(self.family(family) for family in edited), chosen, *([arm] for arm in others)]
         found: dict[tuple[Family, str], Comparison] = {}
         raw = self.losses(self.raw)
         for arms in filter(None, families):
@@ -102,10 +120,17 @@ class Evidence:
                 float(raw.mean()),
                 self.experiment.test.overlap,
                 margin=self.margin,
-                over_seeds="no" if arms[0].family == "post-hoc" else "yes",
+                over_seeds="yes" if arms[0].family in _TRAINED and not self.setting.given else "no",
+                correction="fdr" if arms[0].family == "heads" else "holm",
             )
             found |= {(arm.family, arm.label): result for arm, result in zip(arms, results, strict=True)}
         return found
+
+    def between(self, arm: Arm, other: Arm) -> Comparison:
+        """One edited arm against another, relative to the raw forecaster's loss: is `arm` worse than `other`?"""
+        raw = float(self.losses(self.raw).mean())
+        difference = self.losses(arm) - self.losses(other)
+        return compare([difference], raw, self.experiment.test.overlap, margin=self.margin)[0]
 
     def comparison(self, arm: Arm) -> Comparison | None:
         """An arm against the raw forecaster."""

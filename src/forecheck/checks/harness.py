@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from forecheck.checks.evidence import Evidence
+from forecheck.checks.evidence import LINEAR, NAIVE, Evidence
 from forecheck.checks.protocol import Check, Finding
+from forecheck.checks.setting import Setting
 from forecheck.data.scaling import fit_scaler
 from forecheck.data.splits import PARTS, Part
+from forecheck.interventions.identity import TOLERANCE
+from forecheck.training.recipe import Recipe
 
-FAMILY = "harness"
+
+class HarnessCheck(Check):
+    """A rule of the comparison itself; breaking it makes every other finding worthless."""
+
+    severity = "error"
 
 
-class Borders(Check):
+class Borders(HarnessCheck):
     """Targets of training, validation and test never share a row, and no input looks past its origin's border."""
 
-    code, family, title = "FC101", FAMILY, "split borders"
+    code, title = "FC101", "split borders"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def look(self, evidence: Evidence) -> Finding:
         """Rows touched by the windows of each part, counted from the windows themselves."""
         e = evidence.experiment
         rows = len(e.panel.values)
@@ -43,12 +50,12 @@ class Borders(Check):
         )
 
 
-class ScalerLeak(Check):
+class ScalerLeak(HarnessCheck):
     """The scaler is that of the training rows alone: changing all later rows must not change it."""
 
-    code, family, title = "FC102", FAMILY, "scaler sees training rows only"
+    code, title = "FC102", "scaler sees training rows only"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def look(self, evidence: Evidence) -> Finding:
         """Refit the scaler with validation and test rows replaced."""
         e = evidence.experiment
         values = e.panel.values.copy()
@@ -65,12 +72,12 @@ class ScalerLeak(Check):
         )
 
 
-class LastBatch(Check):
+class LastBatch(HarnessCheck):
     """Every test window is scored, those of the last, partial batch too (`drop_last` on test data changes results)."""
 
-    code, family, title = "FC103", FAMILY, "all test windows are scored"
+    code, title = "FC103", "all test windows are scored"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def look(self, evidence: Evidence) -> Finding:
         """Compare scored windows with those that the borders allow."""
         e = evidence.experiment
         first, end = e.borders.rows("test")
@@ -86,12 +93,12 @@ class LastBatch(Check):
         )
 
 
-class BatchSize(Check):
+class BatchSize(HarnessCheck):
     """A forecast does not depend on which other windows are in its batch."""
 
-    code, family, title = "FC104", FAMILY, "forecasts do not depend on the batch"
+    code, title = "FC104", "forecasts do not depend on the batch"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def look(self, evidence: Evidence) -> Finding:
         """Largest relative change when a batch is cut into single windows."""
         worst = max(summary["harness"]["batch_difference"] for summary in evidence.summaries())
         return self.passed(
@@ -101,14 +108,23 @@ class BatchSize(Check):
         )
 
 
-class TestUnseen(Check):
+class TestUnseen(HarnessCheck):
     """Fitting and stopping never saw the test part: during every fit its rows were NaN."""
 
-    code, family, title = "FC105", FAMILY, "the test part is not used for fitting or stopping"
+    code, title = "FC105", "the test part is not used for fitting or stopping"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def why_not(self, setting: Setting) -> str:
+        """Nobody can tell of a model that was trained elsewhere."""
+        if setting.given:
+            return (
+                "the model was trained elsewhere: which rows it has seen is not known here; make sure that its "
+                "training ended before the test part begins"
+            )
+        return ""
+
+    def look(self, evidence: Evidence) -> Finding:
         """Every fit ran on values whose test rows were NaN, and stayed finite."""
-        hidden = [summary["harness"]["test_rows_hidden_from_fit"] for summary in evidence.summaries()]
+        hidden = [summary["harness"].get("test_rows_hidden_from_fit") for summary in evidence.summaries()]
         finite = all(np.isfinite(summary["validation_mse"]) for summary in evidence.summaries())
         return self.passed(
             all(hidden) and finite,
@@ -117,17 +133,17 @@ class TestUnseen(Check):
         )
 
 
-class SameProtocol(Check):
+class SameProtocol(HarnessCheck):
     """All arms share windows, split, lookback and horizon; edited arms share the raw arm's seeds and options."""
 
-    code, family, title = "FC106", FAMILY, "all arms follow one protocol"
+    code, title = "FC106", "all arms follow one protocol"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def look(self, evidence: Evidence) -> Finding:
         """Compare the trials' own descriptions."""
         trials = [result.trial for arm in evidence.arms for result in arm.results]
         protocols = {(t.data, t.split, t.lookback, t.horizon, t.step, t.period) for t in trials}
         raw = [(r.trial.seed, r.trial.config) for r in evidence.raw.results]
-        edited = [arm for arm in evidence.arms if arm.family in ("retrained", "post-hoc")]
+        edited = [arm for arm in evidence.arms if arm.family not in ("raw", "reference", "patches")]
         same = all([(r.trial.seed, r.trial.config) for r in arm.results] == raw for arm in edited)
         return self.passed(
             len(protocols) == 1 and same,
@@ -137,12 +153,16 @@ class SameProtocol(Check):
         )
 
 
-class Seeds(Check):
+class Seeds(HarnessCheck):
     """A claim about an architecture needs more than one seed."""
 
-    code, family, title = "FC107", FAMILY, "seeds"
+    code, title = "FC107", "seeds"
 
-    def run(self, evidence: Evidence) -> Finding:
+    def why_not(self, setting: Setting) -> str:
+        """One checkpoint is what a given model is."""
+        return "one trained model was given: claims are about this checkpoint only" if setting.given else ""
+
+    def look(self, evidence: Evidence) -> Finding:
         """Count the seeds and show their spread."""
         losses = [result.summary["mse"] for result in evidence.raw.results]
         spread = float(np.std(losses, ddof=1) / np.mean(losses)) if len(losses) > 1 else None
@@ -152,22 +172,75 @@ class Seeds(Check):
         )
 
 
-class AdapterIdentity(Check):
-    """With nothing changed, the forecast through the adapter equals the untouched one; else no edit is believed."""
+class AdapterIdentity(HarnessCheck):
+    """Can the adapter be believed on this very model?
 
-    code, family, title = "FC108", FAMILY, "identity test of the adapter"
+    With nothing changed the forecast through the adapter must equal the untouched one; with every pattern taken the
+    edited way but unchanged, likewise; and with all weight moved to one token, where looking elsewhere is impossible,
+    every row-stochastic edit must equal raw.
+    """
 
-    def run(self, evidence: Evidence) -> Finding | None:
+    code, title = "FC108", "identity test of the adapter"
+    white_box = True
+
+    def look(self, evidence: Evidence) -> Finding | None:
         """The largest relative difference over all raw fits."""
         found = [r.summary["attention"] for r in evidence.raw.results if "attention" in r.summary]
         if not found:
             return None
         worst = max(attention["identity_error"] for attention in found)
         return self.passed(
-            worst < 1e-4,
+            worst < TOLERANCE,
             f"{found[0]['adapter']}: with nothing changed the forecast differs by {worst:.1e} of its size.",
             advice="Do not believe the post-hoc findings of this audit.",
         )
+
+
+class ReferencesPresent(HarnessCheck):
+    """Is there something to compare with?
+
+    Without a naive and a linear forecast on the same windows no loss means anything.
+    """
+
+    code, title = "FC109", "references are there"
+
+    def look(self, evidence: Evidence) -> Finding:
+        """At least one naive and one linear reference were scored."""
+        labels = [arm.label for arm in evidence.family("reference")]
+        ok = bool(set(labels) & set(NAIVE)) and bool(set(labels) & set(LINEAR))
+        return self.passed(ok, f"References on the same windows: {', '.join(labels)}.")
+
+
+class SearchBudget(HarnessCheck):
+    """Did every retrained arm get the same search as the raw model?
+
+    An arm that is tuned or trained longer than what it is compared with wins by that. All arms take the options of the
+    raw model, unchanged, except for what the arm is about, and choose by validation alone.
+    """
+
+    code, title = "FC110", "same training budget for all arms"
+
+    def why_not(self, setting: Setting) -> str:
+        """Nothing is trained here."""
+        return "the model was trained elsewhere: nothing is trained here" if setting.given else ""
+
+    def look(self, evidence: Evidence) -> Finding:
+        """Compare the recipes of all fits of the audited forecaster."""
+        arms = [arm for arm in evidence.arms if arm.family in ("raw", "retrained", "patches")]
+        recipes = {
+            tuple(sorted((key, value) for key, value in result.trial.config.items() if key in _RECIPE))
+            for arm in arms
+            for result in arm.results
+        }
+        counts = {len(arm.results) for arm in arms}
+        return self.passed(
+            len(recipes) == 1 and len(counts) == 1,
+            f"{len(arms)} arms were fitted by one recipe, {', '.join(map(str, sorted(counts)))} seeds each.",
+            advice="Compare only arms that were trained alike.",
+        )
+
+
+_RECIPE = {field.name for field in fields(Recipe)}
 
 
 CHECKS: tuple[Check, ...] = (
@@ -179,4 +252,6 @@ CHECKS: tuple[Check, ...] = (
     SameProtocol(),
     Seeds(),
     AdapterIdentity(),
+    ReferencesPresent(),
+    SearchBudget(),
 )

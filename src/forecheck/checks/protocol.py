@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from forecheck.checks.evidence import Evidence
+from forecheck.checks.setting import Setting, Want
 from forecheck.evaluation.inference import Comparison
 
 Outcome = Literal["helps", "hurts", "no difference", "undecided", "pass", "fail", "not applicable"]
@@ -20,6 +23,18 @@ ATTENTION: dict[str, Outcome] = {
     "undecided": "undecided",
 }
 
+FAMILIES = {
+    "FC1": "harness",
+    "FC2": "references",
+    "FC3": "post-hoc",
+    "FC4": "retrained",
+    "FC5": "positions",
+    "FC6": "heads",
+    "FC7": "representation",
+    "FC8": "data",
+    "FC9": "black-box",
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -27,7 +42,7 @@ class Finding:
 
     Attributes:
         code: of the check.
-        family: harness, references, post-hoc or retrained.
+        family: of the check, see `FAMILIES`.
         title: the finding in a few words.
         outcome: the verdict of this check.
         meaning: one or two sentences with the numbers.
@@ -35,7 +50,7 @@ class Finding:
         advice: what to do.
         why: why undecided, failed or not applicable.
         comparison: the statistics, if there are any.
-        details: further numbers (JSON types).
+        details: further numbers (JSON types); `table` and `chart` in it are drawn by the reports.
     """
 
     code: str
@@ -67,34 +82,101 @@ class Finding:
 
 
 class Check(ABC):
-    """One question with a stable code.
+    """One question with a stable code; its documentation page is made from the class.
+
+    The docstring says what is asked and how it is measured; its first line is the question in a sentence.
 
     Attributes:
         code: FC and three digits; never reused.
-        family: harness, references, post-hoc or retrained.
         title: the question in a few words.
+        severity: of a finding that should worry somebody.
+        slow: run in the budgets standard and full, or when it is selected by name.
+        white_box: needs to reach the model's attention.
+        retrains: needs to train the model again.
+        advice: what to do if it finds something.
+        source: paper and section.
     """
 
     code: str
-    family: str
     title: str
+    severity: Severity = "warning"
+    slow: bool = False
+    white_box: bool = False
+    retrains: bool = False
+    advice: str = ""
+    source: str = ""
 
-    @abstractmethod
+    @property
+    def family(self) -> str:
+        """What it belongs to, by its code."""
+        return FAMILIES[self.code[:3]]
+
+    @property
+    def about(self) -> str:
+        """What is asked and how it is measured."""
+        return inspect.cleandoc(type(self).__doc__ or "")
+
+    def wants(self, setting: Setting) -> Sequence[Want]:
+        """What has to be run for it, beside the raw model and the references."""
+        return ()
+
+    def why_not(self, setting: Setting) -> str:
+        """Why the question cannot be asked here; empty if it can."""
+        if self.white_box and not setting.places:
+            return setting.why_not or "the model has no attention that could be reached"
+        if self.retrains and setting.given:
+            return "the model was trained elsewhere, so it cannot be trained again"
+        return ""
+
     def run(self, evidence: Evidence) -> Finding | None:
         """Look at the evidence; None if the audit did not run what this check is about."""
+        why = self.why_not(evidence.setting)
+        if not why:
+            reasons = [evidence.why_not.get((want.family, want.label), "") for want in self.wants(evidence.setting)]
+            # One thing that could not be run is enough only if nothing else was.
+            if reasons and all(reasons):
+                why = reasons[0]
+        return self.not_applicable(why) if why else self.look(evidence)
 
-    def passed(self, ok: bool, meaning: str, *, advice: str = "", **details: Any) -> Finding:
-        """A finding of a check that passes or fails."""
+    @abstractmethod
+    def look(self, evidence: Evidence) -> Finding | None:
+        """Look at the evidence of a check that applies; None if what it is about was not run."""
+
+    def not_applicable(self, why: str) -> Finding:
+        """A finding that says why the question cannot be asked."""
+        return Finding(self.code, self.family, self.title, "not applicable", "", why=why)
+
+    def finding(
+        self,
+        outcome: Outcome,
+        meaning: str,
+        *,
+        title: str = "",
+        severity: Severity = "info",
+        advice: str = "",
+        why: str = "",
+        comparison: Comparison | None = None,
+        **details: Any,
+    ) -> Finding:
+        """A finding of this check."""
         return Finding(
             self.code,
             self.family,
-            self.title,
-            "pass" if ok else "fail",
+            title or self.title,
+            outcome,
             meaning,
-            "info" if ok else "error",
-            "" if ok else advice,
-            details=details,
+            severity,
+            advice,
+            why,
+            comparison,
+            details,
         )
+
+    def passed(self, ok: bool, meaning: str, *, advice: str = "", **details: Any) -> Finding:
+        """A finding of a check that passes or fails."""
+        if ok:
+            return self.finding("pass", meaning, **details)
+        return self.finding("fail", meaning, severity=self.severity, advice=advice or self.advice, **details)
 
 
 def percent(value: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from forecheck.checks.evidence import LINEAR, Arm, Evidence, Family
+from forecheck.checks.evidence import LINEAR, Arm, Evidence
 from forecheck.checks.protocol import ATTENTION, Outcome, percent, with_interval
+from forecheck.checks.setting import Family
 from forecheck.evaluation.inference import AS_FORECASTER, Comparison
 
 Question = Literal["architecture", "checkpoint"]
@@ -74,8 +75,9 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
     architecture = answer(evidence, "architecture")
     checkpoint = answer(evidence, "checkpoint")
     main, question = (architecture, "architecture") if architecture else (checkpoint, "checkpoint")
-    assert main is not None
     linear = evidence.best_reference(LINEAR)
+    if main is None:
+        return _not_applicable(evidence, linear)
     c = main.comparison
     return {
         "outcome": main.outcome,
@@ -92,10 +94,28 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _sentence(evidence: Evidence, main: Answer, question: Question) -> str:
+def _not_applicable(evidence: Evidence, linear: Arm | None) -> dict[str, Any]:
+    """The verdict where no arm with edited attention was run."""
+    why = evidence.setting.why_not or "no check that replaces attention was selected"
+    nothing = dict.fromkeys(("effect", "interval", "smallest_margin", "architecture", "checkpoint"))
+    return {
+        "outcome": "not applicable",
+        "sentence": f"What attention does was not tested: {_where(evidence)} ({why}).",
+        "question": "checkpoint",
+        **nothing,
+        "margin": evidence.margin,
+        "linear": _linear(evidence, linear) if linear else None,
+        "advice": _advice(evidence, linear),
+    }
+
+
+def _where(evidence: Evidence) -> str:
     e = evidence.experiment
-    name = evidence.raw.results[0].trial.forecaster
-    where = f"{name} on {e.panel.name}, lookback {e.test.lookback}, horizon {e.test.horizon}"
+    return f"{evidence.setting.model} on {e.panel.name}, lookback {e.test.lookback}, horizon {e.test.horizon}"
+
+
+def _sentence(evidence: Evidence, main: Answer, question: Question) -> str:
+    where = _where(evidence)
     number = f"{main.arm}: test MSE {with_interval(main.comparison)}"
     if question == "architecture":
         words = {
@@ -129,13 +149,14 @@ def _linear(evidence: Evidence, arm: Arm) -> dict[str, Any]:
 
 def _advice(evidence: Evidence, linear: Arm | None) -> str:
     e = evidence.experiment
-    name = evidence.raw.results[0].trial.forecaster
+    name = evidence.setting.model
     if linear is None:
         return ""
     c = evidence.comparisons[linear.family, linear.label]
     command = f"forecheck forecast {e.panel.name} --horizon {e.test.horizon} --lookback {e.test.lookback}"
     if c.outcome == "greater":
-        return f"{name} earns its keep: it beats {linear.label} by more than the margin ({command} --model {name})."
+        how = "" if evidence.setting.given else f" ({command} --model {name})"
+        return f"{name} earns its keep: it beats {linear.label} by more than the margin{how}."
     gain = -c.effect
     words = {
         "less": f"{linear.label} is better by {percent(gain)[1:]} and fits in {linear.seconds:.2g} s",

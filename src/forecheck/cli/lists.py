@@ -21,7 +21,7 @@ def datasets(json: Json = False) -> None:
         typer.echo(jsonlib.dumps(rows, indent=1, default=str))
         return
     columns = ("name", "rows", "channels", "every", "split", "here", "about")
-    _table(columns, [[getattr(one, column) for column in columns] for one in sets])
+    table(columns, [[getattr(one, column) for column in columns] for one in sets])
 
 
 def models(json: Json = False) -> None:
@@ -50,7 +50,7 @@ def _plain(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def _table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
+def table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     """One line a row, however narrow the screen: it stays readable and can be searched."""
     cells = [columns, *([("no", "yes")[cell] if isinstance(cell, bool) else str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -10,6 +10,7 @@ import typer
 
 from forecheck.cli.audit import audit
 from forecheck.cli.backtest import backtest
+from forecheck.cli.checks import checks
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(forecast)
 app.command()(backtest)
+app.command()(checks)
 app.command()(datasets)
 app.command()(models)
 

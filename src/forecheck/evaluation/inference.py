@@ -19,6 +19,7 @@ AS_FORECASTER: dict[Outcome, str] = {
 }
 """What an outcome says of a forecaster whose loss is compared with another's."""
 SeedClaim = Literal["no", "yes", "if several"]
+Correction = Literal["holm", "fdr"]
 
 MINIMUM_BLOCKS = 8
 """Below n / H = 8 independent stretches no verdict is given (size of the tests, arXiv 2509.20942 sheet, 8.2)."""
@@ -145,6 +146,20 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
+def false_discovery_rate(p_values: list[float]) -> list[float]:
+    """Benjamini and Hochberg's adjusted p-values (1995), in the order given."""
+    order = np.argsort(p_values)[::-1]
+    adjusted = [0.0] * len(p_values)
+    running = 1.0
+    for place, index in enumerate(order):
+        running = min(running, len(p_values) / (len(p_values) - place) * p_values[index])
+        adjusted[index] = running
+    return adjusted
+
+
+_CORRECTIONS = {"holm": holm, "fdr": false_discovery_rate}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What the data say about one difference.
@@ -186,8 +201,9 @@ def compare(
     margin: float = 0.01,
     alpha: float = 0.05,
     over_seeds: SeedClaim = "no",
+    correction: Correction = "holm",
 ) -> list[Comparison]:
-    """Compare a family of arms with one reference loss; Holm over the family.
+    """Compare a family of arms with one reference loss; p-values are adjusted over the family.
 
     Args:
         differences: for every arm, its loss minus the reference's, by seed and origin.
@@ -195,6 +211,7 @@ def compare(
         horizon: H in windows: how many consecutive windows share targets.
         margin: relative margin of practical importance.
         alpha: level of every family of tests.
+        correction: `holm` bounds the chance of any false claim, `fdr` the share of false ones among the claims.
         over_seeds: `no` claims something of these fits only; `yes` of the architecture, so that the spread between
             seeds enters and one seed decides nothing; `if several` is `yes` for arms with more than one seed.
 
@@ -209,9 +226,10 @@ def compare(
         for rows in differences
     ]
     checks = [mean_without_overlap(rows.mean(axis=0), horizon) for rows in differences]
-    greater = holm([mean.p_above(bound) for mean in means])
-    less = holm([mean.p_below(-bound) for mean in means])
-    equivalent = holm([mean.p_within(bound) for mean in means])
+    adjust = _CORRECTIONS[correction]
+    greater = adjust([mean.p_above(bound) for mean in means])
+    less = adjust([mean.p_below(-bound) for mean in means])
+    equivalent = adjust([mean.p_within(bound) for mean in means])
     results = []
     for i, (rows, mean, check) in enumerate(zip(differences, means, checks, strict=True)):
         blocks = rows.shape[1] / horizon
@@ -270,7 +288,7 @@ def _what_would_decide(mean: Mean, bound: float, family: int) -> str:
         return high - candidate.mean < distance or (-bound < low and high < bound)
 
     if decides(mean):
-        return f"decided on its own, but not after Holm's correction over the {family} arms"
+        return f"decided on its own, but not after the correction over the {family} arms"
     if mean.seeds > 1:
         within = Mean(mean.mean, math.sqrt(max(0.0, mean.se**2 - mean.between / mean.seeds)), mean.window_df)
         for seeds in range(mean.seeds + 1, 51):

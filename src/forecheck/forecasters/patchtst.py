@@ -27,6 +27,7 @@ class PatchTSTConfig(Recipe):
     Attributes:
         patch: P, steps a patch.
         stride: S, steps between two patches.
+        padding: repeat the last value S times before cutting, as the paper does.
         width: D, features a token (d_model).
         heads: attention heads.
         hidden: features of the feed-forward part (d_ff).
@@ -40,6 +41,7 @@ class PatchTSTConfig(Recipe):
 
     patch: int = 16
     stride: int = 8
+    padding: bool = True
     width: int = 16
     heads: int = 4
     hidden: int = 128
@@ -63,10 +65,10 @@ class PatchTSTModule(nn.Module):
     def __init__(self, task: Task, config: PatchTSTConfig) -> None:
         super().__init__()
         c = config
-        tokens = patch_count(task.lookback, c.patch, c.stride)
+        tokens = patch_count(task.lookback, c.patch, c.stride, padding=c.padding)
         self.residual_scores = c.residual_scores
         self.window_norm = WindowNorm()
-        self.embed = PatchEmbedding(task.lookback, c.patch, c.stride, c.width)
+        self.embed = PatchEmbedding(task.lookback, c.patch, c.stride, c.width, padding=c.padding)
         self.positions = LearnedPositions(tokens, c.width)
         self.dropout = Dropout(c.dropout)
         self.blocks = nn.ModuleList(

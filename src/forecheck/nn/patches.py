@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def patch_count(lookback: int, patch: int, stride: int) -> int:
-    r"""Tokens of a window padded at its end by `stride` values.
+def patch_count(lookback: int, patch: int, stride: int, *, padding: bool = True) -> int:
+    r"""Tokens of a window; with padding it is longer by `stride` values at its end.
 
-    .. math:: T = \lfloor (L - P) / S \rfloor + 2
+    .. math:: T = \lfloor (L - P) / S \rfloor + 1 + [\text{padding}]
 
     Raises:
         ValueError: if the patch is longer than the window.
@@ -21,23 +21,28 @@ def patch_count(lookback: int, patch: int, stride: int) -> int:
         raise ValueError(f"patch must lie between 1 and the lookback {lookback}, got {patch}")
     if stride < 1:
         raise ValueError(f"stride must be positive, got {stride}")
-    return (lookback - patch) // stride + 2
+    return (lookback - patch) // stride + 1 + padding
 
 
 class PatchEmbedding(nn.Module):
-    """Pad the end by repeating the last value `stride` times, cut into patches, map each linearly to a token.
+    """Cut a window into patches and map each linearly to a token.
+
+    With padding the last value is repeated `stride` times first; without, old values that fill no patch are left out.
 
     Source: Nie et al. 2023 (PatchTST, arXiv 2211.14730), section 3.1.
     """
 
-    def __init__(self, lookback: int, patch: int, stride: int, width: int) -> None:
+    def __init__(self, lookback: int, patch: int, stride: int, width: int, *, padding: bool = True) -> None:
         super().__init__()
-        self.patch, self.stride = patch, stride
-        self.tokens = patch_count(lookback, patch, stride)
+        self.patch, self.stride, self.padding = patch, stride, padding
+        self.tokens = patch_count(lookback, patch, stride, padding=padding)
         self.embed = nn.Linear(patch, width)
 
     def forward(self, x: Float[Tensor, "series lookback"]) -> Float[Tensor, "series token width"]:
         """Tokens of every series."""
-        padded = torch.cat([x, x[:, -1:].expand(-1, self.stride)], dim=1)
-        tokens: Tensor = self.embed(padded.unfold(1, self.patch, self.stride))
+        if self.padding:
+            x = torch.cat([x, x[:, -1:].expand(-1, self.stride)], dim=1)
+        else:
+            x = x[:, (x.shape[1] - self.patch) % self.stride :]
+        tokens: Tensor = self.embed(x.unfold(1, self.patch, self.stride))
         return tokens

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 import forecheck
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment, Windows, prepare
-from forecheck.errors import ForecheckError
+from forecheck.errors import ForecheckError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
+from forecheck.forecasters.given import Given
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.interventions.edits import edit_from_dict
 from forecheck.interventions.identity import identity_test
 from forecheck.interventions.means import mean_patterns
-from forecheck.interventions.sites import Subject, attach_sites
+from forecheck.interventions.sites import Attached, Subject, attach
 from forecheck.training.loop import Progress
 from forecheck.trials.ledger import Array, Ledger
-from forecheck.trials.score import Scores, batch_size, score
-from forecheck.trials.trial import Trial
+from forecheck.trials.score import Predicts, Scores, batch_size, score
+from forecheck.trials.trial import GIVEN, Trial
 
 _EXAMPLES = 6
 _CALIBRATION_WINDOWS = 512
 
 
-def run_trial(trial: Trial, ledger: Ledger, progress: Progress | None = None) -> None:
+def run_trial(
+    trial: Trial, ledger: Ledger, progress: Progress | None = None, models: Mapping[str, Given] | None = None
+) -> None:
     """Run a trial and put its result into the ledger; a fit goes on from its last checkpoint.
+
+    Args:
+        trial: what to run.
+        ledger: holds its panel and, for an edit or a measure of a trained model, its parent.
+        progress: told of progress.
+        models: by fingerprint, models that were trained elsewhere.
 
     Raises:
         ForecheckError: if the trial cannot be run as described.
@@ -39,8 +51,12 @@ def run_trial(trial: Trial, ledger: Ledger, progress: Progress | None = None) ->
     """
     panel = ledger.get_panel(trial.data)
     experiment = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step)
-    if trial.posthoc:
-        _run_posthoc(trial, experiment, ledger, progress)
+    if trial.measure is not None:
+        _run_measure(trial, experiment, ledger, models or {})
+    elif trial.posthoc:
+        _run_posthoc(trial, experiment, ledger, progress, models or {})
+    elif trial.forecaster == GIVEN:
+        _run_given(trial, experiment, ledger, progress, models or {})
     else:
         _run_fit(trial, experiment, ledger, progress)
 
@@ -66,38 +82,114 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
         raise ForecheckError(f"{trial.forecaster} has no attention to edit")
     train, held_out = blind(experiment)
     report = forecaster.fit(train, held_out, trial.seed, progress, **fit_options)
-    started = time.perf_counter()
-    scores = score(forecaster, experiment.test, progress)
-    scoring = time.perf_counter() - started
-    validation = score(forecaster, experiment.validation)
-    summary = _summary(experiment, scores) | {
-        "fit": {"seconds": report.seconds, "parameters": report.parameters, "details": report.details},
-        "scoring_seconds": scoring,
-        "validation_mse": float(validation.mse.mean()),
-        "harness": {
-            "batch_difference": batch_difference(forecaster, experiment.test),
-            "test_rows_hidden_from_fit": bool(np.isnan(train.values).any()),
-        },
-    }
-    arrays = _arrays(scores) | example_forecasts(forecaster, experiment.test)
+    summary, arrays = _scored(forecaster, experiment, progress)
+    summary["fit"] = {"seconds": report.seconds, "parameters": report.parameters, "details": report.details}
+    summary["harness"]["test_rows_hidden_from_fit"] = bool(np.isnan(train.values).any())
     if isinstance(forecaster, NeuralForecaster) and trial.edit is None:
-        attention, patterns = _attention(forecaster, experiment)
+        attention, patterns = _attention(Subject.of(forecaster.module), experiment)
         summary["attention"] = attention
         arrays |= patterns
     ledger.put(trial, summary, arrays, forecaster)
 
 
-def _run_posthoc(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None) -> None:
+def _run_given(
+    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Given]
+) -> None:
+    """Score a model that was trained elsewhere."""
+    model = _given(trial, models)
+    report = model.fit(experiment.train, experiment.validation)
+    summary, arrays = _scored(model, experiment, progress)
+    summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
+    attention, patterns = _attention(model.subject, experiment)
+    summary["attention"] = attention
+    ledger.put(trial, summary, arrays | patterns)
+
+
+def _given(trial: Trial, models: Mapping[str, Given]) -> Given:
+    fingerprint = trial.config["fingerprint"]
+    if fingerprint not in models:
+        raise ForecheckError(f"{trial.name} lives in the memory of the process that was given it, not here")
+    return models[fingerprint]
+
+
+def _trained(trial: Trial, ledger: Ledger, models: Mapping[str, Given]) -> tuple[Forecaster, Subject]:
+    """The trained forecaster that a post-hoc trial or a measure is about, and what can be edited of it."""
     parent = trial.parent
     assert parent is not None
-    assert trial.edit is not None
+    if trial.forecaster == GIVEN:
+        model = _given(trial, models)
+        return model, model.subject
     forecaster = registry.load(ledger.folder(parent) / "model")
-    assert isinstance(forecaster, NeuralForecaster)
+    if isinstance(forecaster, NeuralForecaster):
+        return forecaster, Subject.of(forecaster.module)
+    return forecaster, Subject(forecaster.predict)
+
+
+def _scored(
+    forecaster: Forecaster, experiment: Experiment, progress: Progress | None
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Losses on test and validation windows, and what the harness checks of a forecaster."""
+    started = time.perf_counter()
+    scores = score(forecaster, experiment.test, progress)
+    scoring = time.perf_counter() - started
+    validation = score(forecaster, experiment.validation)
+    summary = _summary(experiment, scores) | {
+        "scoring_seconds": scoring,
+        "validation_mse": float(validation.mse.mean()),
+        "harness": {"batch_difference": batch_difference(forecaster, experiment.test)},
+    }
+    return summary, _arrays(scores) | example_forecasts(forecaster, experiment.test)
+
+
+class _Through:
+    """What an edited model forecasts, for scoring."""
+
+    def __init__(self, attached: Attached) -> None:
+        self._attached = attached
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast with the edits in place."""
+        return self._attached(x)
+
+
+def _run_posthoc(
+    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Given]
+) -> None:
+    """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead."""
+    assert trial.edit is not None
+    _, subject = _trained(trial, ledger, models)
+    edit = edit_from_dict(trial.edit)
     example, _ = experiment.train.gather(slice(0, 2))
-    with edit_from_dict(trial.edit).on(forecaster.module, example, calibration(experiment.train)):
-        scores = score(forecaster, experiment.test, progress)
-        arrays = _arrays(scores) | example_forecasts(forecaster, experiment.test)
-    ledger.put(trial, _summary(experiment, scores), arrays)
+    drawn: list[Scores] = []
+    examples: dict[str, Array] = {}
+    try:
+        for draw in range(edit.draws):
+            with edit.drawn(draw).on(subject, example, calibration(experiment.train)) as attached:
+                through = _Through(attached)
+                drawn.append(score(through, experiment.test, _part(progress, draw, edit.draws)))
+                if draw == 0:
+                    examples = example_forecasts(through, experiment.test)
+    except UsageError as error:
+        ledger.put(trial, {"why_not": str(error), **_versions()}, {})
+        return
+    scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
+    ledger.put(trial, _summary(experiment, scores) | {"draws": edit.draws}, _arrays(scores) | examples)
+
+
+def _part(progress: Progress | None, part: int, parts: int) -> Progress | None:
+    """Progress of one of several equal parts, told as that of the whole."""
+    return None if progress is None else lambda fraction, word: progress((part + fraction) / parts, word)
+
+
+def _run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Given]) -> None:
+    """Measure something on a trained model."""
+    from forecheck.trials.measures import MEASURES, Case
+
+    assert trial.measure is not None
+    forecaster, subject = _trained(trial, ledger, models)
+    summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
+    ledger.put(trial, summary | _versions(), arrays)
 
 
 def calibration(train: Windows) -> list[torch.Tensor]:
@@ -107,14 +199,27 @@ def calibration(train: Windows) -> list[torch.Tensor]:
     return [train.gather(part)[0] for part in torch.split(index, min(64, batch_size(train)))]
 
 
-def _attention(forecaster: NeuralForecaster, experiment: Experiment) -> tuple[dict[str, Any], dict[str, Array]]:
+def _attention(subject: Subject, experiment: Experiment) -> tuple[dict[str, Any], dict[str, Array]]:
     """Identity test of the adapter, and the mean raw pattern of every layer over training windows."""
     example, _ = experiment.test.gather(slice(0, 4))
-    subject = Subject.of(forecaster.module)
-    with attach_sites(subject, example) as attached:
-        error = identity_test(subject, attached, example).worst
-        means = mean_patterns(attached, calibration(experiment.train))
-        described = {"adapter": attached.describe(), "layers": len(attached.sites), "identity_error": error}
+    with attach(subject, example) as attached:
+        if not attached.sites:
+            return {"adapter": "", "why_not": attached.why_not, "layers": 0}, {}
+        test = identity_test(subject, attached, example)
+        described = {
+            "adapter": attached.describe(),
+            "layers": len(attached.sites),
+            "sites": [
+                {key: getattr(site, key) for key in ("layer", "path", "heads", "queries", "keys")}
+                for site in attached.sites
+            ],
+            "identity_error": test.worst,
+            "identity": asdict(test),
+        }
+        try:
+            means = mean_patterns(attached, calibration(experiment.train))
+        except UsageError:  # patterns that change their size have no mean
+            means = {}
     return described, {f"attention_{layer}": pattern.numpy() for layer, pattern in means.items()}
 
 
@@ -131,6 +236,12 @@ def _summary(experiment: Experiment, scores: Scores) -> dict[str, Any]:
         "mse_real": float((scores.mse * std**2).mean()),
         "mae_real": float((scores.mae * std).mean()),
         "windows": {part: len(experiment.part(part)) for part in PARTS},
+        **_versions(),
+    }
+
+
+def _versions() -> dict[str, Any]:
+    return {
         "versions": {
             "forecheck": forecheck.__version__,
             "python": platform.python_version(),
@@ -154,7 +265,7 @@ def example_windows(windows: Windows) -> torch.Tensor:
     return torch.linspace(0, len(windows) - 1, min(len(windows), _EXAMPLES)).round().long()
 
 
-def example_forecasts(forecaster: Forecaster, windows: Windows) -> dict[str, Array]:
+def example_forecasts(forecaster: Predicts, windows: Windows) -> dict[str, Array]:
     """Forecasts of the example windows (example, horizon, channel)."""
     x, _ = windows.gather(example_windows(windows))
     return {"examples": forecaster.predict(x).float().numpy()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from forecheck.data.windows import Windows
-from forecheck.forecasters.base import Forecaster
 from forecheck.training.loop import Progress
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.
@@ -35,7 +36,15 @@ def batch_size(windows: Windows) -> int:
     return max(8, min(256, _BATCH_VALUES // ((windows.lookback + windows.horizon) * windows.channels)))
 
 
-def score(forecaster: Forecaster, windows: Windows, progress: Progress | None = None) -> Scores:
+@runtime_checkable
+class Predicts(Protocol):
+    """All that scoring needs of a forecaster."""
+
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast, without gradient."""
+
+
+def score(forecaster: Predicts, windows: Windows, progress: Progress | None = None) -> Scores:
     """Losses of a forecaster on every window, the last partial batch included.
 
     Raises:
@@ -54,5 +63,5 @@ def score(forecaster: Forecaster, windows: Windows, progress: Progress | None = 
             progress(index.stop / len(windows), "scoring")
     if not np.isfinite(mse).all():
         bad = int(np.argwhere(~np.isfinite(mse))[0][0])
-        raise FloatingPointError(f"{forecaster.name} gives a forecast that is not finite in window {bad}")
+        raise FloatingPointError(f"a forecast is not finite in window {bad}")
     return Scores(mse, mae, total / len(windows))

@@ -7,7 +7,11 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-RESULTS_VERSION = 1
+from forecheck.interventions.edits import edit_from_dict
+
+GIVEN = "given"
+"""Forecaster of trials on a model that was trained elsewhere."""
+RESULTS_VERSION = 2
 """Part of every address; raise it when a change of the code changes results."""
 
 
@@ -27,6 +31,7 @@ class Trial:
         seed: of all random streams.
         edit: the intervention (`Edit.to_dict`), or None for the raw forecaster.
         posthoc: the edit is made on the trained raw forecaster instead of before training.
+        measure: what is measured on the trained raw forecaster (`forecheck.trials.measures`), None for a score.
     """
 
     data: str
@@ -40,6 +45,7 @@ class Trial:
     seed: int = 0
     edit: dict[str, Any] | None = None
     posthoc: bool = False
+    measure: str | None = None
 
     @property
     def address(self) -> str:
@@ -49,15 +55,23 @@ class Trial:
 
     @property
     def parent(self) -> Trial | None:
-        """The fit whose checkpoint a post-hoc trial edits."""
-        return replace(self, edit=None, posthoc=False) if self.posthoc else None
+        """The fit whose checkpoint a post-hoc trial edits or measures."""
+        return replace(self, edit=None, posthoc=False, measure=None) if self.posthoc or self.measure else None
+
+    @property
+    def name(self) -> str:
+        """What people call the forecaster: its name, or that of a model which was trained elsewhere."""
+        return str(self.config["model"]) if self.forecaster == GIVEN else self.forecaster
 
     @property
     def label(self) -> str:
         """What a person calls it."""
+        if self.measure is not None:
+            return f"{self.measure} of {self.name}, seed {self.seed}"
         if self.edit is None:
-            return f"{self.forecaster}, seed {self.seed}"
-        return f"{self.forecaster} {'edited' if self.posthoc else 'retrained'} to {self.edit['mode']}, seed {self.seed}"
+            return f"{self.name}, seed {self.seed}"
+        edit = edit_from_dict(self.edit).label
+        return f"{self.name} {'edited' if self.posthoc else 'retrained'}: {edit}, seed {self.seed}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

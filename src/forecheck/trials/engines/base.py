@@ -60,4 +60,4 @@ def to_run(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher) -> list[Tr
         wanted.setdefault(trial.address, trial)
     left = [trial for trial in wanted.values() if ledger.get(trial) is None]
     watcher.planned(len(wanted), len(wanted) - len(left))
-    return sorted(left, key=lambda trial: trial.posthoc)
+    return sorted(left, key=lambda trial: trial.parent is not None)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from forecheck.errors import TrialError
+from forecheck.forecasters.given import Given
 from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import run_trial
 from forecheck.trials.trial import Trial
 
 
-def run_inline(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher | None = None) -> None:
-    """Run what is not in the ledger yet.
+def run_inline(
+    trials: Iterable[Trial],
+    ledger: Ledger,
+    watcher: Watcher | None = None,
+    models: Mapping[str, Given] | None = None,
+) -> None:
+    """Run what is not in the ledger yet; `models` were trained elsewhere, by fingerprint.
 
     Raises:
         TrialError: if a trial fails.
@@ -22,7 +28,7 @@ def run_inline(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher | None 
     watcher = watcher or Silent()
     for trial in to_run(trials, ledger, watcher):
         try:
-            run_trial(trial, ledger, partial(watcher.progressed, trial))
+            run_trial(trial, ledger, partial(watcher.progressed, trial), models)
         except (FloatingPointError, RuntimeError) as error:
             raise TrialError(f"{trial.label}: {error}") from error
         watcher.finished(trial)

@@ -1,0 +1,184 @@
+"""A model that was trained elsewhere, as a forecaster: it predicts, and is never fitted here."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.data.windows import Windows
+from forecheck.errors import UsageError
+from forecheck.forecasters.base import FitReport, Forecaster, Task
+from forecheck.interventions.sites import Adapter, Forward, Subject, adapters, evaluating
+from forecheck.training.loop import Progress
+
+
+@dataclass(frozen=True)
+class GivenConfig:
+    """What stands for a model that only lives in memory.
+
+    Attributes:
+        model: what people call it.
+        fingerprint: of its weights, its code and some of its forecasts.
+    """
+
+    model: str = "given"
+    fingerprint: str = ""
+
+
+class Given(Forecaster):
+    """A model that was trained elsewhere.
+
+    Attributes:
+        subject: how it forecasts windows in standardised units, and the module inside.
+    """
+
+    name = "given"
+    summary = "a model that was trained elsewhere"
+    source = "the user"
+    rank = 1000
+    Config = GivenConfig
+    trained = True
+
+    def __init__(self, task: Task, config: GivenConfig, subject: Subject) -> None:
+        super().__init__(task, config)
+        self.subject = subject
+
+    def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
+        """Count parameters; nothing is fitted."""
+        module = self.subject.module
+        return FitReport(0.0, sum(p.numel() for p in module.parameters()) if module is not None else 0)
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast in evaluation mode."""
+        with evaluating(self.subject.module):
+            return self.subject(x)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Nothing was fitted."""
+        raise UsageError(f"{self.config.model} was trained elsewhere: save it where it was made")
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Nothing can be restored."""
+        raise UsageError(f"{self.config.model} was trained elsewhere: load it where it was made")
+
+
+def given(
+    model: Any,
+    task: Task,
+    probe: Float[Tensor, "batch lookback channel"],
+    *,
+    wrap: Callable[[Any, Tensor], Tensor] | None = None,
+    adapter: Adapter | None = None,
+    units: tuple[Tensor, Tensor] | None = None,
+    name: str | None = None,
+) -> Given:
+    """A model from elsewhere as a forecaster, tried on a few windows.
+
+    Args:
+        model: a module, a pipeline of a library with an adapter, or any callable.
+        task: shapes.
+        probe: windows in standardised units that it must be able to forecast.
+        wrap: `wrap(model, x)` gives the forecast of windows x, for models that are called otherwise.
+        adapter: reaches its attention; None for the first of ours that does.
+        units: mean and scale (1, 1, channel) of the data, for models that expect real units.
+        name: what to call it; None for the name of its class or function.
+
+    Raises:
+        UsageError: if it cannot be called, or gives something else than (batch, horizon, channel), or NaN.
+    """
+    called = name or getattr(model, "__name__", None) or type(model).__name__
+    forward = _forward(model, task, wrap, adapter, called)
+    if units is not None:
+        forward = _in_real_units(forward, *units)
+    module = model if isinstance(model, nn.Module) else _inner_module(model)
+    subject = Subject(_checked(forward, task, called), module, adapter)
+    with torch.no_grad(), evaluating(module):
+        forecast = subject(probe)
+    if not torch.isfinite(forecast).all():
+        raise UsageError(f"{called} gives forecasts that are not finite on windows of these data")
+    return Given(task, GivenConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
+
+
+def _forward(
+    model: Any, task: Task, wrap: Callable[[Any, Tensor], Tensor] | None, adapter: Adapter | None, called: str
+) -> Forward:
+    if wrap is not None:
+        return lambda x: wrap(model, x)
+    for each in [adapter] if adapter is not None else adapters():
+        forward = each.wrap(model, task.horizon)
+        if forward is not None:
+            return forward
+    if not callable(model):
+        raise UsageError(
+            f"{called} cannot be called",
+            "Give a module or a function from (batch, lookback, channel) to (batch, horizon, channel), or pass wrap=.",
+        )
+    return model
+
+
+def _inner_module(model: Any) -> nn.Module | None:
+    """The module inside a pipeline or a bound method."""
+    for holder in (model, getattr(model, "__self__", None)):
+        for attribute in ("inner_model", "model", "module"):
+            found = getattr(holder, attribute, None)
+            if isinstance(found, nn.Module):
+                return found
+        if isinstance(holder, nn.Module):
+            return holder
+    return None
+
+
+def _in_real_units(forward: Forward, mean: Tensor, scale: Tensor) -> Forward:
+    def real(x: Tensor) -> Tensor:
+        return (forward(x * scale + mean) - mean) / scale
+
+    return real
+
+
+def _checked(forward: Forward, task: Task, called: str) -> Forward:
+    """The forecast, or an error that says what came instead."""
+
+    def checked(x: Tensor) -> Tensor:
+        y = forward(x)
+        expected = (len(x), task.horizon, task.channels)
+        if not isinstance(y, Tensor):
+            raise UsageError(
+                f"{called} gives a {type(y).__name__}, not a tensor",
+                "Pass wrap=lambda model, x: ... that takes the forecast (batch, horizon, channel) out of it.",
+            )
+        if tuple(y.shape) != expected:
+            raise UsageError(
+                f"{called} turns windows {tuple(x.shape)} into {tuple(y.shape)}, expected {expected}",
+                "Give lookback and horizon as the model has them, or pass wrap= to bring its output into that shape.",
+            )
+        return y.float()
+
+    return checked
+
+
+def _fingerprint(model: Any, module: nn.Module | None, wrap: Any, forecast: Tensor) -> str:
+    """What tells two models apart: weights, structure, code as far as it can be seen, and what they forecast."""
+    digest = hashlib.sha256()
+    if module is not None:
+        digest.update(repr(module).encode())
+        for key, value in module.state_dict().items():
+            if isinstance(value, Tensor):
+                digest.update(key.encode())
+                digest.update(str((value.dtype, tuple(value.shape))).encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for code in (type(model), model, wrap):
+        digest.update(f"{getattr(code, '__module__', '')}.{getattr(code, '__qualname__', '')}".encode())
+        try:
+            digest.update(inspect.getsource(code).encode())
+        except (TypeError, OSError):
+            continue
+    digest.update(forecast.double().numpy().tobytes())
+    return digest.hexdigest()[:32]
