@@ -1,0 +1,136 @@
+"""Attention written out, with a place where its pattern can be edited: for libraries that let it be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from forecheck.nn.attention import PatternEdit
+
+# Masks that are added to the scores hide by huge negative numbers, which differ between libraries. A score this far
+# below the others has no weight in any floating-point type, and no learned bias is as large.
+_HIDDEN = -1e4
+
+
+@dataclass
+class EditableSite:
+    """An attention module whose mixing is done by `attend`.
+
+    A module that is called with fewer tokens than the site has (a decoder that grows step by step) is edited as
+    the upper left part of its full pattern; only passes of full size are observed.
+    """
+
+    path: str
+    layer: int
+    heads: int
+    queries: int
+    keys: int
+    module: nn.Module | None
+    projected: bool = True
+    _edit: PatternEdit | None = None
+    _callback: Callable[[Tensor], None] | None = None
+
+    def edit(self, pattern: PatternEdit | None) -> None:
+        """Put an edit on the pattern, or take it off."""
+        self._edit = pattern
+
+    def observe(self, callback: Callable[[Tensor], None] | None) -> None:
+        """Hand raw patterns to `callback`."""
+        self._callback = callback
+
+    @property
+    def touched(self) -> bool:
+        """Whether there is an edit or an observer."""
+        return self._edit is not None or self._callback is not None
+
+    def grow(self, queries: int, keys: int) -> None:
+        """Take note of a pass of this size."""
+        self.queries, self.keys = max(self.queries, queries), max(self.keys, keys)
+
+    def attend(
+        self,
+        q: Float[Tensor, "batch head query width"],
+        k: Float[Tensor, "batch group key width"],
+        v: Float[Tensor, "batch group key width"],
+        mask: Tensor | None,
+        *,
+        scaling: float | None = None,
+        bias: Tensor | None = None,
+        dropout: float = 0.0,
+    ) -> tuple[Float[Tensor, "batch head query width"], Tensor | None]:
+        r"""Mix values by the pattern, or by what the edit makes of it.
+
+        .. math:: A = \mathrm{softmax}(c\, Q K^\top + B + M), \qquad \mathrm{out} = A V
+
+        Args:
+            q: queries.
+            k: keys; a group of heads may share them.
+            v: values, likewise.
+            mask: M to be added to the scores, or True where a query may look; broadcast over batch and head.
+            scaling: c, 1 / sqrt(width) if None.
+            bias: B, position bias.
+            dropout: probability on the pattern.
+
+        Returns:
+            What is mixed, and the raw pattern if it was needed.
+        """
+        groups = q.shape[1] // k.shape[1]
+        if groups > 1:
+            k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+        allowed = allowed_keys(mask, q, k)
+        edit, weights = self._edit, None
+        if edit is None or edit.needs_weights or self._callback is not None:
+            weights = pattern(q, k, mask, allowed, scaling, bias)
+            if self._callback is not None and weights.shape[2:] == (self.queries, self.keys):
+                self._callback(weights.detach())
+        if edit is None or not allowed.numel():
+            assert weights is not None
+            return torch.matmul(nn.functional.dropout(weights, dropout), v) if dropout else torch.matmul(
+                weights, v
+            ), weights
+        raw = weights if edit.needs_weights else None
+        rows, columns = max(self.queries - q.shape[2], 0), max(self.keys - k.shape[2], 0)
+        if rows or columns:
+            size = (0, columns, 0, rows)
+            raw = None if raw is None else nn.functional.pad(raw, size)
+            allowed, v = nn.functional.pad(allowed, size), nn.functional.pad(v, (0, 0, 0, columns))
+        if dropout:
+            edited = edit(raw, allowed, v).expand(*v.shape[:2], -1, -1)
+            mixed = torch.matmul(nn.functional.dropout(edited, dropout), v)
+        else:
+            mixed = edit.mix(raw, allowed, v)
+        return mixed[:, :, : q.shape[2]], weights
+
+
+def allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#batch #head query key"]:
+    """What a mask lets through."""
+    queries, keys = q.shape[2], k.shape[2]
+    if mask is None:
+        return q.new_ones(1, 1, queries, keys, dtype=torch.bool)
+    shown = mask[..., :keys]
+    shown = shown if shown.dtype == torch.bool else shown > _HIDDEN
+    return shown.expand(*shown.shape[:2], queries, keys)
+
+
+def pattern(
+    q: Float[Tensor, "batch head query width"],
+    k: Float[Tensor, "batch head key width"],
+    mask: Tensor | None,
+    allowed: Bool[Tensor, "#batch #head query key"],
+    scaling: float | None,
+    bias: Tensor | None,
+) -> Float[Tensor, "batch head query key"]:
+    """The raw pattern; see `EditableSite.attend` for the arguments."""
+    scores = torch.matmul(q, k.mT) * (q.shape[-1] ** -0.5 if scaling is None else scaling)
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None and mask.dtype != torch.bool:
+        scores = scores + mask[..., : k.shape[2]]
+    else:
+        # The lowest number instead of minus infinity: a row without any key is even, not NaN.
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
