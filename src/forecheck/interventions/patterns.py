@@ -223,6 +223,19 @@ class OnHeads(PatternEdit):
         chosen[self.chosen] = True
         return torch.where(chosen[:, None, None], edited, weights)
 
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The raw mix, with the chosen heads mixed anew."""
+        assert weights is not None
+        return self.replace(torch.matmul(weights, values), weights, allowed, values)
+
+    def replace(self, mixed: Mixed, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The chosen heads of what was mixed by the raw pattern; `weights` only if the inner edit needs them."""
+        edited = self.inner(weights if self.inner.needs_weights else None, allowed, values)
+        if edited.shape[1] > 1:
+            edited = edited[:, self.chosen]
+        part = torch.matmul(edited, values[:, self.chosen])
+        return mixed.index_copy(1, torch.tensor(self.chosen, device=mixed.device), part)
+
 
 class OneKey(PatternEdit):
     """Another edit with all its weight moved to the first key: as if there were one token.

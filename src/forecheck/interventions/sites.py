@@ -17,7 +17,7 @@ from forecheck.nn.attention import PatternEdit
 Forward = Callable[[Tensor], Tensor]
 """Maps (batch, lookback, channel) to (batch, horizon, channel)."""
 
-_ADAPTERS = ("native", "neuralforecast", "chronos", "transformers")
+_ADAPTERS = ("native", "neuralforecast", "chronos", "transformers", "calls")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Attention reached by the torch functions that a forward pass calls."""
