@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +72,7 @@ def audit(
     horizon: int = 96,
     lookback: int | None = None,
     wrap: Callable[[Any, Tensor], Tensor] | None = None,
-    units: Literal["standardised", "real"] = "standardised",
+    units: str = "standardised",
     adapter: Adapter | None = None,
     name: str | None = None,
     select: Sequence[str] = (),
@@ -97,7 +97,7 @@ def audit(
         horizon: H, steps to forecast.
         lookback: L, steps of input; None for 336, or less if the data are short.
         wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise.
-        units: what a given model expects and gives: values standardised by the training rows, or real ones.
+        units: what a given model expects and gives: `standardised` by the training rows, or `real`.
         adapter: reaches a given model's attention; None for the first of ours that does.
         name: what to call a given model.
         select: codes of checks, or their beginnings, to run; all that the budget has time for if empty.

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forecheck.checks import replaced
 from forecheck.checks.audit import plan, run_audit
 from forecheck.checks.budget import BUDGETS, Budget, find_budget
-from forecheck.checks.catalogue import CHECKS
+from forecheck.checks.catalogue import CHECKS, Selection
 from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.protocol import FAMILIES
 from forecheck.checks.verdict import verdict
 from forecheck.data.synthetic.recall import BLOCK, recall
 from forecheck.data.windows import prepare
@@ -19,13 +21,17 @@ from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger
 from panels import TINY, hourly
 
-SMALL = Budget("small", 2, ("identity",), {})
+SMALL = Budget("small", 2, False, {})
+POSTHOC = [f"FC30{i}" for i in range(1, 6)]
+CORE = Selection.of(["FC1", "FC2", *POSTHOC, "FC401"])
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     ledger = Ledger(tmp_path_factory.mktemp("ledger"))
-    return run_audit(hourly(900), "patchtst", 48, 12, SMALL, run_inline, ledger, options={"patchtst": TINY})
+    return run_audit(
+        hourly(900), "patchtst", 48, 12, SMALL, run_inline, ledger, options={"patchtst": TINY}, selection=CORE
+    )
 
 
 def test_the_report_is_whole(report):
@@ -41,7 +47,7 @@ def test_the_report_is_whole(report):
 
 def test_the_harness_passes_its_own_checks(report):
     harness = {f["code"]: f["outcome"] for f in report["findings"] if f["family"] == "harness"}
-    assert harness == dict.fromkeys([f"FC10{i}" for i in range(1, 9)], "pass")
+    assert harness == dict.fromkeys([*(f"FC10{i}" for i in range(1, 10)), "FC110"], "pass")
 
 
 def test_borders_are_those_of_the_split(report):
@@ -83,13 +89,14 @@ def test_raw_against_raw_is_never_helps_or_hurts(tmp_path):
     panel, ledger = hourly(1200, channels=1, seed=5), Ledger(tmp_path)
     experiment = prepare(panel, 48, 12)
     ledger.put_panel(panel)
-    trials = plan(experiment, "patchtst", Budget("", 6, (), {}), {"patchtst": TINY}, 24, posthoc=()).trials
+    planned = plan(experiment, "patchtst", Budget("", 6, False, {}), {"patchtst": TINY}, 24, Selection.of(["FC1"]))
+    trials = planned.trials
     run_inline(trials, ledger)
     results = [ledger.get(trial) for trial in trials if trial.forecaster == "patchtst"]
     for half in ((0, 1, 2), (0, 2, 4), (1, 3, 5)):
         raw = Arm("patchtst", "raw", tuple(results[i] for i in half))
         other = Arm("raw again", "retrained", tuple(results[i] for i in set(range(6)) - set(half)))
-        found = verdict(Evidence(experiment, (raw, other)))
+        found = verdict(Evidence(experiment, (raw, other), planned.setting))
         assert found["outcome"] in ("no difference", "undecided")
 
 
@@ -171,18 +178,19 @@ def test_options_of_the_user_win_over_the_budget():
 def test_two_audits_share_their_fits(tmp_path):
     ledger = Ledger(tmp_path)
     arguments = (hourly(), "patchtst", 48, 12)
-    first = run_audit(*arguments, replace(SMALL, retrained=()), run_inline, ledger, options={"patchtst": TINY})
-    second = run_audit(*arguments, SMALL, run_inline, ledger, options={"patchtst": TINY})
+    asked = {"options": {"patchtst": TINY}}
+    without = Selection.of(POSTHOC)
+    first = run_audit(*arguments, SMALL, run_inline, ledger, **asked, selection=without)
+    second = run_audit(*arguments, SMALL, run_inline, ledger, **asked, selection=CORE)
     assert first["verdict"]["question"] == "checkpoint"
     assert second["verdict"]["question"] == "architecture"
     assert second["protocol"]["trials"] == {"total": 21, "from ledger": 19}
 
 
 def test_every_check_has_its_own_code_and_family():
-    families = {"FC1": "harness", "FC2": "references", "FC3": "post-hoc", "FC4": "retrained"}
-    assert list(CHECKS) == [check.code for check in CHECKS.values()]
-    assert all(check.family == families[code[:3]] for code, check in CHECKS.items())
-    modes = {code: check.mode for code, check in CHECKS.items() if code[2] in "34"}
+    assert list(CHECKS) == sorted(check.code for check in CHECKS.values())
+    assert all(check.family == FAMILIES[code[:3]] for code, check in CHECKS.items())
+    modes = {check.code: check.edit.mode for check in replaced.CHECKS}
     assert modes == {
         "FC301": "identity",
         "FC302": "zero",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from settings import setting
 
 from forecheck.checks import harness
 from forecheck.checks.evidence import Arm, Evidence
@@ -46,7 +47,15 @@ def experiment(request):
 
 
 def run(check, experiment, *arms) -> Finding:
-    return check.run(Evidence(experiment, arms or (arm(experiment),)))
+    return check.run(evidence(experiment, *(arms or (arm(experiment), *references(experiment)))))
+
+
+def references(experiment):
+    return [arm(experiment, name, "reference", seeds=1) for name in ("last", "nlinear")]
+
+
+def evidence(experiment, *arms, **known):
+    return Evidence(experiment, arms, setting(experiment, **known))
 
 
 @pytest.mark.parametrize("check", harness.CHECKS, ids=lambda check: check.code)
@@ -64,6 +73,8 @@ def test_codes_are_stable():
         "FC106": "SameProtocol",
         "FC107": "Seeds",
         "FC108": "AdapterIdentity",
+        "FC109": "ReferencesPresent",
+        "FC110": "SearchBudget",
     }
 
 
@@ -122,6 +133,29 @@ def test_an_adapter_that_changes_the_forecast_fails(experiment):
     assert run(harness.AdapterIdentity(), experiment, bad).outcome == "fail"
 
 
+def test_an_audit_without_references_fails(experiment):
+    assert run(harness.ReferencesPresent(), experiment, arm(experiment)).outcome == "fail"
+    only_naive = arm(experiment), references(experiment)[0]
+    assert run(harness.ReferencesPresent(), experiment, *only_naive).outcome == "fail"
+
+
+def test_an_arm_that_was_trained_longer_fails(experiment):
+    raw, other = arm(experiment), arm(experiment, "identity", "retrained")
+    longer = tuple(replace(r, trial=replace(r.trial, config={"epochs": 99})) for r in other.results)
+    assert run(harness.SearchBudget(), experiment, raw, Arm("identity", "retrained", longer)).outcome == "fail"
+    more = arm(experiment, "identity", "retrained", seeds=5)
+    assert run(harness.SearchBudget(), experiment, raw, more).outcome == "fail"
+    other_patch = tuple(replace(r, trial=replace(r.trial, config={"patch": 99})) for r in other.results)
+    assert run(harness.SearchBudget(), experiment, raw, Arm("patch 99", "patches", other_patch)).outcome == "pass"
+
+
+def test_what_cannot_be_known_of_a_given_model_is_not_applicable(experiment):
+    known = evidence(experiment, arm(experiment, seeds=1), *references(experiment), given=True)
+    outcomes = {check.code: check.run(known) for check in harness.CHECKS}
+    assert {code for code, finding in outcomes.items() if finding.outcome != "pass"} == {"FC105", "FC107", "FC110"}
+    assert "trained elsewhere" in outcomes["FC105"].why
+
+
 @pytest.mark.parametrize(
     ("levels", "outcome", "deciding"),
     [
@@ -135,19 +169,19 @@ def test_the_verdict_asks_for_every_replacement(levels, outcome, deciding):
     experiment = prepare(hourly(), 24, 6)
     arms = [arm(experiment)]
     arms += [arm(experiment, name, "retrained", level, spread=0.001) for name, level in levels.items()]
-    evidence = Evidence(experiment, tuple(arms))
-    found = answer(evidence, "architecture")
+    known = evidence(experiment, *arms)
+    found = answer(known, "architecture")
     assert (found.outcome, found.arm) == (outcome, deciding)
-    assert answer(evidence, "checkpoint") is None
+    assert answer(known, "checkpoint") is None
     words = {"helps": "Attention helps", "hurts": "Attention hurts", "no difference": "Attention makes no difference"}
-    assert verdict(evidence)["sentence"].startswith(words.get(outcome, "Undecided"))
+    assert verdict(known)["sentence"].startswith(words.get(outcome, "Undecided"))
 
 
 def test_the_best_reference_is_chosen_on_validation():
     experiment = prepare(hourly(), 24, 6)
     good = arm(experiment, "nlinear", "reference", 0.5, seeds=1, validation_mse=0.9)
     better = arm(experiment, "rlinear", "reference", 0.7, seeds=1, validation_mse=0.6)
-    found = verdict(Evidence(experiment, (arm(experiment), arm(experiment, "identity", "retrained"), good, better)))
+    found = verdict(evidence(experiment, arm(experiment), arm(experiment, "identity", "retrained"), good, better))
     assert found["linear"]["name"] == "rlinear"  # lower on validation, though worse on the test part
     assert found["linear"]["outcome"] == "better"
     assert "--model rlinear" in found["advice"]

@@ -23,6 +23,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.given import Given
 from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.interventions.identity import identity_test
 from forecheck.interventions.sites import Subject, attach
 from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
@@ -139,7 +140,17 @@ def _setting(
     example, _ = experiment.train.gather(slice(0, 2))
     with torch.no_grad(), attach(subject, example) as attached:
         places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
-        return Setting(name, task, budget, config, places, attached.why_not, isinstance(model, Given))
+        why_not, identity = attached.why_not, None
+        if places:
+            test = identity_test(subject, attached, example)
+            identity = test.worst
+            if not test.passed:
+                places = ()
+                why_not = (
+                    f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
+                    f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
+                )
+    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), identity)
 
 
 def run_audit(

@@ -55,7 +55,7 @@ class Selection:
     def split(self, setting: Setting) -> tuple[list[Check], list[dict[str, Any]]]:
         """The checks to run, and those that are not run with the reason.
 
-        A slow check is run if the budget has time for it, or if it is selected by more than its family.
+        A slow check is run if the budget has time for it, or if it or its family is selected.
         """
         run: list[Check] = []
         skipped: list[dict[str, Any]] = []
@@ -64,7 +64,7 @@ class Selection:
                 continue
             if self.ignore and code.startswith(self.ignore):
                 skipped.append(_skipped(check, "ignored"))
-            elif check.slow and not setting.slow and code not in self.select:
+            elif check.slow and not setting.slow and not self.select:
                 why = f"slow: run with --budget standard, or with --select {code}"
                 skipped.append(_skipped(check, why))
             else:

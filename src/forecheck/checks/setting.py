@@ -34,9 +34,10 @@ class Setting:
         task: shapes.
         budget: seeds, training, retrained arms.
         config: options of the audited forecaster.
-        places: where attention sits; empty if no adapter reached any.
+        places: where attention sits; empty if no adapter reached any, or the one that did is not to be believed.
         why_not: why there are no places.
         given: the model was trained elsewhere, so that it cannot be retrained.
+        identity: largest difference of the adapter's identity test, None if no adapter reached anything.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Setting:
     places: tuple[Place, ...] = ()
     why_not: str = ""
     given: bool = False
+    identity: float | None = None
 
     @property
     def slow(self) -> bool:

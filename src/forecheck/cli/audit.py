@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.model import build_model, read_model
+from forecheck.cli.settings import project_settings
+from forecheck.errors import UsageError
 
 
 def audit(
     data: o.Data,
-    model: Annotated[str, typer.Option(help="The forecaster whose attention is audited.")] = "patchtst",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The forecaster whose attention is audited; or a trained model of yours, by a file and a function in "
+            "it that gives it: [b]my_model.py:build[/b], called with lookback, horizon and channels."
+        ),
+    ] = "patchtst",
     horizon: o.Horizon = 96,
     lookback: o.Lookback = None,
     budget: Annotated[
@@ -22,6 +32,20 @@ def audit(
     margin: o.Margin = 0.01,
     period: o.Period = None,
     step: o.Step = 1,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Checks to run, by code or its beginning ([b]FC3,FC401[/b]).")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Checks not to run, likewise.")] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Exit with 3 if the verdict says this ([b]hurts[/b], 'no difference', undecided), or for [b]fail[/b] "
+            "if any check fails; may be repeated."
+        ),
+    ] = None,
+    units: Annotated[
+        str, typer.Option(help="What a model of yours expects and gives: standardised or real.")
+    ] = "standardised",
     settings: o.Set = None,
     time: o.Time = None,
     series: o.Series = None,
@@ -42,19 +66,33 @@ def audit(
       forecheck audit ETTh1 --html audit.html
 
       forecheck audit sales.csv --time date --horizon 24 --budget standard
+
+      forecheck audit sales.csv --model my_model.py:build --lookback 96 --horizon 24 --fail-on hurts
+
+    select, ignore and fail-on may also stand in \\[tool.forecheck] of pyproject.toml.
     """
+    project = project_settings().under(select, ignore, fail_on)
+    check_fail_on(project.fail_on)
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
+    audited = read_model(model)
     panel = o.load_panel(data, time, series, target, fill, drop)
     from forecheck import verbs
     from forecheck.cli.progress import Bars
+    from forecheck.trials.selection import default_lookback
 
+    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    if not isinstance(audited, str):
+        audited = build_model(audited, lookback, horizon, len(panel.channels))
     with Bars(quiet=quiet) as watcher:
         report = verbs.audit(
             panel,
-            model,
+            audited,
             horizon=horizon,
             lookback=lookback,
+            units=units,
+            select=project.select,
+            ignore=project.ignore,
             budget=budget,
             split=split,
             margin=margin,
@@ -66,3 +104,26 @@ def audit(
             watcher=watcher,
         )
     o.write_report(report, json, html, markdown)
+    reason = failing(report, project.fail_on)
+    if reason:
+        typer.echo(f"forecheck: {reason}", err=True)
+        raise typer.Exit(_FOUND)
+
+
+_FOUND = 3
+_OUTCOMES = ("helps", "hurts", "no difference", "undecided", "not applicable", "fail")
+
+
+def check_fail_on(outcomes: Sequence[str]) -> None:
+    """Refuse what can never be an outcome (UsageError)."""
+    for outcome in outcomes:
+        if outcome not in _OUTCOMES:
+            raise UsageError(f"--fail-on {outcome!r} is no outcome", f"Known: {', '.join(_OUTCOMES)}.")
+
+
+def failing(report: Any, outcomes: Sequence[str]) -> str:
+    """Why the report is one to fail on; empty if it is not."""
+    if report.verdict.outcome in outcomes:
+        return f"the verdict is {report.verdict.outcome!r} (--fail-on)"
+    failed = [finding.code for finding in report.findings if finding.outcome == "fail"]
+    return f"{', '.join(failed)} failed (--fail-on fail)" if failed and "fail" in outcomes else ""

@@ -22,7 +22,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
-    epilog="Exit codes: 0 done, 1 a trial failed, 2 bad input or usage, 130 interrupted (finished trials are kept).",
+    epilog="Exit codes: 0 done, 1 a trial failed, 2 bad input or usage, 3 found what --fail-on names, 130 interrupted "
+    "(finished trials are kept).",
 )
 app.command()(audit)
 app.command()(forecast)

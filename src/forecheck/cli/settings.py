@@ -1,0 +1,74 @@
+"""Settings of a project: `[tool.forecheck]` in its pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forecheck.errors import UsageError
+
+_LISTS = ("select", "ignore", "fail-on")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the project says of every audit.
+
+    Attributes:
+        select: codes of checks, or their beginnings.
+        ignore: likewise.
+        fail_on: outcomes that make the command fail.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: tuple[str, ...] = ()
+
+    def under(
+        self, select: Sequence[str] | None, ignore: Sequence[str] | None, fail_on: Sequence[str] | None
+    ) -> Settings:
+        """These settings with what the command line says instead, where it says anything."""
+        return Settings(
+            _codes(select) if select else self.select,
+            _codes(ignore) if ignore else self.ignore,
+            tuple(fail_on) if fail_on else self.fail_on,
+        )
+
+
+def _codes(texts: Sequence[str]) -> tuple[str, ...]:
+    """`["FC3,FC401"]` as codes."""
+    return tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
+
+
+def project_settings(folder: Path | None = None) -> Settings:
+    """Settings of the nearest pyproject.toml above `folder` (the working folder) that has any.
+
+    Raises:
+        UsageError: if the file cannot be read, or a setting does not exist or is no list of texts.
+    """
+    folder = (folder or Path.cwd()).absolute()
+    for place in (folder, *folder.parents):
+        file = place / "pyproject.toml"
+        if not file.is_file():
+            continue
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("forecheck")
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"cannot read {file}: {error}") from error
+        if table is not None:
+            return _read(table, file)
+    return Settings()
+
+
+def _read(table: Any, file: Path) -> Settings:
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: tool.forecheck is no table")
+    for key, value in table.items():
+        if key not in _LISTS:
+            raise UsageError(f"{file}: tool.forecheck has no setting {key!r}", f"Known: {', '.join(_LISTS)}.")
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise UsageError(f'{file}: tool.forecheck.{key} is a list of texts, as in {key} = ["FC3"]')
+    return Settings(_codes(table.get("select", [])), _codes(table.get("ignore", [])), tuple(table.get("fail-on", [])))
