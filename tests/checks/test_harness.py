@@ -109,6 +109,11 @@ def test_dependence_on_the_batch_fails(experiment):
     assert run(harness.BatchSize(), experiment, bad).outcome == "fail"
 
 
+def test_arms_that_mix_windows_by_design_are_left_out(experiment):
+    bad = arm(experiment, "shuffled", "retrained", harness={"batch_difference": 0.3, "test_rows_hidden_from_fit": True})
+    assert run(harness.BatchSize(), experiment, arm(experiment), bad).outcome == "pass"
+
+
 def test_a_fit_that_saw_the_test_part_fails(experiment):
     bad = arm(experiment, harness={"batch_difference": 0.0, "test_rows_hidden_from_fit": False})
     assert run(harness.TestUnseen(), experiment, bad).outcome == "fail"

@@ -13,7 +13,7 @@ from forecheck.checks.protocol import Check, Finding
 from forecheck.checks.setting import Setting
 from forecheck.errors import UsageError
 
-_MODULES = ("harness", "references", "replaced")
+_MODULES = ("harness", "references", "replaced", "removed", "perturbed", "positions")
 
 
 def _catalogue() -> dict[str, Check]:

@@ -92,7 +92,8 @@ def given(
         name: what to call it; None for the name of its class or function.
 
     Raises:
-        UsageError: if it cannot be called, or gives something else than (batch, horizon, channel), or NaN.
+        UsageError: if it cannot be called, gives something else than (batch, horizon, channel), or NaN, or does not
+            repeat its forecasts.
     """
     called = name or getattr(model, "__name__", None) or type(model).__name__
     forward = _forward(model, task, wrap, adapter, called)
@@ -101,9 +102,14 @@ def given(
     module = model if isinstance(model, nn.Module) else _inner_module(model)
     subject = Subject(_checked(forward, task, called), module, adapter)
     with torch.no_grad(), evaluating(module):
-        forecast = subject(probe)
+        forecast, again = subject(probe), subject(probe)
     if not torch.isfinite(forecast).all():
         raise UsageError(f"{called} gives forecasts that are not finite on windows of these data")
+    if not torch.allclose(forecast, again, rtol=1e-4, atol=1e-5):
+        raise UsageError(
+            f"{called} gives two different forecasts for the same windows",
+            "Put the module inside it into evaluation mode (dropout), or seed what it draws.",
+        )
     return Given(task, GivenConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
 
 

@@ -1,0 +1,108 @@
+"""Models that were trained elsewhere: what is taken, what is refused, and what tells two of them apart."""
+
+import pytest
+import torch
+
+from forecheck.errors import UsageError
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.given import given
+
+TASK = Task(12, 4, 3)
+
+
+def probe(seed=0):
+    return torch.randn(5, 12, 3, generator=torch.Generator().manual_seed(seed))
+
+
+class Linear(torch.nn.Module):
+    def __init__(self, seed=0, drop=0.0):
+        super().__init__()
+        self.map = torch.nn.Linear(12, 4)
+        self.drop = torch.nn.Dropout(drop)
+        with torch.no_grad():
+            for weight in self.parameters():
+                weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed)))
+
+    def forward(self, x):
+        return self.map(self.drop(x.mT)).mT
+
+
+class Wrapped(Linear):
+    def forward(self, past):
+        return {"mean": super().forward(past)}
+
+
+def last(x):
+    return x[:, -1:].expand(-1, 4, -1)
+
+
+def test_modules_and_functions_forecast_as_they_do_by_themselves():
+    module = Linear(drop=0.5)
+    forecaster = given(module, TASK, probe())
+    assert forecaster.config.model == "Linear"
+    torch.testing.assert_close(forecaster.predict(probe(1)), module.eval()(probe(1)).detach())
+    assert given(last, TASK, probe()).config.model == "last"
+    assert given(last, TASK, probe(), name="naive").config.model == "naive"
+
+
+def test_the_mode_of_every_submodule_stays_as_it_was():
+    module = Linear(drop=0.5)
+    module.drop.eval()
+    given(module, TASK, probe()).predict(probe())
+    assert module.training
+    assert module.map.training
+    assert not module.drop.training
+
+
+def test_a_model_that_is_called_otherwise_is_wrapped():
+    module = Wrapped()
+    with pytest.raises(UsageError, match="gives a dict, not a tensor"):
+        given(module, TASK, probe())
+    forecaster = given(module, TASK, probe(), wrap=lambda model, x: model(past=x)["mean"])
+    torch.testing.assert_close(forecaster.predict(probe()), Linear()(probe()).detach())
+    assert forecaster.subject.module is module
+
+
+def test_real_units_go_in_and_come_out():
+    mean, scale = torch.tensor([[[5.0, -3.0, 100.0]]]), torch.tensor([[[2.0, 10.0, 0.5]]])
+
+    def real(x):
+        torch.testing.assert_close(x, probe() * scale + mean)
+        return x[:, -1:].expand(-1, 4, -1) + scale
+
+    forecaster = given(real, TASK, probe(), units=(mean, scale))
+    torch.testing.assert_close(forecaster.predict(probe()), last(probe()) + 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (3, "int cannot be called"),
+        (lambda x: x, r"turns windows \(5, 12, 3\) into \(5, 12, 3\), expected \(5, 4, 3\)"),
+        (lambda x: last(x) / 0, "forecasts that are not finite"),
+        (lambda x: x.numpy(), "gives a ndarray, not a tensor"),
+        (lambda x: last(x) + torch.randn(1), "gives two different forecasts for the same windows"),
+    ],
+)
+def test_what_is_no_forecaster_is_refused(model, message):
+    with pytest.raises(UsageError, match=message):
+        given(model, TASK, probe())
+
+
+def fingerprint(model, **kw):
+    return given(model, TASK, probe(), **kw).config.fingerprint
+
+
+def test_equal_models_have_equal_fingerprints_and_others_do_not():
+    assert fingerprint(Linear()) == fingerprint(Linear())
+    assert fingerprint(Linear()) != fingerprint(Linear(seed=1))
+    assert fingerprint(Linear(drop=0.1)) != fingerprint(Linear())
+    assert fingerprint(last) != fingerprint(lambda x: last(x) + 1)
+    # What a closure holds cannot be seen, but it shows in the forecasts.
+    assert fingerprint(*[lambda x, c=1: last(x) * c]) != fingerprint(*[lambda x, c=2: last(x) * c])
+    assert fingerprint(Linear(), wrap=lambda m, x: m(x)) != fingerprint(Linear(), wrap=lambda m, x: 2 * m(x))
+
+
+def test_saving_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="was trained elsewhere"):
+        given(last, TASK, probe()).save(tmp_path)
