@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from measure_cases import case
+
 from forecheck.data.windows import prepare
 from forecheck.trials.measures.series import (
     difference_autocorrelation,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-
 from measure_cases import case
+
 from forecheck.trials.measures.signs import signs
 from panels import hourly
 
@@ -32,8 +32,8 @@ def test_shares_and_losses_are_those_of_brute_force():
         products["level"].append(last * y)
         products["difference"].append((last - z[o - 2]) * (y - last))
     errors = np.array(errors)
-    for view, product in products.items():
-        product = np.array(product)
+    for view, listed in products.items():
+        product = np.array(listed)
         np.testing.assert_allclose(arrays[f"{view}_share"], (product < 0).mean(axis=(0, 2)))
         for name, members in (("inconsistent", product < 0), ("consistent", product > 0)):
             assert summary[view]["mse"][name]["forecaster"] == pytest.approx(errors[members].mean(), rel=1e-4)

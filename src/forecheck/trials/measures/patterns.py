@@ -98,7 +98,8 @@ def _uniform(weights: Float[Tensor, "batch head query key"]) -> Float[Tensor, "q
     """Uniform over all keys, or over those up to the query where nothing but these is ever looked at."""
     queries, keys = weights.shape[2:]
     looked = weights.sum(dim=(0, 1))
-    # A pattern without anything below the diagonal either is no mask but a collapsed one.
+    # Looked at over a whole batch, since one pattern can look like a mask by chance. A pattern without anything below
+    # the diagonal either is no mask but a collapsed one.
     causal = queries == keys and not looked.triu(1).any() and bool(looked.tril(-1).any())
     allowed = weights.new_ones(queries, keys)
     if causal:

@@ -87,7 +87,6 @@ class _Split:
             "share": number(self.counts[0].sum() / self.counts.sum()),
             "first_step_share": number(self.share[0]),
             "ties": number(1 - self.counts.sum() / (self.all * self.counts.shape[1])),
-            "by_step": numbers(self.share),
             "mse": {
                 name: dict(zip(self.PREDICTORS, numbers(row), strict=True))
                 for name, row in zip(self.CLASSES, means, strict=True)
