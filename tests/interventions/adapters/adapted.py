@@ -1,0 +1,115 @@
+"""What is true of every adapter, on any model."""
+
+import pytest
+import torch
+
+from forecheck.interventions.edits import Edit
+from forecheck.interventions.identity import identity_test
+from forecheck.interventions.replace import Replace
+from forecheck.interventions.sites import Subject
+
+L, H, C = 24, 4, 2
+
+
+class Failed(Exception):  # noqa: N818
+    """Anything that goes wrong inside the block."""
+
+
+def windows(batch=4, seed=0):
+    return torch.randn(batch, L, C, generator=torch.Generator().manual_seed(seed)).cumsum(dim=1)
+
+
+def drawn(model, *sharper, by=8.0):
+    """The model with its own initial weights, drawn again; queries are longer, so that patterns are not flat."""
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            if any(each in path for each in sharper):
+                parameter.mul_(by)
+    return model.eval()
+
+
+def subject_of(adapter, model):
+    forward = adapter.wrap(model, H)
+    assert forward is not None
+    return Subject(forward, model if isinstance(model, torch.nn.Module) else None)
+
+
+def sites_of(adapter, subject):
+    """(path, heads, queries, keys) of every site."""
+    with adapter.attach(subject, windows()) as attached:
+        assert [site.layer for site in attached.sites] == list(range(len(attached.sites)))
+        assert all(site.projected for site in attached.sites)
+        return [(site.path, site.heads, site.queries, site.keys) for site in attached.sites]
+
+
+def modes_of(adapter, subject):
+    """Replacement modes that the model's sites allow."""
+    square = all(queries == keys for _, _, queries, keys in sites_of(adapter, subject))
+    return ["zero", "mean", "frozen-mean", "shuffled", *(["identity"] if square else [])]
+
+
+def edited(adapter, subject, edit: Edit, x=None):
+    x = windows() if x is None else x
+    with adapter.attach(subject, x) as attached, edit.applied(attached, x, [windows(seed=1)]), torch.no_grad():
+        return attached(x)
+
+
+def check_wrap(subject):
+    """The forecast has its shape, repeats, and leaves random numbers and modes alone."""
+    x, state = windows(), torch.get_rng_state()
+    with torch.no_grad():
+        first = subject(x)
+        torch.manual_seed(7)
+        torch.testing.assert_close(subject(x), first, rtol=0, atol=0)
+    torch.set_rng_state(state)
+    with torch.no_grad():
+        subject(x)
+    assert first.shape == (len(x), H, C)
+    assert first.isfinite().all()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def check_identity(adapter, subject):
+    with adapter.attach(subject, windows()) as attached:
+        found = identity_test(subject, attached, windows(seed=2))
+    assert found.passed, found
+
+
+def check_modes(adapter, subject):
+    """Every replacement changes the forecast, and the edited forecast repeats."""
+    with torch.no_grad():
+        raw = subject(windows())
+    forecasts = [raw]
+    for mode in modes_of(adapter, subject):
+        forecast = edited(adapter, subject, Replace(mode))
+        torch.testing.assert_close(edited(adapter, subject, Replace(mode)), forecast, rtol=0, atol=0)
+        for other in forecasts:
+            assert (forecast - other).abs().max() > 1e-6 * raw.abs().max(), mode
+        forecasts.append(forecast)
+
+
+def check_no_trace(adapter, subject, module, state):
+    """Nothing is left: outputs, hooks, attributes, what `state` reads, random numbers; nor after an exception."""
+    x = windows()
+
+    def snapshot():
+        hooks = [len(each._forward_hooks) + len(each._forward_pre_hooks) for each in module.modules()]
+        return hooks, [sorted(each.__dict__) for each in module.modules()], state()
+
+    with torch.no_grad():
+        before, rng, output = snapshot(), torch.get_rng_state(), subject(x)
+    edited(adapter, subject, Replace("zero"))
+    assert snapshot() == before
+    with pytest.raises(Failed), adapter.attach(subject, x) as attached:
+        attached.sites[0].observe(_fail)
+        attached(x)
+    with pytest.raises(Failed), adapter.attach(subject, x):
+        raise Failed
+    assert snapshot() == before
+    assert torch.equal(torch.get_rng_state(), rng)
+    with torch.no_grad():
+        torch.testing.assert_close(subject(x), output, rtol=0, atol=0)
+
+
+def _fail(_):
+    raise Failed
