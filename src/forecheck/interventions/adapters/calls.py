@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from forecheck.interventions.adapters.wrapped import module_of
 from forecheck.interventions.interceptor import Interceptor
 from forecheck.interventions.sites import Attached, Forward, Subject, evaluating
 
@@ -28,12 +29,13 @@ class CallsAdapter:
     @contextmanager
     def attach(self, subject: Subject, example: Tensor) -> Iterator[Attached]:
         """Reach every attention call that `example` passes."""
-        scripted = _scripted(subject)
+        module = module_of(subject)
+        scripted = _scripted(subject, module)
         if scripted:
             yield Attached(self.name, [], subject.forward, f"{scripted} is scripted or traced, which hides its calls")
             return
-        interceptor = Interceptor(subject.module)
-        with evaluating(subject.module):
+        interceptor = Interceptor(module)
+        with evaluating(module):
             with torch.no_grad(), _random_numbers_kept(example):
                 interceptor.discover(lambda: subject(example))
 
@@ -45,13 +47,14 @@ class CallsAdapter:
             yield Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
 
 
-def _scripted(subject: Subject) -> str:
+def _scripted(subject: Subject, module: nn.Module | None) -> str:
     """What in the model torch's own compiler has taken away, if anything."""
     if isinstance(subject.forward, torch.jit.ScriptFunction):
         return "the function"
-    modules: Iterator[tuple[str, nn.Module]] = subject.module.named_modules() if subject.module else iter(())
-    scripted = (path or "the model" for path, each in modules if isinstance(each, torch.jit.ScriptModule))
-    return next(scripted, "")
+    for path, each in module.named_modules() if module is not None else ():
+        if isinstance(each, torch.jit.ScriptModule):
+            return path or "the model"
+    return ""
 
 
 def _why_not(interceptor: Interceptor) -> str:
