@@ -18,7 +18,12 @@ def backtest():
     return report_samples.backtest()
 
 
-@pytest.fixture(scope="session", params=["audit", "backtest"])
+@pytest.fixture(scope="session")
+def large():
+    return report_samples.large_audit()
+
+
+@pytest.fixture(scope="session", params=["audit", "large", "backtest"])
 def report(request):
     return Report(request.getfixturevalue(request.param))
 

@@ -81,6 +81,37 @@ def audit(layers=3, heads=16, tokens=42, lookback=336, horizon=96, examples=6, n
     }
 
 
+def large_audit(name="ETTh1", channel="OT"):
+    """An audit with every family of findings, its tables and charts, 48 heads and a horizon of 720 steps."""
+    rng = np.random.default_rng(1)
+    data = audit(horizon=720, lookback=720, name=name, channel=channel)
+    layers, heads = 3, 16
+    effects = np.round(0.004 * rng.standard_normal((layers, heads)) + 0.03 * (rng.random((layers, heads)) > 0.9), 5)
+    data["arms"] += [
+        _arm(rng, label, "positions", value) for label, value in (("zero positions", 0.031), ("shuffled tokens", 0.09))
+    ]
+    data["arms"] += [
+        _arm(rng, f"patch {size}", "patches", value)
+        for size, value in zip((1, 4, 16, 64, 720), (0.02, 0.005, 0.001, 0.004, 0.012), strict=True)
+    ]
+    data["arms"] += [
+        _arm(rng, f"layer {layer} head {head}", "heads", float(effects[layer, head]), half=0.002)
+        for layer in range(layers)
+        for head in range(heads)
+    ]
+    data["findings"] += _many_findings(effects)
+    data["skipped"] = [
+        {"code": "FC611", "title": "pairs of heads", "why": "slow: run with --budget full"},
+        {"code": "FC712", "title": "rank over training", "why": "slow: run with --budget full"},
+        {"code": "FC104", "title": "scaler leak", "why": "deselected"},
+    ]
+    data["sites"] = [
+        {"layer": layer, "path": f"encoder.{layer}.attention", "heads": heads, "queries": 42, "keys": 42}
+        for layer in range(layers)
+    ]
+    return data
+
+
 def backtest(horizon=96, name="ETTh1", channel="OT", seed=0):
     """A backtest of six models with every pair against the winner."""
     rng = np.random.default_rng(seed)
@@ -244,6 +275,99 @@ def _findings(name):
             "details": {},
         },
     ]
+
+
+MANY = {
+    "FC1": ("harness", 10, ("pass", "pass", "pass", "fail", "not applicable")),
+    "FC2": ("references", 5, ("hurts", "helps", "helps", "undecided", "no difference")),
+    "FC3": ("post-hoc", 6, ("helps", "helps", "no difference", "undecided", "not applicable")),
+    "FC4": ("retrained", 4, ("no difference", "no difference", "undecided", "hurts")),
+    "FC5": ("positions", 6, ("helps", "undecided", "no difference", "not applicable")),
+    "FC6": ("heads", 4, ("no difference", "helps", "undecided")),
+    "FC7": ("representation", 6, ("pass", "fail", "not applicable", "pass")),
+    "FC8": ("data", 5, ("pass", "fail", "pass")),
+    "FC9": ("black-box", 3, ("pass", "no difference", "not applicable")),
+}
+
+
+def _many_findings(effects):
+    """49 findings of all families beside those of `_findings`, one of each kind of chart."""
+    found = []
+    for prefix, (family, count, outcomes) in MANY.items():
+        for k in range(count):
+            outcome = outcomes[k % len(outcomes)]
+            tested = outcome in {"helps", "hurts", "no difference", "undecided"}
+            value = round(0.003 * (k + 1), 4) if tested else None
+            found.append(
+                {
+                    "code": f"{prefix}{20 + k}",
+                    "family": family,
+                    "title": f"{family} question {k + 1}",
+                    "outcome": outcome,
+                    "severity": {"fail": "error" if k == 3 else "warning", "hurts": "warning"}.get(outcome, "info"),
+                    "meaning": ""
+                    if outcome == "not applicable"
+                    else "Replacing the part in question changes test MSE by +0.3 % [-0.4, +1.0]; margin ±1 %.",
+                    "advice": "See the page of this check before you act on it."
+                    if outcome in {"fail", "hurts"}
+                    else "",
+                    "why": "the adapter reaches no such part of the model" if outcome == "not applicable" else "",
+                    "effect": value,
+                    "interval": [value - 0.007, value + 0.007] if tested else None,
+                    "margin": 0.01,
+                    "smallest_margin": 0.012 if tested else None,
+                    "p": 0.02 if tested else None,
+                    "seeds": 2,
+                    "blocks": 29.0,
+                    "cross_check": None,
+                    "details": {"windows": 2785, "draws": 5},
+                }
+            )
+    by_code = {each["code"]: each for each in found}
+    by_code["FC620"]["title"] = "effect of every head"
+    by_code["FC620"]["details"]["chart"] = {
+        "kind": "heat",
+        "rows": [f"layer {k}" for k in range(len(effects))],
+        "columns": [str(k) for k in range(effects.shape[1])],
+        "values": (100 * effects).tolist(),
+        "unit": "%",
+        "x_label": "head",
+    }
+    by_code["FC520"]["title"] = "patch length, down to one token"
+    sizes, losses = ["1", "4", "16", "64", "720"], [0.388, 0.382, 0.3801, 0.3815, 0.3846]
+    by_code["FC520"]["details"] |= {
+        "table": {
+            "columns": ["patch", "test MSE", "parameters"],
+            "rows": [[size, loss, 81728] for size, loss in zip(sizes, losses, strict=True)],
+        },
+        "chart": {
+            "kind": "lines",
+            "x": sizes,
+            "series": [
+                {"label": "test MSE", "y": losses},
+                {"label": "validation MSE", "y": [0.71, 0.702, 0.7, 0.704, 0.709]},
+            ],
+            "x_label": "patch length",
+            "y_label": "MSE",
+        },
+    }
+    by_code["FC720"]["title"] = "attention entropy by layer"
+    by_code["FC720"]["details"]["chart"] = {
+        "kind": "bars",
+        "x": ["layer 0", "layer 1", "layer 2"],
+        "series": [{"label": "trained", "y": [3.4, 2.9, 1.2]}, {"label": "at initialisation", "y": [3.7, 3.7, 3.7]}],
+        "x_label": "layer",
+        "y_label": "entropy, nats",
+    }
+    by_code["FC820"]["title"] = "linear share of the variance"
+    by_code["FC820"]["details"]["chart"] = {
+        "kind": "bars",
+        "x": ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"],
+        "series": [{"label": "R²", "y": [0.61, 0.42, 0.63, 0.4, 0.55, 0.31, -0.08]}],
+        "x_label": "channel",
+        "y_label": "R² of the linear fit",
+    }
+    return found
 
 
 def _protocol(name, channel, lookback, horizon):

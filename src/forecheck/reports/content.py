@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,18 +12,36 @@ from forecheck.reports import numbers
 
 Json = Mapping[str, Any]
 
+# Of arms: the title of each family. An arm of another family stands below the name of that family.
 FAMILIES = {
     "raw": "The model",
     "retrained": "Retrained arms",
     "post-hoc": "Post-hoc edits",
+    "perturbation": "Perturbations",
+    "positions": "Positions",
+    "patches": "Patch lengths",
+    "heads": "Heads",
     "reference": "References",
 }
+# Of findings: the title of each family, and what it asks.
 SUBJECTS = {
     "retrained": ("Retrained arms", "what the architecture needs"),
     "post-hoc": ("Post-hoc edits", "what this checkpoint relies on"),
+    "positions": ("Positions and patches", "whether order reaches the forecast"),
+    "heads": ("Heads", "which heads matter"),
+    "representation": ("Representation", "what the layers do with tokens"),
     "references": ("References", "what models without attention achieve"),
+    "black-box": ("Black box", "what any model shows from outside"),
+    "data": ("Data", "what the series themselves allow"),
     "harness": ("Harness", "whether the comparison is fair"),
 }
+# Which arms belong to which findings, where the names differ.
+_ARMS_OF: dict[str, tuple[str, ...]] = {
+    "post-hoc": ("post-hoc", "perturbation"),
+    "positions": ("positions", "patches"),
+    "references": ("reference",),
+}
+SEVERITIES = ("error", "warning", "info")
 SYMBOLS = {
     "helps": "▲",
     "hurts": "▼",
@@ -55,6 +74,35 @@ class Subject:
     title: str
     about: str
     findings: list[Json] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The families of arms that these findings are about."""
+        return _ARMS_OF.get(self.name, (self.name,))
+
+    @property
+    def applicable(self) -> list[Json]:
+        """The findings that say something."""
+        return [each for each in self.findings if each.get("outcome") != "not applicable"]
+
+    @property
+    def not_applicable(self) -> list[Json]:
+        """The findings that could not be made here."""
+        return [each for each in self.findings if each.get("outcome") == "not applicable"]
+
+    @property
+    def worst(self) -> str:
+        """The worst severity among the findings."""
+        given = {str(each.get("severity")) for each in self.findings}
+        return next((severity for severity in SEVERITIES if severity in given), "info")
+
+    @property
+    def outcomes(self) -> list[tuple[str, int]]:
+        """How many findings have each outcome, the most frequent first; those that do not apply at the end."""
+        words = [outcome_word(each.get("outcome"), self.name) for each in self.findings]
+        counted = Counter(word for word in words if word)
+        return sorted(counted.items(), key=lambda one: (one[0] == "not applicable", -one[1]))
 
 
 def where(data: Json) -> str:
@@ -96,7 +144,34 @@ def subjects(data: Json) -> list[Subject]:
     names = list(dict.fromkeys([*SUBJECTS, *(str(each.get("family")) for each in found)]))
     groups = [(name, [each for each in found if str(each.get("family")) == name]) for name in names]
     groups.sort(key=lambda group: all(each.get("severity") != "error" for each in group[1]))
-    return [Subject(*SUBJECTS.get(name, (name, "")), part) for name, part in groups if part]
+    return [Subject(*SUBJECTS.get(name, (name, "")), part, name) for name, part in groups if part]
+
+
+def arm_families(data: Json) -> dict[str, str]:
+    """The families of the arms with their titles, in the order they are shown."""
+    there = dict.fromkeys(str(arm.get("family")) for arm in data.get("arms") or [])
+    known = {name: title for name, title in FAMILIES.items() if name in there}
+    return known | {name: name for name in there if name not in known}
+
+
+def urgent(finding: Json) -> bool:
+    """Whether somebody should look at it: a warning or an error."""
+    return finding.get("severity") in {"warning", "error"}
+
+
+def brief(finding: Json) -> str:
+    """A finding that does not apply, on one line: `FC305 positions are used: the model has none`."""
+    name = f"{finding.get('code')} {finding.get('title')}"
+    return f"{name}: {finding['why']}" if finding.get("why") else name
+
+
+def skipped(data: Json) -> str:
+    """The checks that were not run, on one line, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for check in data.get("skipped") or []:
+        reasons.setdefault(str(check.get("why") or ""), []).append(f"{check.get('code')} {check.get('title')}")
+    parts = [", ".join(names) + (f" ({why})" if why else "") for why, names in reasons.items()]
+    return f"Not run: {'; '.join(parts)}." if parts else ""
 
 
 def statistics(finding: Json) -> list[tuple[str, str]]:
@@ -116,10 +191,11 @@ def statistics(finding: Json) -> list[tuple[str, str]]:
 
 
 def details(finding: Json, limit: int = 2000) -> str:
-    """The details of a finding as JSON, cut at `limit` characters."""
-    if not finding.get("details"):
+    """The details of a finding as JSON without what is drawn, cut at `limit` characters."""
+    rest = {name: value for name, value in (finding.get("details") or {}).items() if name not in {"table", "chart"}}
+    if not rest:
         return ""
-    text = json.dumps(finding["details"], indent=1, ensure_ascii=False)
+    text = json.dumps(rest, indent=1, ensure_ascii=False)
     return text if len(text) <= limit else f"{text[:limit]}\n… the rest is in the JSON report"
 
 

@@ -48,11 +48,12 @@ class _Scale:
         return self.low <= value <= self.high
 
 
-def of_arms(data: Mapping[str, Any]) -> Forest | None:
-    """The arms of an audit by family; None if no arm has an effect."""
+def of_arms(data: Mapping[str, Any], families: Sequence[str] | None = None) -> Forest | None:
+    """The arms of an audit by family, all families or those named; None if no arm has an effect."""
     groups = [
-        (title, [arm for arm in data.get("arms") or [] if arm.get("family") == family])
-        for family, title in content.FAMILIES.items()
+        (title, [arm for arm in data.get("arms") or [] if str(arm.get("family")) == family])
+        for family, title in content.arm_families(data).items()
+        if families is None or family in families
     ]
     return _forest([(title, [(str(arm.get("label")), arm) for arm in arms]) for title, arms in groups], data)
 

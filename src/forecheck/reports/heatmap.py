@@ -21,12 +21,14 @@ LIGHT, DARK = (255, 255, 255), (12, 44, 92)
 
 @dataclass(frozen=True)
 class Map:
-    """One head: its picture and how many tokens it spreads over."""
+    """One head: its picture, how many tokens it spreads over, and what else is known of it."""
 
     head: str
     picture: str
     spread: str
     text: str
+    size: str
+    numbers: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def maps(data: Mapping[str, Any]) -> Maps | None:
         spread = f"{effective_tokens(matrix):.1f}"
         levels = np.round(np.clip(cells / top, 0, 1) * (LEVELS - 1)).astype(np.uint8)
         text = f"layer {each.get('layer')}, head {each.get('head')}: spreads over {spread} of {matrix.shape[1]} tokens"
-        layers.setdefault(str(each.get("layer")), []).append(Map(str(each.get("head")), _uri(levels), spread, text))
+        size = f"{matrix.shape[0]} {matrix.shape[1]}"
+        map_ = Map(str(each.get("head")), _uri(levels), spread, text, size, _entropy_text(matrix))
+        layers.setdefault(str(each.get("layer")), []).append(map_)
     rows, columns = matrices[0].shape
     return Maps(
         list(layers.items()),
@@ -74,9 +78,17 @@ def maps(data: Mapping[str, Any]) -> Maps | None:
 
 def effective_tokens(matrix: Float[np.ndarray, "query key"]) -> float:
     r"""Mean over queries of :math:`\exp H(a_q)`: 1 if each row looks at one token, `key` if it looks at all alike."""
+    return float(np.exp(entropy(matrix)).mean())
+
+
+def entropy(matrix: Float[np.ndarray, "query key"]) -> Float[np.ndarray, " query"]:
+    r"""Of every query :math:`H(a_q) = -\sum_k a_{qk} \ln a_{qk}`, in nats: 0 to :math:`\ln` of the number of keys."""
     rows = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
-    entropy = -(rows * np.log(np.maximum(rows, 1e-12))).sum(axis=1)
-    return float(np.exp(entropy).mean())
+    return -(rows * np.log(np.maximum(rows, 1e-12))).sum(axis=1)
+
+
+def _entropy_text(matrix: Float[np.ndarray, "query key"]) -> str:
+    return f"entropy {entropy(matrix).mean():.2f} of at most {math.log(matrix.shape[1]):.2f} nats"
 
 
 def pooled(matrix: Float[np.ndarray, "query key"], side: int) -> Float[np.ndarray, "row column"]:

@@ -5,14 +5,39 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from forecheck.reports import content, forest, heatmap, numbers, plots, tables
+from forecheck.reports import charts, content, forest, heatmap, numbers, plots, tables
 from forecheck.reports.svg import clean
+
+MOST_URGENT = 12
+# The arms of these families stand on the overview; those of the others on the pages of their findings.
+CHIEF_ARMS = ("retrained", "post-hoc", "reference")
+
+
+@dataclass(frozen=True)
+class Page:
+    """An entry of the navigation: a page, or one of several below it."""
+
+    id: str
+    title: str
+    count: int = 0
+    worst: str = "info"
+    inner: bool = False
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arms on the page of a family."""
+
+    forest: forest.Forest | None
+    table: tables.Table
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -21,31 +46,82 @@ def render(data: Mapping[str, Any]) -> str:
     head, rest = _parted(str(verdict.get("sentence") or content.where(data)))
     script = _templates().get_template("script.js").render()
     data = {"protocol": {}, **data}
+    shared = {
+        "data": data,
+        "where": content.where(data),
+        "created": numbers.instant(data.get("created")),
+        "verdict": verdict,
+        "head": head,
+        "rest": rest,
+        "script": Markup(script),  # noqa: S704 - a file of ours
+        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'",
+        "key_numbers": content.keys(data),
+        "borders": tables.borders_table(data),
+        "protocol": content.protocol_facts(data),
+        "sites": tables.sites_table(data),
+        "horizon": plots.horizon(data),
+        "horizon_table": tables.horizon_table(data),
+        "environment": content.environment_facts(data),
+    }
+    special = _audit(data) if data["kind"] == "audit" else _backtest(data)
     page = _templates().get_template(f"{data['kind']}.html")
-    return page.render(
-        data=data,
-        where=content.where(data),
-        created=numbers.instant(data.get("created")),
-        verdict=verdict,
-        head=head,
-        rest=rest,
-        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'",
-        keys=content.keys(data),
-        subjects=content.subjects(data),
-        forest=forest.of_arms(data) if data["kind"] == "audit" else forest.of_pairs(data),
-        # The forest plot above the table shows effects and outcomes already.
-        arms=tables.without(tables.arms_table(data), ("effect on MSE", "outcome")),
-        models=tables.without(tables.models_table(data), ("options",)),
-        options=content.options(data),
-        pairs=tables.pairs_table(data),
-        borders=tables.borders_table(data),
-        protocol=content.protocol_facts(data),
-        horizon=plots.horizon(data),
-        horizon_table=tables.horizon_table(data),
-        maps=heatmap.maps(data),
-        examples=plots.examples(data),
-        environment=content.environment_facts(data),
-    )
+    return page.render(shared | special | {"pages": _pages(special, shared)})
+
+
+def _backtest(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "forest": forest.of_pairs(data),
+        "models": tables.without(tables.models_table(data), ("options",)),
+        "options": content.options(data),
+        "pairs": tables.pairs_table(data),
+        "first_of": {},
+    }
+
+
+def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
+    findings = list(data.get("findings") or [])
+    subjects = content.subjects(data)
+    placed = {family for subject in subjects for family in subject.arms}
+    stray = [family for family in content.arm_families(data) if family not in {*placed, "raw"}]
+    others = tables.arms_table(data, ["raw", *stray]) if stray or not subjects else tables.arms_table(data, ())
+    outcomes = Counter(content.outcome_word(each.get("outcome"), each.get("family")) for each in findings)
+    severities = Counter(str(each.get("severity") or "info") for each in findings)
+    return {
+        "subjects": subjects,
+        "urgent": sorted(filter(content.urgent, findings), key=lambda each: each.get("severity") != "error"),
+        "most_urgent": MOST_URGENT,
+        "outcomes": [(name, outcomes[name]) for name in content.SYMBOLS if outcomes[name]],
+        "severities": [(name, severities[name]) for name in content.SEVERITIES if severities[name]],
+        "skipped": content.skipped(data),
+        # A link to a code leads to its first finding.
+        "first_of": {each.get("code"): each for each in reversed(findings)},
+        "forest": forest.of_arms(data, [*CHIEF_ARMS, *stray]),
+        "arms": others,
+        "arms_of": {subject.name: _arms(data, subject.arms) for subject in subjects},
+        "maps": heatmap.maps(data),
+        "examples": plots.examples(data),
+    }
+
+
+def _arms(data: Mapping[str, Any], families: Sequence[str]) -> Arms:
+    """The arms of some families, and in the table also the model that they are compared to."""
+    there = any(arm.get("family") in families for arm in data.get("arms") or [])
+    table = tables.arms_table(data, ("raw", *families) if there else ())
+    drawn = forest.of_arms(data, families)
+    # The forest plot above the table shows effects and outcomes already.
+    return Arms(drawn, tables.without(table, ("effect on MSE", "outcome")) if drawn else table)
+
+
+def _pages(special: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Page]:
+    """The navigation of an audit, without the pages that have nothing to show."""
+    subjects: list[content.Subject] = special.get("subjects", [])
+    pages = [Page("overview", "Overview")]
+    if subjects:
+        pages.append(Page("findings", "Findings", sum(len(subject.findings) for subject in subjects)))
+    pages += [Page(f"family-{each.name}", each.title, len(each.findings), each.worst, inner=True) for each in subjects]
+    given = {"horizon": shared["horizon"], "attention": special.get("maps"), "examples": special.get("examples")}
+    titles = {"horizon": "Horizon", "attention": "Attention maps", "examples": "Examples"}
+    return [*pages, *(Page(name, titles[name]) for name in given if given[name]), Page("setting", "Protocol")]
 
 
 @functools.cache
@@ -63,6 +139,8 @@ def _templates() -> Environment:
         details=content.details,
         outcome_word=content.outcome_word,
         symbols=content.SYMBOLS,
+        finding_table=tables.finding_table,
+        chart_of=charts.of_finding,
         margin=numbers.margin,
     )
     return environment

@@ -41,14 +41,18 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
         yield "## Findings"
     for subject in content.subjects(data):
         yield f"### {escape(subject.title)}" + (f": {escape(subject.about)}" if subject.about else "")
-        for finding in subject.findings:
+        for finding in subject.applicable:
             yield _finding(finding)
+            yield _table(tables.finding_table(finding))
+        yield "\n".join(f"- Not applicable: {escape(content.brief(each))}" for each in subject.not_applicable)
+    yield paragraph(content.skipped(data))
     audit = data["kind"] == "audit"
     for table in [tables.arms_table(data)] if audit else [tables.models_table(data), tables.pairs_table(data)]:
         yield from _section(table)
     yield "## Protocol"
     yield _table(tables.borders_table(data))
     yield _facts(content.protocol_facts(data))
+    yield _table(tables.sites_table(data))
     yield from _section(tables.horizon_table(data))
     yield "## Environment"
     yield _facts(content.environment_facts(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 from markupsafe import Markup
 
 from forecheck.reports import content, numbers, tables
+from forecheck.reports.frame import Frame, span
 from forecheck.reports.numbers import Number
-from forecheck.reports.svg import NONE, path, tag, thin, tick_labels, ticks
+from forecheck.reports.svg import NONE, path, tag, thin
 
 COLOURS = 7  # the palette of the style sheet; the model itself has the colour of the text
 MOST_CURVES = 24
 MOST_EXAMPLES = 8
-MOST_POINTS = 400
+MOST_POINTS = 3600  # of all curves of a drawing together
+NARROW_POINTS = 1200
+CURVE_POINTS = 400
 DASHES = {"post-hoc": "dotted", "reference": "dashed"}
 
 
@@ -41,11 +45,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Horizon:
-    """The loss along the horizon, and the same relative to the model."""
+    """The loss along the horizon, and the same relative to the model.
+
+    `readings` holds whole multiples of `unit`, which are shorter than the losses.
+    """
 
     panels: list[Panel]
     legend: list[tuple[str, Markup]]
     readings: str
+    unit: float
     base: str
     beyond: str
     left_out: int
@@ -95,11 +103,13 @@ def horizon(data: Mapping[str, Any]) -> Horizon | None:
     near, beyond = _near(relative, margin)
     if near:
         panels.append(_panel(f"Change of test MSE against {base.name}", near, percent=True, margin=margin))
-    series = [[line.name, [_short(value) for value in line.values]] for line in lines]
+    unit = _unit([value for line in lines for value in line.values])
+    series = [[line.name, [_whole(value, unit) for value in line.values]] for line in lines]
     return Horizon(
         panels,
         [(line.name, swatch(line.classes)) for line in lines],
         json.dumps(series, ensure_ascii=False, separators=(",", ":")),
+        unit,
         base.name,
         ", ".join(f"{line.name} {numbers.percent(_mean(line.values))} on average" for line in beyond),
         len(curves) - len(lines),
@@ -138,15 +148,18 @@ def _panel(title: str, lines: Sequence[Line], percent: bool = False, margin: Num
 
 def _draw(title: str, lines: Sequence[Line], width: int, height: int, percent: bool, margin: Number) -> Markup:
     steps = max(len(line.values) for line in lines)
-    frame = _Frame(width, height, 1, max(steps, 2), *_span(lines, include=(0.0,) if percent else ()))
-    parts = [frame.axes(percent)]
+    frame = Frame(
+        width, height, 1, max(steps, 2), *span([line.values for line in lines], include=(0.0,) if percent else ())
+    )
+    parts = [frame.steps(percent)]
     if percent and margin is not None and numbers.known(margin):
         parts.append(frame.band(-margin, margin))
     if percent:
         parts.append(tag("path", d=f"M{frame.left} {frame.y(0):.1f}H{frame.right}", class_="zero"))
+    limit = min((MOST_POINTS if width > 400 else NARROW_POINTS) // len(lines), CURVE_POINTS)
     # The model is drawn last: it lies on top of what is compared to it.
     for line in sorted(lines, key=lambda line: line.classes == "c0"):
-        points = [(frame.x(k + 1), frame.y(value)) for k, value in thin(line.values, MOST_POINTS)]
+        points = [(frame.x(k + 1), frame.y(value)) for k, value in thin(line.values, limit)]
         parts.append(
             tag("path", tag("title", line.name), d=path(points), class_=f"line {line.classes}", data_name=line.name)
         )
@@ -175,14 +188,16 @@ def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
     forecasts = example.get("forecasts") or {}
     lines = [Line("observed", "seen", [*tail, *truth], -len(tail))]
     lines += [Line(name, f"{colours.get(name, 'c7')} forecast", values) for name, values in forecasts.items()]
-    frame = _Frame(420, 190, -len(tail), max(len(truth) - 1, 1 - len(tail)), *_span(lines), most=5)
+    frame = Frame(
+        420, 190, -len(tail), max(len(truth) - 1, 1 - len(tail)), *span([line.values for line in lines]), most=5
+    )
     start = frame.x(0)
     parts = [
         tag("rect", x=start, y=frame.top, width=frame.right - start, height=frame.bottom - frame.top, class_="ahead")
     ]
-    parts.append(frame.axes(False))
+    parts.append(frame.steps(False))
     for line in lines:
-        points = [(frame.x(line.start + k), frame.y(value)) for k, value in thin(line.values, MOST_POINTS)]
+        points = [(frame.x(line.start + k), frame.y(value)) for k, value in thin(line.values, CURVE_POINTS // 2)]
         parts.append(tag("path", tag("title", line.name), d=path(points), class_=f"line {line.classes}"))
     origin = numbers.instant(example.get("origin"))
     named = [example.get("series"), example.get("channel")] if example.get("series") else [example.get("channel")]
@@ -199,66 +214,6 @@ def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
         role="img",
     )
     return Example(title, drawing)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Where values lie on the drawing."""
-
-    width: int
-    height: int
-    first: int
-    last: int
-    low: float
-    high: float
-    most: int = 7
-
-    left: int = 52
-    top: int = 10
-
-    @property
-    def right(self) -> int:
-        return self.width - 14
-
-    @property
-    def bottom(self) -> int:
-        return self.height - 34
-
-    def x(self, step: float) -> float:
-        return self.left + (step - self.first) / (self.last - self.first) * (self.right - self.left)
-
-    def y(self, value: Number) -> float:
-        if value is None or not numbers.known(value):
-            return float("nan")
-        return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
-
-    def axes(self, percent: bool) -> Markup:
-        parts = []
-        values = ticks(self.low, self.high, self.most)
-        for value, label in zip(values, tick_labels(values, percent=percent), strict=True):
-            parts.append(tag("path", d=f"M{self.left} {self.y(value):.1f}H{self.right}", class_="grid"))
-            text = f"{label} %" if percent else label
-            parts.append(tag("text", text, x=self.left - 6, y=self.y(value) + 4, class_="label end"))
-        steps = [step for step in ticks(self.first, self.last, 10 if self.width > 400 else 5) if step == round(step)]
-        if self.first == 1:
-            steps = [1.0, *(step for step in steps if step > 1)]
-        for step in steps:
-            parts.append(tag("path", d=f"M{self.x(step):.1f} {self.bottom}v4", class_="tick"))
-            parts.append(tag("text", f"{step:.0f}", x=self.x(step), y=self.bottom + 17, class_="label"))
-        return NONE.join(parts)
-
-    def band(self, low: float, high: float) -> Markup:
-        top, bottom = self.y(min(high, self.high)), self.y(max(low, self.low))
-        return tag(
-            "rect", x=self.left, y=top, width=self.right - self.left, height=max(bottom - top, 0.0), class_="band"
-        )
-
-
-def _span(lines: Sequence[Line], include: Sequence[float] = ()) -> tuple[float, float]:
-    values = [value for line in lines for value in line.values if value is not None and numbers.known(value)]
-    low, high = min([*values, *include], default=0.0), max([*values, *include], default=1.0)
-    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - room, high + room
 
 
 def _relative(values: Sequence[Number], base: Sequence[Number]) -> list[Number]:
@@ -286,5 +241,11 @@ def _value(value: Number, percent: bool) -> str:
     return numbers.percent(value) if percent else numbers.loss(value)
 
 
-def _short(value: Number) -> float | None:
-    return float(f"{value:.4g}") if value is not None and numbers.known(value) else None
+def _unit(values: Sequence[Number]) -> float:
+    """The power of ten that gives the middle one of the values four digits."""
+    sizes = sorted(abs(value) for value in values if value is not None and numbers.known(value) and value)
+    return 10.0 ** (math.floor(math.log10(sizes[len(sizes) // 2])) - 3) if sizes else 1.0
+
+
+def _whole(value: Number, unit: float) -> int | None:
+    return round(value / unit) if value is not None and numbers.known(value) else None

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from forecheck.reports import numbers
-from forecheck.reports.content import FAMILIES, outcome_word, units, written
+from forecheck.reports.content import arm_families, outcome_word, units, written
 
 Json = Mapping[str, Any]
 
@@ -48,9 +48,10 @@ class Table:
         return [row for group in self.groups for row in group.rows]
 
 
-def arms_table(data: Json) -> Table:
-    """Every arm with its losses and its effect against the model."""
-    arms = [arm for family in FAMILIES for arm in data.get("arms") or [] if arm.get("family") == family]
+def arms_table(data: Json, families: Sequence[str] | None = None) -> Table:
+    """Every arm, or those of the families named, with its losses and its effect against the model."""
+    titles = {name: title for name, title in arm_families(data).items() if families is None or name in families}
+    arms = [arm for family in titles for arm in data.get("arms") or [] if str(arm.get("family")) == family]
     cells = {name: numbers.losses([arm.get(name) for arm in arms]) for name in LOSSES}
     rows = [
         [
@@ -66,8 +67,8 @@ def arms_table(data: Json) -> Table:
         for k, arm in enumerate(arms)
     ]
     groups = [
-        Group(title, [row for arm, row in zip(arms, rows, strict=True) if arm.get("family") == family])
-        for family, title in FAMILIES.items()
+        Group(title, [row for arm, row in zip(arms, rows, strict=True) if str(arm.get("family")) == family])
+        for family, title in titles.items()
     ]
     columns = [
         Column("arm"),
@@ -171,10 +172,46 @@ def borders_table(data: Json) -> Table:
     return _without_empty(Table("Borders", columns, [Group("", rows)]))
 
 
+def sites_table(data: Json) -> Table:
+    """Where attention sits in the model."""
+    rows = [
+        [
+            numbers.count(site.get("layer")),
+            str(site.get("path")),
+            *(numbers.count(site.get(name)) for name in ("heads", "queries", "keys")),
+        ]
+        for site in data.get("sites") or []
+    ]
+    columns = [Column("layer"), Column("path"), *(Column(name, right=True) for name in ("heads", "queries", "keys"))]
+    return _without_empty(Table("Attention sites", columns, [Group("", rows)]))
+
+
+def finding_table(finding: Json, most: int = 100) -> Table:
+    """The table in the details of a finding; no rows if there is none."""
+    given = (finding.get("details") or {}).get("table")
+    given = given if isinstance(given, Mapping) else {}
+    names = [str(name) for name in given.get("columns") or []]
+    rows = [[_cell(row[k]) if k < len(row) else "" for k in range(len(names))] for row in given.get("rows") or []]
+    columns = [Column(name, right=k > 0 and _numeric(rows, k)) for k, name in enumerate(names)]
+    note = f"{len(rows) - most:,} more rows are in the JSON report." if len(rows) > most else ""
+    return Table(f"{finding.get('code')} {finding.get('title')}", columns, [Group("", rows[:most])], note)
+
+
 def without(table: Table, names: Iterable[str]) -> Table:
     """The table without the columns of these names."""
     left_out = set(names)
     return _selected(table, [column.name not in left_out for column in table.columns])
+
+
+def _cell(value: Any) -> str:
+    if numbers.known(value):
+        return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return numbers.NOTHING if value is None or isinstance(value, float) else written(value)
+
+
+def _numeric(rows: Sequence[Sequence[str]], k: int) -> bool:
+    """Whether every cell of a column starts like a number."""
+    return all(not row[k] or row[k] == numbers.NOTHING or row[k].lstrip("+-±")[:1].isdigit() for row in rows)
 
 
 def _mean(values: Sequence[numbers.Number]) -> float | None:

@@ -37,10 +37,7 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if verdict.get("advice"):
         yield Text(f"What to do: {_clean(verdict['advice'])}")
     yield _keys(data)
-    for subject in content.subjects(data):
-        yield _heading(subject.title, subject.about)
-        for finding in subject.findings:
-            yield from _finding(finding)
+    yield from _findings(data, width)
     if data["kind"] == "audit":
         shown = [tables.arms_table(data), tables.horizon_table(data)]
     else:
@@ -52,6 +49,8 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if tables.borders_table(data).rows:
         yield Padding(_grid(tables.borders_table(data), width), (0, 0, 1, 0))
     yield _facts(content.protocol_facts(data))
+    if tables.sites_table(data).rows:
+        yield from _table(tables.sites_table(data), width)
     yield _heading("Environment", "")
     yield _facts(content.environment_facts(data))
 
@@ -75,7 +74,18 @@ def _heading(title: str, about: str) -> RenderableType:
     return Padding(text, (1, 0, 0, 0))
 
 
-def _finding(finding: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _findings(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    for subject in content.subjects(data):
+        yield _heading(subject.title, subject.about)
+        for finding in subject.applicable:
+            yield from _finding(finding, width)
+        for finding in subject.not_applicable:
+            yield Text(f"Not applicable: {_clean(content.brief(finding))}", style="dim")
+    if skipped := content.skipped(data):
+        yield Padding(Text(_clean(skipped), style="dim"), (1, 0, 0, 0))
+
+
+def _finding(finding: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     code, outcome = _clean(finding.get("code")), content.outcome_word(finding.get("outcome"), finding.get("family"))
     head = Text(f"{_clean(finding.get('title'))}   ", style="bold")
     head.append(outcome, style=STYLES.get(outcome, "not bold"))
@@ -90,6 +100,9 @@ def _finding(finding: Mapping[str, Any]) -> Iterator[RenderableType]:
     for k, line in enumerate(lines):
         grid.add_row("" if k else Text(code, style="bold"), line)
     yield grid
+    table = tables.finding_table(finding)
+    if table.rows:
+        yield Padding(_grid(table, width - 7), (0, 0, 0, 7))
 
 
 def _table(table: tables.Table, width: int) -> Iterator[RenderableType]:

@@ -32,7 +32,7 @@
 
   // Values at one step ahead, read from the data beside the plot.
   document.querySelectorAll(".curves").forEach(function (box) {
-    var series = JSON.parse(box.dataset.series), tip = document.createElement("div"), step = 1;
+    var series = JSON.parse(box.dataset.series), tip = document.createElement("div"), step = 1, unit = +box.dataset.unit;
     var base = series.find(function (each) { return each[0] === box.dataset.base; });
     tip.className = "tip";
     tip.hidden = true;
@@ -54,7 +54,7 @@
       series.forEach(function (each) {
         var value = each[1][step - 1], row = list.insertRow();
         row.insertCell().textContent = each[0];
-        row.insertCell().textContent = value === null || value === undefined ? "–" : value;
+        row.insertCell().textContent = value === null || value === undefined ? "–" : +(value * unit).toPrecision(4);
         var change = value && base[1][step - 1] ? value / base[1][step - 1] - 1 : null;
         row.insertCell().textContent = each === base || change === null ? "" : percent(change);
       });
@@ -88,3 +88,6 @@
     });
   });
 })();
+{% include "pages.js" %}
+
+{% include "maps.js" %}
