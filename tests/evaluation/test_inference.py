@@ -13,6 +13,7 @@ from forecheck.evaluation.inference import (
     compare,
     cosine_terms,
     cosine_variance,
+    false_discovery_rate,
     holm,
     mean_over_seeds,
     mean_over_windows,
@@ -161,3 +162,15 @@ def test_equal_losses_are_equivalent():
 def test_more_data_narrows_the_interval():
     short, long = compare([noisy(0, 600)], 1.0, 24)[0], compare([noisy(0, 6000)], 1.0, 24)[0]
     assert long.interval[1] - long.interval[0] < short.interval[1] - short.interval[0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_false_discovery_rate_is_that_of_scipy(p_values):
+    np.testing.assert_allclose(false_discovery_rate(p_values), stats.false_discovery_control(p_values), atol=1e-12)
+
+
+def test_fdr_decides_no_less_than_holm():
+    family = [noisy(0.0145, seed=s) for s in range(8)]
+    strict, lenient = compare(family, 1.0, 24), compare(family, 1.0, 24, correction="fdr")
+    assert all(one.p_greater <= other.p_greater for one, other in zip(lenient, strict, strict=True))
+    assert any(one.p_greater < other.p_greater for one, other in zip(lenient, strict, strict=True))

@@ -1,0 +1,143 @@
+"""Which checks run, what makes the command fail, and models of the user's own."""
+
+import json
+
+import pytest
+
+from command_lines import tiny
+
+SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0, "--quiet", "--json", "-")
+MODEL = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, lookback, horizon):
+        super().__init__()
+        self.horizon = horizon
+
+    def forward(self, x):
+        return x[:, -1:].expand(-1, self.horizon, -1)
+
+
+def build(lookback, horizon, channels):
+    return Net(lookback, horizon)
+
+
+def nothing(lookback, horizon, channels):
+    return None
+
+
+def broken(lookback, horizon, channels):
+    raise ValueError("no weights here")
+
+
+three = 3
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "net.py").write_text(MODEL)
+    return "net.py:build"
+
+
+def codes(done):
+    return [finding["code"] for finding in json.loads(done.out)["findings"]]
+
+
+def test_checks_are_listed_and_explained(forecheck):
+    listed = forecheck("checks").out.splitlines()
+    known = json.loads(forecheck("checks", "--json").out)
+    assert [line.split()[0] for line in listed[1:]] == [check["code"] for check in known]
+    assert len(known) > 30
+    one = forecheck("checks", "fc301")
+    assert "FC301: post-hoc: identity" in one.out
+    assert "What to do." in one.out
+    assert json.loads(forecheck("checks", "FC301", "--json").out)["family"] == "post-hoc"
+    refused = forecheck("checks", "FC399")
+    assert refused.code == 2
+    assert "no check has the code 'FC399'\n  Did you mean FC30" in refused.err
+
+
+def test_select_and_ignore(forecheck, waves, model):
+    done = forecheck("audit", waves, *SMALL, "--model", model, "--select", "FC2,FC101", "--ignore", "FC203")
+    assert codes(done) == ["FC101", "FC201", "FC202", "FC204", "FC205"]
+    assert [skipped["code"] for skipped in json.loads(done.out)["skipped"]] == ["FC203"]
+    refused = forecheck("audit", waves, *SMALL, "--model", model, "--select", "FC999")
+    assert refused.code == 2
+    assert "no check has the code 'FC999'" in refused.err
+
+
+def test_slow_checks_are_named_when_they_are_left_out(forecheck, waves):
+    done = forecheck("audit", waves, *SMALL, *tiny(), "--ignore", "FC3", "--ignore", "FC5")
+    skipped = {one["code"]: one["why"] for one in json.loads(done.out)["skipped"]}
+    assert skipped["FC402"] == "slow: run with --budget standard, or with --select FC402"
+    assert skipped["FC301"] == "ignored"
+    asked = forecheck("audit", waves, *SMALL, *tiny(), "--select", "FC402")
+    assert codes(asked) == ["FC402"]
+
+
+def test_settings_of_the_project_and_the_command_line_wins(forecheck, waves, model, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.forecheck]\nselect = ["FC1"]\nignore = ["FC11"]\nfail-on = ["fail"]\n'
+    )
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    done = forecheck("audit", waves, *SMALL, "--model", model)
+    assert codes(done) == [f"FC10{i}" for i in range(1, 10)]
+    assert done.code == 0
+    over = forecheck("audit", waves, *SMALL, "--model", model, "--select", "FC204", "--fail-on", "helps")
+    assert codes(over) == ["FC204"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.forecheck]\nselekt = []", "tool.forecheck has no setting 'selekt'"),
+        ('[tool.forecheck]\nselect = "FC1"', "tool.forecheck.select is a list of texts"),
+        ("[tool", "cannot read"),
+        ("[tool]\nforecheck = 3", "tool.forecheck is no table"),
+    ],
+)
+def test_wrong_settings_name_the_file(forecheck, waves, model, tmp_path, text, message):
+    (tmp_path / "pyproject.toml").write_text(text)
+    done = forecheck("audit", waves, *SMALL, "--model", model)
+    assert done.code == 2
+    assert message in done.err
+    assert "pyproject.toml" in done.err
+
+
+def test_fail_on_makes_the_exit_code_three(forecheck, waves, model):
+    # Repeating the last value loses to the season of these waves.
+    asked = ("audit", waves, *SMALL, "--model", model, "--select", "FC2")
+    assert forecheck(*asked).code == 0
+    failed = forecheck(*asked, "--fail-on", "fail")
+    assert failed.code == 3
+    assert "FC202" in failed.err
+    assert "failed (--fail-on fail)" in failed.err
+    assert json.loads(failed.out)["kind"] == "audit"
+    verdict = forecheck(*asked, "--fail-on", "not applicable")
+    assert verdict.code == 3
+    assert "the verdict is 'not applicable' (--fail-on)" in verdict.err
+    assert forecheck(*asked, "--fail-on", "hurts").code == 0
+    refused = forecheck(*asked, "--fail-on", "hurt")
+    assert refused.code == 2
+    assert "'hurt' is no outcome" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.py:build", "there is no file nowhere.py"),
+        ("net.py:bild", "net.py has no function 'bild'"),
+        ("net.py:three", "net.py has no function 'three'"),
+        ("net.py:nothing", "function gives nothing"),
+        ("net.py:broken", "broken failed: ValueError: no weights here"),
+        ("bad.py:build", "bad.py cannot be run: ZeroDivisionError"),
+    ],
+)
+def test_a_model_file_that_gives_no_model(forecheck, waves, model, tmp_path, name, message):
+    (tmp_path / "bad.py").write_text("1 / 0")
+    done = forecheck("audit", waves, *SMALL, "--model", name)
+    assert done.code == 2
+    assert message in done.err
