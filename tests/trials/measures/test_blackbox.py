@@ -13,8 +13,8 @@ from panels import hourly
 
 def test_the_last_value_uses_the_last_value():
     summary, arrays = blackbox(case("last"))
-    assert summary["truncation"]["enough"] == 3  # the shortest on the grid of sixteenths of 48
-    assert summary["truncation"]["value"]["ratio"] == pytest.approx([1] * 16)
+    assert summary["truncation"]["enough"] == 6  # the shortest on the grid of eighths of 48
+    assert summary["truncation"]["value"]["ratio"] == pytest.approx([1] * 8)
     assert summary["order"]["but_last"] == pytest.approx(1)
     assert summary["order"]["all"] != pytest.approx(1, abs=0.01)
     assert summary["channels"]["equivariant"]
@@ -37,11 +37,12 @@ def test_the_window_mean_uses_all_of_it_in_any_order():
 
 @pytest.mark.parametrize("name", ["nlinear", "linear", "dlinear", "rlinear"])
 def test_linear_models_are_linear(name):
-    summary, _ = blackbox(case(name))
+    summary, arrays = blackbox(case(name))
     shared = summary["surrogate"]["shared"]
     assert shared["r2"] == pytest.approx(1, abs=1e-6)
     assert shared["r2_change"] == pytest.approx(1, abs=1e-6)
     assert shared["ratio"] == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(arrays["surrogate_loss"], arrays["raw_loss"], rtol=1e-3)
     assert summary["superposition"]["difference"] < 1e-5
 
 

@@ -22,7 +22,7 @@ TOLERANCE = 0.01
 """A suffix is enough when its loss is within this share of the full window's."""
 EQUAL = 1e-4
 """Largest relative difference of two forecasts that counts as rounding."""
-_STEPS = 16  # the grid of suffixes, in sixteenths of the window
+_STEPS = 8  # the grid of suffixes, in eighths of the window
 _DRAWS = 3  # of every shuffle
 _LEVELS = (-2.0, -0.5, 0.0, 1.0, 3.0)
 _CHANNELS = 8  # others' influence is looked for in so many
@@ -33,15 +33,16 @@ def blackbox(case: Case) -> Measured:
     """Truncation, order, channels, constants, equivariance, superposition and the linear surrogate, on test windows.
 
     Returns:
-        Summary: one dict each, see the functions below; `windows`. Arrays: `raw_loss` (window,), the squared error of
-        the raw forecast, and `{change}_loss` of each truncation and shuffle, for tests of paired differences.
+        Summary: one dict each, see the functions below; `windows`. Arrays: `window_index` among the test windows;
+        `raw_loss` (window,), the squared error of the raw forecast; and `{change}_loss` of each truncation and shuffle
+        and of the surrogate, for tests of paired differences.
     """
     test = case.experiment.test
     index = spread(test)
     x, y = test.gather(index)
     look = _Look(case, x, y)
     generator = torch.Generator().manual_seed(derive(case.seed, "blackbox"))
-    arrays = {"raw_loss": look.raw_loss.numpy()}
+    arrays = {"window_index": index.numpy(), "raw_loss": look.raw_loss.numpy()}
     summary: dict[str, Any] = {"windows": len(index), "mse": number(look.raw_loss.mean())}
     for name, part in (("truncation", truncation(look)), ("order", order(look, generator))):
         summary[name], losses = part
@@ -50,8 +51,8 @@ def blackbox(case: Case) -> Measured:
     summary["constant"] = constant(look)
     summary["equivariance"] = equivariance(look)
     summary["superposition"] = superposition(look)
-    summary["surrogate"] = surrogate(case.forecaster, case.experiment)
-    return summary, arrays
+    summary["surrogate"], loss = surrogate(case.forecaster, case.experiment, index)
+    return summary, arrays if loss is None else arrays | {"surrogate_loss": loss.numpy()}
 
 
 class _Look:
@@ -88,7 +89,7 @@ Losses = dict[str, np.ndarray[Any, np.dtype[Any]]]
 def truncation(look: _Look) -> tuple[dict[str, Any], Losses]:
     """The oldest part replaced, since input sizes are fixed: by the oldest value kept, or by the mean of what is kept.
 
-    Gives for both fills the loss over the raw one at each share left, on the grid of sixteenths; `enough`, the
+    Gives for both fills the loss over the raw one at each share left, on the grid of eighths; `enough`, the
     shortest suffix (steps) from which on every longer one is within 1 % of the raw loss; and the better of both.
     """
     lookback = look.x.shape[1]
@@ -96,7 +97,8 @@ def truncation(look: _Look) -> tuple[dict[str, Any], Losses]:
     summary: dict[str, Any] = {"lookback": lookback, "kept": grid, "tolerance": TOLERANCE}
     losses: Losses = {}
     for fill in ("value", "mean"):
-        found = {keep: look.loss(lambda x, keep=keep, fill=fill: truncated(x, keep, fill)) for keep in grid}  # type: ignore[misc]
+        found = {keep: look.loss(lambda x, keep=keep, fill=fill: truncated(x, keep, fill)) for keep in grid[:-1]}  # type: ignore[misc]
+        found[lookback] = look.raw_loss
         ratios = [look.ratio(found[keep]) for keep in grid]
         summary[fill] = {"ratio": ratios, "enough": _enough(grid, ratios)}
         for share in SHARES:

@@ -18,7 +18,9 @@ _WINDOWS = 4096
 _ACROSS = 768  # inputs of a map across channels, at most
 
 
-def surrogate(forecaster: Forecaster, experiment: Experiment) -> dict[str, Any]:
+def surrogate(
+    forecaster: Forecaster, experiment: Experiment, index: Int[Tensor, " window"]
+) -> tuple[dict[str, Any], Float[Tensor, " window"] | None]:
     r"""Fit an affine map of the window to forecasts of training windows, and see how well it forecasts test forecasts.
 
     .. math:: \min_{W, b} \sum \|f(x) - W^\top x - b\|^2
@@ -31,29 +33,37 @@ def surrogate(forecaster: Forecaster, experiment: Experiment) -> dict[str, Any]:
     - `r2_change`: the same with the forecasts' distance from the last value below: what there is beyond persistence;
     - `mse` of the surrogate against the truth; it stands beside the forecaster's own `mse`: what its non-linear part
       is worth.
+
+    `index` says which test windows. Given back beside these numbers: the squared error of the better fitting surrogate
+    in every one of them, None if there were too few training windows.
     """
     train, test = experiment.train, experiment.test
     inputs = train.lookback * train.channels
     wanted = max(256, -(-_ROWS_A_WEIGHT * train.lookback // train.channels))
     found: dict[str, Any] = {}
-    held_out = _windows(forecaster, test, spread(test))
+    losses: dict[float, Tensor] = {}
+    held_out = _windows(forecaster, test, index)
     x, y, forecast = held_out
     found["mse"] = number((forecast - y).square().mean())
     found["windows"] = {"test": len(x)}
-    index = spread(train, min(_WINDOWS, wanted))
-    fitted = _windows(forecaster, train, index)
-    found["windows"]["train"] = len(index)
-    if len(index) * train.channels < 2 * train.lookback:
-        found["shared"] = {"why_not": f"{len(index)} training windows are too few for a lookback of {train.lookback}"}
+    seen = spread(train, min(_WINDOWS, wanted))
+    fitted = _windows(forecaster, train, seen)
+    found["windows"]["train"] = len(seen)
+    if len(seen) * train.channels < 2 * train.lookback:
+        found["shared"] = {"why_not": f"{len(seen)} training windows are too few for a lookback of {train.lookback}"}
     else:
         weight = _ridge(_apart(fitted[0]), _apart(fitted[2]))
-        found["shared"] = _judged(_together(_affine(_apart(x), weight), x.shape[2]), *held_out)
+        linear = _together(_affine(_apart(x), weight), x.shape[2])
+        found["shared"] = _judged(linear, *held_out)
+        losses[float((linear - forecast).square().mean())] = (linear - y).square().mean(dim=(1, 2))
     if train.channels > 1 and inputs <= _ACROSS and len(train) >= 2 * inputs:
         some = torch.linspace(0, len(train) - 1, min(len(train), _ROWS_A_WEIGHT * inputs)).round().long()
         fitted = _windows(forecaster, train, some)
         weight = _ridge(fitted[0].flatten(1), fitted[2].flatten(1))
-        found["across"] = _judged(_affine(x.flatten(1), weight).view_as(forecast), *held_out)
-    return found
+        linear = _affine(x.flatten(1), weight).view_as(forecast)
+        found["across"] = _judged(linear, *held_out)
+        losses[float((linear - forecast).square().mean())] = (linear - y).square().mean(dim=(1, 2))
+    return found, losses[min(losses)] if losses else None
 
 
 def _windows(
