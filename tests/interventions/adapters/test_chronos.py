@@ -115,7 +115,12 @@ def test_it_is_an_adapter():
 
 def test_sites(case):
     model, sites = case
-    assert sites_of(ADAPTER, subject_of(ADAPTER, model)) == sites
+    subject = subject_of(ADAPTER, model)
+    assert sites_of(ADAPTER, subject) == sites
+    with ADAPTER.attach(subject, windows()) as attached:
+        for site in attached.sites:
+            assert site.module is model.get_submodule(site.path)
+            assert site.projected
 
 
 def test_a_pipeline_is_its_model(case):
@@ -146,7 +151,9 @@ def test_no_trace(case):
 
     def state():
         generation = getattr(model, "generation_config", None)
-        return generation and generation.to_dict(), [each.config.to_dict() for each in model.modules() if hasattr(each, "config")]
+        return generation and generation.to_dict(), [
+            each.config.to_dict() for each in model.modules() if hasattr(each, "config")
+        ]
 
     check_no_trace(ADAPTER, subject_of(ADAPTER, model), model, state)
 

@@ -1,5 +1,8 @@
 """Models of Hugging Face transformers, from tiny configurations."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from adapted import (
@@ -27,7 +30,13 @@ from forecheck.interventions.sites import Adapter, Subject, attach
 PATCHES = {"context_length": L, "patch_length": 6, "patch_stride": 6, "num_input_channels": C, "prediction_length": H}
 PATCHTST = PATCHES | {"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "ffn_dim": 16, "init_std": 0.5}
 SEQUENCES = {"prediction_length": H, "context_length": 12, "lags_sequence": [1, 2, 3], "num_time_features": 2}
-SAMPLED = SEQUENCES | {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "num_parallel_samples": 5, "init_std": 0.5}
+SAMPLED = SEQUENCES | {
+    "d_model": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "num_parallel_samples": 5,
+    "init_std": 0.5,
+}
 TIMESFM = {"patch_length": 4, "context_length": 32, "horizon_length": 8, "num_hidden_layers": 2, "hidden_size": 16}
 TIMESFM |= {"intermediate_size": 16, "head_dim": 8, "num_attention_heads": 2, "initializer_range": 0.5}
 
@@ -105,7 +114,12 @@ def test_it_is_an_adapter():
 
 def test_sites(case):
     model, sites = case
-    assert sites_of(ADAPTER, subject_of(ADAPTER, model)) == sites
+    subject = subject_of(ADAPTER, model)
+    assert sites_of(ADAPTER, subject) == sites
+    with ADAPTER.attach(subject, windows()) as attached:
+        for site in attached.sites:
+            assert site.module is model.get_submodule(site.path)
+            assert site.projected
 
 
 def test_forecasts_repeat(case):
@@ -296,6 +310,19 @@ def test_another_librarys_model_is_left_alone():
     with ADAPTER.attach(Subject.of(other), windows()) as attached:
         assert not attached.sites
         assert not attached.why_not
+
+
+def test_libraries_are_not_imported_for_other_models():
+    code = """
+import sys, torch
+from forecheck.interventions.sites import adapters, attach
+model = torch.nn.Linear(2, 2)
+assert all(each.wrap(model, 4) is None for each in adapters())
+with attach(model, torch.zeros(1, 4, 2)):
+    pass
+assert not {"transformers", "chronos", "neuralforecast"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_model_inside_a_users_module():
