@@ -1,283 +1,69 @@
-"""Edits on a whole model: post-hoc and retrained."""
+"""Edits as data."""
 
 import json
 
-import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
-from forecheck.forecasters import registry
-from forecheck.forecasters.base import Task, predict_all
-from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
-from forecheck.interventions.edits import (
-    MODES,
-    POSTHOC_MODES,
-    RETRAINED_MODES,
-    Replace,
-    edit_from_dict,
-    mean_patterns,
-)
-from forecheck.interventions.sites import find_sites, identity_error
-from forecheck.nn.seeding import initialise
-
-L, H, C = 16, 3, 2
-TASK = Task(L, H, C)
-TINY = {"patch": 4, "stride": 4, "width": 8, "heads": 2, "hidden": 12, "layers": 3, "epochs": 2, "batch": 8, "lr": 1e-2}
-
-
-def config(**options):
-    return PatchTSTConfig(**(TINY | options))
-
-
-def windows_of(count=20, seed=0):
-    values = np.random.default_rng(seed).normal(size=(count + L + H - 1, C)).cumsum(axis=0)
-    return Windows(values / values.std(), L, H, np.arange(L, L + count))
-
-
-def example():
-    return windows_of().gather(slice(0, 2))[0]
-
-
-def calibration():
-    return [x for _, x, _ in windows_of().batches(6)]
-
-
-def untrained(edit=None, seed=0, **options):
-    """A forecaster with drawn weights; attention is sharpened, so that every edit shows."""
-    forecaster = PatchTST(TASK, config(**options), edit)
-    initialise(forecaster.module, seed)
-    with torch.no_grad():
-        for block in forecaster.module.blocks:
-            block.attention.project.weight.mul_(3)
-    forecaster.module.eval()
-    return forecaster
-
-
-def fitted(edit=None, seed=0, **options):
-    forecaster = PatchTST(TASK, config(**options), edit)
-    forecaster.fit(windows_of(), windows_of(seed=1), seed)
-    return forecaster
-
-
-def patterns(module, x):
-    """Raw patterns of every layer in one forward pass."""
-    sites, seen = find_sites(module, x).sites, []
-    for site in sites:
-        site.observe(seen.append)
-    with torch.no_grad():
-        module(x)
-    for site in sites:
-        site.observe(None)
-    return seen
-
-
-@pytest.mark.parametrize("options", [{}, {"residual_scores": False}, {"norm": "layer"}], ids=str)
-def test_sites_are_found_in_forward_order_and_pass_the_identity_test(options):
-    module = untrained(**options).module
-    found = find_sites(module, example())
-    assert [site.layer for site in found.sites] == [0, 1, 2]
-    assert [site.path for site in found.sites] == [f"blocks.{layer}.attention" for layer in range(3)]
-    assert {(site.heads, site.queries, site.keys) for site in found.sites} == {(2, 5, 5)}
-    assert found.describe() == "3 attention sites through the native adapter (2 heads x 5 x 5 tokens)"
-    assert identity_error(module, example(), found.sites) < 1e-6
-
-
-def test_looking_for_sites_leaves_the_mode_and_the_statistics_alone():
-    module = untrained().module
-    for training in (True, False):
-        module.train(training)
-        before = {key: value.clone() for key, value in module.state_dict().items()}
-        identity_error(module, example(), find_sites(module, example()).sites)
-        assert module.training is training
-        for key, value in module.state_dict().items():
-            torch.testing.assert_close(value, before[key], rtol=0, atol=0)
-
-
-def test_a_model_without_attention_is_named():
-    with pytest.raises(UsageError, match="no attention was found in Linear"):
-        find_sites(torch.nn.Linear(2, 2), torch.zeros(1, 2, 2))
-
-
-@pytest.mark.parametrize("mode", POSTHOC_MODES)
-def test_posthoc_edits_change_the_forecast_and_are_off_afterwards(mode):
-    forecaster = untrained()
-    x = windows_of().gather(slice(0, 8))[0]
-    before = forecaster.predict(x)
-    with Replace(mode).on(forecaster.module, example(), calibration()) as sites:
-        assert len(sites) == 3
-        during = forecaster.predict(x)
-        torch.testing.assert_close(forecaster.predict(x), during, rtol=0, atol=0)
-    assert (during - before).abs().max() > 1e-4 * before.abs().max()
-    torch.testing.assert_close(forecaster.predict(x), before, rtol=0, atol=0)
-    assert "edit" not in " ".join(forecaster.module.state_dict())
-
-
-class Failed(Exception):  # noqa: N818
-    """Anything that goes wrong inside the block."""
-
-
-def test_edits_are_off_after_an_exception():
-    forecaster = untrained()
-    before = forecaster.predict(example())
-    with pytest.raises(Failed), Replace("zero").on(forecaster.module, example()):
-        raise Failed
-    torch.testing.assert_close(forecaster.predict(example()), before, rtol=0, atol=0)
-
-
-def test_edits_are_off_after_a_refusal():
-    forecaster = untrained()
-    before = forecaster.predict(example())
-    with (
-        pytest.raises(UsageError, match=r"blocks.0.attention has heads 0 to 1, not 2"),
-        Replace("zero", heads=(0, 2)).on(forecaster.module, example()),
-    ):
-        pass
-    torch.testing.assert_close(forecaster.predict(example()), before, rtol=0, atol=0)
-
-
-def test_a_posthoc_edit_gives_way_to_the_retrained_one_afterwards():
-    forecaster = untrained(Replace("identity"))
-    before = forecaster.predict(example())
-    with Replace("zero").on(forecaster.module, example()):
-        assert not torch.equal(forecaster.predict(example()), before)
-    torch.testing.assert_close(forecaster.predict(example()), before, rtol=0, atol=0)
-
-
-def test_zero_forecasts_from_the_tokens_themselves():
-    """Under zero the values may be anything: nothing but the output projection's bias is left."""
-    forecaster = untrained()
-    with Replace("zero").on(forecaster.module, example()):
-        before = forecaster.predict(example())
-        with torch.no_grad():
-            for block in forecaster.module.blocks:
-                block.attention.project.weight.normal_()
-                block.attention.out.weight.normal_()
-        torch.testing.assert_close(forecaster.predict(example()), before, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("mode", ["identity", "mean", "frozen-mean", "shuffled"])
-def test_at_one_token_replacing_attention_changes_nothing(mode):
-    """Two tokens are the least a padded PatchTST has, so the second is made blind to the forecast by its weights."""
-    forecaster = untrained(patch=L, stride=L, layers=1)
-    with torch.no_grad():  # both tokens alike: any row-stochastic pattern gives the same mix
-        forecaster.module.positions.code.zero_()
-        forecaster.module.embed.embed.weight.zero_()
-    before = forecaster.predict(example())
-    with Replace(mode).on(forecaster.module, example(), calibration()):
-        torch.testing.assert_close(forecaster.predict(example()), before)
-
-
-def test_chosen_layers_only():
-    forecaster = untrained(residual_scores=False)
-    x = example()
-    before = patterns(forecaster.module, x)
-    with Replace("identity", layers=(1,)).on(forecaster.module, x):
-        edited = [block.attention.edit is not None for block in forecaster.module.blocks]
-        during = patterns(forecaster.module, x)
-    assert edited == [False, True, False]
-    # Layers up to the edited one see what they saw; the next one sees changed tokens.
-    torch.testing.assert_close(during[0], before[0], rtol=0, atol=0)
-    torch.testing.assert_close(during[1], before[1], rtol=0, atol=0)
-    assert not torch.allclose(during[2], before[2])
-
-
-def test_the_last_layer_edited_leaves_all_patterns_as_they_were():
-    forecaster = untrained()
-    before = patterns(forecaster.module, example())
-    with Replace("zero", layers=(2,)).on(forecaster.module, example()):
-        for ours, raw in zip(patterns(forecaster.module, example()), before, strict=True):
-            torch.testing.assert_close(ours, raw, rtol=0, atol=0)
-
-
-def test_chosen_heads_only():
-    """An edit on heads whose values are wiped out changes nothing; on the other heads it does."""
-    forecaster = untrained(layers=1)
-    attention = forecaster.module.blocks[0].attention
-    with torch.no_grad():
-        attention.out.weight[:, 4:] = 0  # nothing of head 1 reaches the tokens
-    before = forecaster.predict(example())
-    with Replace("mean", heads=(1,)).on(forecaster.module, example()):
-        torch.testing.assert_close(forecaster.predict(example()), before)
-    with Replace("mean", heads=(0,)).on(forecaster.module, example()):
-        assert not torch.allclose(forecaster.predict(example()), before)
-
-
-@pytest.mark.parametrize("mode", ["zero", "identity", "mean"])
-def test_raw_scores_still_reach_layers_that_are_not_edited(mode):
-    """With the next layer's own scores wiped out, its pattern is the softmax of the scores it was passed."""
-    forecaster = untrained(layers=2)
-    first, second = (block.attention for block in forecaster.module.blocks)
-    with torch.no_grad():
-        second.project.weight[:16].zero_()
-        second.project.bias[:16].zero_()
-    before = patterns(forecaster.module, example())
-    with Replace(mode, layers=(0,)).on(forecaster.module, example()):
-        during = patterns(forecaster.module, example())
-        torch.testing.assert_close(during[1], before[0])
-        assert first.edit is not None
-    torch.testing.assert_close(before[1], before[0])
-
-
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (Replace("zero", layers=(3,)), "layers 0 to 2, not 3"),
-        (Replace("zero", layers=(-1,)), "layers 0 to 2, not -1"),
-        (Replace("zero", heads=(2,)), "heads 0 to 1, not 2"),
-    ],
-)
-def test_layers_and_heads_that_are_not_there_are_named(edit, message):
-    with pytest.raises(UsageError, match=message):
-        PatchTST(TASK, config(), edit)
-    with pytest.raises(UsageError, match=message), edit.on(untrained().module, example()):
-        pass
-
-
-def test_frozen_mean_is_the_average_of_all_patterns():
-    forecaster = untrained()
-    sites = find_sites(forecaster.module, example()).sites
-    means = mean_patterns(forecaster.module, sites, calibration())
-    windows = windows_of()
-    each = [patterns(forecaster.module, windows.gather(slice(i, i + 1))[0]) for i in range(len(windows))]
-    for layer, mean in means.items():
-        brute = sum(seen[layer].double().sum(dim=0) for seen in each) / (len(windows) * C)
-        torch.testing.assert_close(mean, brute.float(), rtol=1e-5, atol=1e-7)
-    with Replace("frozen-mean").on(forecaster.module, example(), calibration()):
-        for block, mean in zip(forecaster.module.blocks, means.values(), strict=True):
-            torch.testing.assert_close(block.attention.edit.pattern, mean)
-
-
-def test_posthoc_fixed_and_retrained_frozen_mean_are_refused():
-    forecaster = untrained()
-    with pytest.raises(UsageError, match="retrained edit only"), Replace("fixed").on(forecaster.module, example()):
-        pass
-    with pytest.raises(UsageError, match="post-hoc edit only"):
-        PatchTST(TASK, config(), Replace("frozen-mean"))
-    with (
-        pytest.raises(UsageError, match="needs calibration windows"),
-        Replace("frozen-mean").on(forecaster.module, example()),
-    ):
-        pass
-
-
-def test_an_unknown_mode_is_named():
-    edit = object.__new__(Replace)  # past the type check of the tests, which users do not run
-    object.__setattr__(edit, "mode", "eye")
-    with pytest.raises(UsageError, match="no replacement mode is called 'eye'"):
-        edit.__post_init__()
-
+from forecheck.interventions.edits import edit_from_dict
+from forecheck.interventions.outputs import Ablate, Perturb, Remove
+from forecheck.interventions.perturb import FreezeToMean, Noise, Smooth
+from forecheck.interventions.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
+from forecheck.interventions.replace import MODES, Replace
 
 numbers = st.none() | st.lists(st.integers(0, 9), max_size=3).map(tuple)
+seeds = st.integers(0, 2**31)
+strengths = st.floats(0, 100)
+parts = st.sampled_from(["attention", "feed-forward"])
+# Classes and options; built in the tests, as the check of shapes draws random numbers, which strategies must not.
+edits = st.one_of(
+    st.tuples(st.just(Replace), st.sampled_from(MODES), numbers, numbers, seeds),
+    st.tuples(st.just(Noise), strengths, numbers, numbers, seeds),
+    st.tuples(st.just(Smooth), st.floats(0, 1), numbers, numbers),
+    st.tuples(st.just(FreezeToMean), st.sampled_from(["position", "content"]), numbers, numbers),
+    st.tuples(st.just(Perturb), parts, strengths, numbers, seeds),
+    st.tuples(st.just(Ablate), parts, numbers),
+    st.tuples(st.just(Remove), numbers),
+    st.tuples(st.just(ZeroPositions)),
+    st.tuples(st.just(MeanPositions)),
+    st.tuples(st.just(ShufflePositions), seeds),
+    st.tuples(st.just(ShuffleTokens), seeds),
+)
 
 
-@given(st.sampled_from(MODES), numbers, numbers, st.integers(0, 2**31))
-def test_edits_survive_json(mode, layers, heads, seed):
-    edit = Replace(mode, layers, heads, seed)
+def made(described):
+    kind, *options = described
+    return kind(*options)
+
+
+@given(edits)
+def test_edits_survive_json(described):
+    edit = made(described)
     assert edit_from_dict(json.loads(json.dumps(edit.to_dict()))) == edit
+
+
+@given(edits)
+def test_draws_differ_in_their_seed_only(described):
+    edit = made(described)
+    assert edit.drawn(0) == edit
+    for draw in range(1, edit.draws):
+        assert edit.drawn(draw).to_dict() == edit.to_dict() | {"seed": edit.seed + draw}
+
+
+@given(edits, edits)
+def test_labels_tell_edits_apart(one, other):
+    """But for seeds, which number draws, and digits of a strength beyond those shown."""
+    described = [made(each).to_dict() | {"seed": 0} for each in (one, other)]
+    for each in described:
+        each["strength"] = f"{each.get('strength', 0):g}"
+    assert (made(one).label == made(other).label) == (described[0] == described[1])
+
+
+def test_what_is_drawn_is_drawn_five_times():
+    assert [edit.draws for edit in (Noise(), Perturb(), ShufflePositions(), ShuffleTokens())] == [5] * 4
+    assert [edit.draws for edit in (Smooth(), FreezeToMean(), Ablate(), Remove(), ZeroPositions())] == [1] * 5
 
 
 def test_an_unknown_kind_is_named():
@@ -285,83 +71,30 @@ def test_an_unknown_kind_is_named():
         edit_from_dict({"kind": "prune"})
 
 
-def test_labels_are_distinct():
-    edits = [Replace("zero"), Replace("zero", layers=(0, 1)), Replace("zero", heads=(1,)), Replace("mean")]
-    assert [edit.label for edit in edits] == ["zero", "zero layers 0,1", "zero heads 1", "mean"]
+@pytest.mark.parametrize("kind", ["noise", "smooth", "freeze", "perturb", "ablate", "remove", "shuffle-tokens"])
+def test_an_unknown_option_is_named(kind):
+    with pytest.raises(UsageError, match="colour"):
+        edit_from_dict({"kind": kind, "colour": "red"})
 
 
-@pytest.mark.parametrize("mode", RETRAINED_MODES)
-def test_a_retrained_arm_is_the_same_after_saving_and_loading(mode, tmp_path):
-    forecaster = fitted(Replace(mode))
-    forecaster.save(tmp_path)
-    loaded = registry.load(tmp_path)
-    assert loaded.edit == forecaster.edit
-    windows = windows_of(seed=2)
-    torch.testing.assert_close(predict_all(loaded, windows), predict_all(forecaster, windows), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("mode", RETRAINED_MODES)
-def test_fitting_an_arm_again_gives_the_same_bits(mode):
-    forecaster = fitted(Replace(mode))
-    first = {key: value.clone() for key, value in forecaster.tensors().items()}
-    forecaster.fit(windows_of(), windows_of(seed=1))
-    for key, value in forecaster.tensors().items():
-        torch.testing.assert_close(value, first[key], rtol=0, atol=0, msg=key)
-
-
-@pytest.mark.parametrize("mode", RETRAINED_MODES)
-def test_an_interrupted_arm_goes_on_as_if_nothing_had_happened(mode, tmp_path):
-    whole = fitted(Replace(mode))
-    checkpoint = tmp_path / "checkpoint.safetensors"
-
-    def stop(done, _):
-        if done > 0.7:
-            raise Failed
-
-    stopped = PatchTST(TASK, config(), Replace(mode))
-    with pytest.raises(Failed):
-        stopped.fit(windows_of(), windows_of(seed=1), progress=stop, checkpoint=checkpoint)
-    resumed = PatchTST(TASK, config(), Replace(mode))
-    resumed.fit(windows_of(), windows_of(seed=1), checkpoint=checkpoint)
-    for key, value in whole.tensors().items():
-        torch.testing.assert_close(resumed.tensors()[key], value, rtol=0, atol=0, msg=key)
-
-
-def test_fixed_learns_and_counts_as_parameters():
-    forecaster = fitted(Replace("fixed"))
-    thetas = [block.attention.edit.theta for block in forecaster.module.blocks]
-    assert all(theta.shape == (2, 5, 5) for theta in thetas)
-    assert all((theta - 1 / 5).abs().max() > 1e-3 for theta in thetas)
-    raw = sum(p.numel() for p in PatchTST(TASK, config()).module.parameters())
-    assert sum(p.numel() for p in forecaster.module.parameters()) == raw + 3 * 2 * 5 * 5
-
-
-def test_other_modes_have_the_parameters_of_raw():
-    raw = {name: p.shape for name, p in PatchTST(TASK, config()).module.named_parameters()}
-    for mode in set(RETRAINED_MODES) - {"fixed"}:
-        made = PatchTST(TASK, config(), Replace(mode)).module
-        assert {name: p.shape for name, p in made.named_parameters()} == raw
-
-
-@pytest.mark.parametrize(("mode", "dead"), [("identity", 2), ("mean", 2), ("fixed", 2), ("zero", 3)])
-def test_projections_without_a_use_get_no_gradient_and_stay_as_drawn(mode, dead):
-    forecaster = fitted(Replace(mode))
-    drawn = PatchTST(TASK, config(), Replace(mode))
-    initialise(drawn.module, 0)
-    width = 8
-    for block, start in zip(forecaster.module.blocks, drawn.module.blocks, strict=True):
-        for ours, theirs in zip(
-            block.attention.project.parameters(), start.attention.project.parameters(), strict=True
-        ):
-            torch.testing.assert_close(ours[: dead * width], theirs[: dead * width], rtol=0, atol=0)
-            if dead < 3:
-                assert not torch.equal(ours[dead * width :], theirs[dead * width :])
-
-
-@pytest.mark.parametrize("mode", RETRAINED_MODES)
-def test_arms_start_from_the_same_weights(mode):
-    raw, arm = PatchTST(TASK, config()), PatchTST(TASK, config(), Replace(mode))
-    initialise(raw.module, 3)
-    initialise(arm.module, 3)
-    for key, value in raw.module.state_dict().items():
-        torch.testing.assert_close(arm.module.state_dict()[key], value, rtol=0, atol=0, msg=key)
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (Noise, {"strength": -1.0}, "must not be negative, got -1"),
+        (Noise, {"strength": float("nan")}, "must not be negative, got nan"),
+        (Smooth, {"strength": 1.5}, "between 0 and 1, got 1.5"),
+        (FreezeToMean, {"keep": "time"}, "no 'time'"),
+        (Perturb, {"strength": -0.1}, "from 0 up, got -0.1"),
+        (Perturb, {"strength": float("inf")}, "from 0 up, got inf"),
+        (Perturb, {"part": "head"}, "no part of a layer is called 'head'"),
+        (Ablate, {"part": "head"}, "no part of a layer is called 'head'"),
+        (Replace, {"mode": "eye"}, "no replacement mode is called 'eye'"),
+    ],
+)
+def test_wrong_options_are_refused(kind, options, message):
+    edit = object.__new__(kind)  # past the type check of the tests, which users do not run
+    for name, value in (kind().to_dict() | options).items():
+        if name != "kind":
+            object.__setattr__(edit, name, value)
+    with pytest.raises(UsageError, match=message):
+        edit.__post_init__()

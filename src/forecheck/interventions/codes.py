@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from forecheck.errors import UsageError
@@ -92,11 +91,3 @@ def recoded(codes: list[Code], change: Callable[[Code], Tensor]) -> Iterator[Non
     finally:
         for tensor, data in old:
             tensor.data = data
-
-
-def permutation(count: int, generator: torch.Generator) -> Tensor:
-    """A random order of `count` rows that is not the old one, if there are at least two."""
-    order = torch.randperm(count, generator=generator)
-    while count > 1 and torch.equal(order, torch.arange(count)):
-        order = torch.randperm(count, generator=generator)
-    return order

@@ -19,6 +19,14 @@ from forecheck.interventions.sites import Attached, Site
 from forecheck.interventions.trace import Call, Trace, first_tensor
 
 
+def permutation(count: int, generator: torch.Generator) -> Tensor:
+    """A random order of `count` rows that is not the old one, if there are at least two."""
+    order = torch.randperm(count, generator=generator)
+    while count > 1 and torch.equal(order, torch.arange(count)):
+        order = torch.randperm(count, generator=generator)
+    return order
+
+
 @dataclass(frozen=True)
 class Encoder:
     """From the input of the first block to the output of the last.
@@ -137,7 +145,8 @@ def _only_attention_mixes(attached: Attached, encoder: Encoder, stack: list[Site
         for site in stack:
             site.edit(Identity())
         straight = attached(x)
-        with encoder.permuted(torch.arange(encoder.tokens).roll(1)):
+        # Drawn, as rolling or reversing tokens would go unnoticed by convolutions.
+        with encoder.permuted(permutation(encoder.tokens, torch.Generator().manual_seed(0))):
             permuted = attached(x)
     finally:
         for site in stack:

@@ -57,7 +57,10 @@ class Part:
                 first = bases.pop() + first
             return first if rest is None else (first, *rest)
 
-        handles = [self.module.register_forward_pre_hook(without_base)] if isinstance(self.module, FeedForward) else []
+        handles = []
+        if isinstance(self.module, FeedForward):
+            # Of several, the last put on takes the base first and adds it last: each meets y alone.
+            handles.append(self.module.register_forward_pre_hook(without_base, prepend=True))
         return [*handles, self.module.register_forward_hook(after)]
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from forecheck.errors import UsageError
-from forecheck.interventions.codes import Code, find_codes, permutation, recoded
+from forecheck.interventions.codes import Code, find_codes, recoded
 from forecheck.interventions.edits import Edit
-from forecheck.interventions.encoder import find_encoder
+from forecheck.interventions.encoder import find_encoder, permutation
 from forecheck.interventions.sites import Attached
 from forecheck.interventions.trace import trace, two_traces
 from forecheck.nn.seeding import derive
