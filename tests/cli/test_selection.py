@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from command_lines import tiny
 
 SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0, "--quiet", "--json", "-")
