@@ -96,18 +96,14 @@ def find_encoder(attached: Attached, example: Tensor, traces: tuple[Trace, Trace
         raise UsageError(f"{small.sites[0].path} looks from some tokens at others, so their order cannot be changed")
     larger = {call.start: call for call in large.calls}
     for first, last in _candidates(small, stack):
-        axis_in = token_axis(_shape(first.given), _shape(larger[first.start].given), tokens)
-        axis_out = token_axis(_shape(last.gave), _shape(larger[last.start].gave), tokens)
+        axis_in = token_axis(first.given, larger[first.start].given, tokens)
+        axis_out = token_axis(last.gave, larger[last.start].gave, tokens)
         if axis_in is None or axis_out is None:
             continue
         encoder = Encoder(first.module, last.module, tokens, axis_in, axis_out, first)
         if _only_attention_mixes(attached, encoder, stack, example[:2]):
             return encoder
     raise UsageError("no blocks were found between whose ends only attention mixes tokens")
-
-
-def _shape(tensor: Tensor | None) -> tuple[int, ...]:
-    return () if tensor is None else tuple(tensor.shape)
 
 
 def _candidates(traced: Trace, stack: list[Site]) -> Iterator[tuple[Call, Call]]:

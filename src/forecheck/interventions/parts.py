@@ -127,9 +127,7 @@ def _attention(traced: Trace, site: Site) -> _Sublayer | None:
     moment = traced.moments[site.layer]
     if site.projected:
         calls = [call for call in traced.calls if call.module is site.module and call.start <= moment.time]
-        if not calls or (gave := calls[-1].gave) is None:
-            return None
-        return _Sublayer(calls[-1].start, calls[-1], gave.shape[-1])
+        return _Sublayer(calls[-1].start, calls[-1], calls[-1].gave[-1]) if calls and calls[-1].gave else None
     for scope in reversed(moment.around):
         inside = [call for call in traced.calls if scope in call.around and features(call.module)]
         after = [call for call in inside if call.start > moment.time]
@@ -173,7 +171,7 @@ def _pair(maps: list[Call], width: int) -> _Sublayer | None:
         if isinstance(first.module, FeedForward):
             return _Sublayer(first.start, first, width)
         into, hidden = features(first.module)
-        rest = [call for call in maps[at + 1 :] if call.given is not first.given]
+        rest = [call for call in maps[at + 1 :] if call.read != first.read]
         if into == width and rest and features(rest[0].module) == (hidden, width):
             return _Sublayer(first.start, rest[0], width)
     return None
@@ -193,4 +191,5 @@ def _features_last(module: nn.Module, y: Tensor) -> Tensor:
 
 
 def _shape(call: Call) -> tuple[int, ...]:
-    return tuple(_features_last(call.module, call.gave).shape) if call.gave is not None else ()
+    """Of its output, features last."""
+    return (*call.gave[:-2], call.gave[-1], call.gave[-2]) if isinstance(call.module, nn.Conv1d) else call.gave

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from threading import get_ident
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -25,16 +26,18 @@ class Call:
         start: when, in steps of the trace's clock.
         around: the calls that it happened in, innermost last.
         end: when it was over.
-        given: its first floating-point argument.
-        gave: the first floating-point tensor of its output.
+        given: shape of its first floating-point argument.
+        gave: shape of the first floating-point tensor of its output.
+        read: a number that calls share which were given the very same tensor.
     """
 
     module: nn.Module
     start: int
     around: tuple[Call, ...]
     end: int = -1
-    given: Tensor | None = None
-    gave: Tensor | None = None
+    given: tuple[int, ...] = ()
+    gave: tuple[int, ...] = ()
+    read: int = -1
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class _Recorder:
         self.clock = count()
         self.thread = get_ident()
         self.stack: list[Call] = []
+        self.numbers: dict[int, tuple[ref[Tensor], int]] = {}
 
     def enter(self, module: nn.Module, _args: Any) -> None:
         if get_ident() == self.thread:
@@ -93,7 +97,19 @@ class _Recorder:
         while (call := self.stack.pop()).module is not module:
             call.end = next(self.clock)  # it failed, and the model went on without it
         call.end = next(self.clock)
-        call.given, call.gave = first_tensor([*args, *kwargs.values()]), first_tensor([output])
+        given, gave = first_tensor([*args, *kwargs.values()]), first_tensor([output])
+        if given is not None:
+            call.given, call.read = tuple(given.shape), self.number(given, call.end)
+        if gave is not None:
+            call.gave = tuple(gave.shape)
+
+    def number(self, tensor: Tensor, new: int) -> int:
+        """What this tensor was numbered before, or `new`; no tensor is kept alive for it."""
+        known, before = self.numbers.get(id(tensor), (None, new))
+        if known is None or known() is not tensor:  # another one may have had its id
+            self.numbers[id(tensor)] = ref(tensor), new
+            return new
+        return before
 
     def meet(self, layer: int) -> Callable[[Tensor], None]:
         def record(_: Tensor) -> None:
