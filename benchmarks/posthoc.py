@@ -47,6 +47,7 @@ class Patches(nn.Module):
         self.head = nn.Linear(LOOKBACK // PATCH * WIDTH, HORIZON)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Forecast every channel by itself."""
         z = self.embed(x.mT.flatten(0, 1).unflatten(1, (-1, PATCH)))
         return self.head(self.encoder(z).flatten(1)).unflatten(0, (len(x), -1)).mT
 
@@ -62,6 +63,7 @@ class Block(nn.Module):
         self.feed = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, WIDTH))
 
     def forward(self, z: Tensor) -> Tensor:
+        """Attention and feed-forward, each added and normalised."""
         mixed = self.mix(*self.project(z).unflatten(2, (3, HEADS, -1)).unbind(2))
         z = self.norm1(z + self.out(mixed.flatten(2)))
         return self.norm2(z + self.feed(z))

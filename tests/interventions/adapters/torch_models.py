@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 B, L, H, C = 4, 6, 3, 2
 WIDTH, HEADS = 8, 2
@@ -63,7 +63,7 @@ class Sdpa(Heads):
         self.options = options
 
     def mix(self, q, k, v):
-        return F.scaled_dot_product_attention(q, k, v, **self.options)
+        return functional.scaled_dot_product_attention(q, k, v, **self.options)
 
 
 class Einsum(Heads):
@@ -113,7 +113,7 @@ class Turned(Heads):
     """Values times the transposed pattern."""
 
     def mix(self, q, k, v):
-        weights = F.softmax((q @ k.mT).float() * q.shape[-1] ** -0.5, dim=-1)
+        weights = functional.softmax((q @ k.mT).float() * q.shape[-1] ** -0.5, dim=-1)
         return (v.mT @ weights.transpose(-1, -2)).mT
 
 
@@ -155,7 +155,7 @@ class ResidualScores(nn.Module):
             q, k, v = layer.qkv(z)
             raw = torch.matmul(q, k.mT) / 2
             scores = raw if scores is None else raw + scores
-            mixed = torch.matmul(F.softmax(scores, dim=-1), v)
+            mixed = torch.matmul(functional.softmax(scores, dim=-1), v)
             z = z + layer.out(mixed.transpose(1, 2).reshape(z.shape))
         return self.head(z.flatten(1)).view(len(x), H, C)
 
