@@ -11,26 +11,73 @@ if TYPE_CHECKING:
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
+    from forecheck.interventions.outputs import Ablate as Ablate
+    from forecheck.interventions.outputs import Perturb as Perturb
+    from forecheck.interventions.outputs import Remove as Remove
+    from forecheck.interventions.perturb import FreezeToMean as FreezeToMean
+    from forecheck.interventions.perturb import Noise as Noise
+    from forecheck.interventions.perturb import Smooth as Smooth
+    from forecheck.interventions.positions import MeanPositions as MeanPositions
+    from forecheck.interventions.positions import ShufflePositions as ShufflePositions
+    from forecheck.interventions.positions import ShuffleTokens as ShuffleTokens
+    from forecheck.interventions.positions import ZeroPositions as ZeroPositions
     from forecheck.interventions.replace import Replace as Replace
+    from forecheck.interventions.sites import attach as attach
     from forecheck.reports.report import Report as Report
     from forecheck.verbs import audit as audit
     from forecheck.verbs import backtest as backtest
+    from forecheck.verbs import checks as checks
     from forecheck.verbs import forecast as forecast
     from forecheck.verbs import models as models
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
+    "Ablate": "forecheck.interventions.outputs",
+    "FreezeToMean": "forecheck.interventions.perturb",
+    "MeanPositions": "forecheck.interventions.positions",
+    "Noise": "forecheck.interventions.perturb",
     "Panel": "forecheck.data.panel",
+    "Perturb": "forecheck.interventions.outputs",
+    "Remove": "forecheck.interventions.outputs",
     "Replace": "forecheck.interventions.replace",
     "Report": "forecheck.reports.report",
+    "ShufflePositions": "forecheck.interventions.positions",
+    "ShuffleTokens": "forecheck.interventions.positions",
+    "Smooth": "forecheck.interventions.perturb",
+    "ZeroPositions": "forecheck.interventions.positions",
+    "attach": "forecheck.interventions.sites",
     "audit": "forecheck.verbs",
     "backtest": "forecheck.verbs",
+    "checks": "forecheck.verbs",
     "datasets": "forecheck.data.catalog",
     "forecast": "forecheck.verbs",
     "load": "forecheck.data.load",
     "models": "forecheck.verbs",
 }
-__all__ = ["Panel", "Replace", "Report", "__version__", "audit", "backtest", "datasets", "forecast", "load", "models"]
+__all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
+    "__version__",
+    "Ablate",
+    "FreezeToMean",
+    "MeanPositions",
+    "Noise",
+    "Panel",
+    "Perturb",
+    "Remove",
+    "Replace",
+    "Report",
+    "ShufflePositions",
+    "ShuffleTokens",
+    "Smooth",
+    "ZeroPositions",
+    "attach",
+    "audit",
+    "backtest",
+    "checks",
+    "datasets",
+    "forecast",
+    "load",
+    "models",
+]
 
 
 def __getattr__(name: str) -> Any:
