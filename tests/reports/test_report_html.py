@@ -126,7 +126,7 @@ def test_the_page_says_what_matters(audit):
     said = page.text
     shown = said[said.index("What to do.") :]
     assert said.index("Attention makes no difference:") < said.index("What to do.")
-    heads = ["What needs attention", "Findings by family", "Effects How much", "All 6 findings"]
+    heads = ["What needs attention", "Findings by family", "Effects How much", "those with an error first"]
     heads += ["Effect of each arm", "Loss along the horizon", "Attention maps", "Examples", "Protocol", "Environment"]
     assert [shown.index(head) for head in heads] == sorted(shown.index(head) for head in heads)
     for fact in ("+0.4 %", "[-0.3, +1.1]", "FC301", "2,449", "0.3815", "EPYC"):

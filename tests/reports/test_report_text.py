@@ -56,6 +56,35 @@ def test_colour_only_where_the_console_has_it(audit, monkeypatch):
     assert "\x1b" not in Report(audit).to_text()
 
 
+def test_what_does_not_apply_and_what_was_not_run_take_one_line_each(large):
+    shown, page = Report(large).to_text(200), Report(large).to_markdown()
+    why = "the model has no positional embedding that the adapter can reach"
+    line = f"Not applicable: FC305 positions are used: {why}"
+    assert line in shown.splitlines()
+    assert f"- {line}" in page.splitlines()
+    skipped = "Not run: FC611 pairs of heads, FC712 rank over training (slow: run with --budget full); "
+    skipped += "FC104 scaler leak (deselected)."
+    assert skipped in shown.splitlines()
+    assert skipped in page.splitlines()
+
+
+def test_findings_stand_by_family_with_their_tables(large):
+    shown, page = Report(large).to_text(120), Report(large).to_markdown()
+    titles = [
+        "Harness  whether",
+        "Retrained arms  what",
+        "Positions and patches  whether",
+        "Heads  which",
+        "Black box  what",
+    ]
+    assert [shown.index(title) for title in titles] == sorted(shown.index(title) for title in titles)
+    assert re.search(r"^ {7}16 +0\.3801 +81,728$", shown, re.MULTILINE)
+    assert "| 16 | 0.3801 | 81,728 |" in page
+    assert "### Representation: what the layers do with tokens" in page
+    for text_ in (shown, page):
+        assert "encoder.2.attention" in text_
+
+
 def test_names_are_neither_markup_nor_control_codes():
     data = report_samples.audit(layers=1, heads=1, tokens=2, examples=1, name="[red]x[/red]\x1b[2J", channel=":smile:")
     shown = Report(data).to_text(120)

@@ -140,9 +140,8 @@ def _draw_bars(
             parts.append(tag("rect", **box, class_=f"bar {_colour(i)}"))
             side, anchor = (end + 5, "start") if value >= 0 else (end - 5, "end")
             parts.append(tag("text", _short(value), x=side, y=y + thick / 2 + 4, class_=f"label {anchor}"))
-    height = 8 + len(x) * step + 16
-    parts.append(tag("path", d=f"M{zero:.1f} 0V{height - 18}", class_="zero"))
-    parts.append(tag("text", str(given.get("y_label") or ""), x=width - 8, y=height - 3, class_="label end"))
+    height = 4 + len(x) * step
+    parts.append(tag("path", d=f"M{zero:.1f} 0V{height}", class_="zero"))
     text = tag("title", title) + tag("desc", _said(given, x, series))
     return tag("svg", text + NONE.join(parts), viewBox=f"0 0 {width} {height}", class_="lines bars", role="img")
 

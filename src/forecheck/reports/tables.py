@@ -191,7 +191,9 @@ def finding_table(finding: Json, most: int = 100) -> Table:
     given = (finding.get("details") or {}).get("table")
     given = given if isinstance(given, Mapping) else {}
     names = [str(name) for name in given.get("columns") or []]
-    rows = [[_cell(row[k]) if k < len(row) else "" for k in range(len(names))] for row in given.get("rows") or []]
+    given_rows = given.get("rows") or []
+    cells = [_cells([row[k] if k < len(row) else "" for row in given_rows]) for k in range(len(names))]
+    rows = [list(row) for row in zip(*cells, strict=True)]
     columns = [Column(name, right=k > 0 and _numeric(rows, k)) for k, name in enumerate(names)]
     note = f"{len(rows) - most:,} more rows are in the JSON report." if len(rows) > most else ""
     return Table(f"{finding.get('code')} {finding.get('title')}", columns, [Group("", rows[:most])], note)
@@ -201,6 +203,15 @@ def without(table: Table, names: Iterable[str]) -> Table:
     """The table without the columns of these names."""
     left_out = set(names)
     return _selected(table, [column.name not in left_out for column in table.columns])
+
+
+def _cells(column: Sequence[Any]) -> list[str]:
+    """The cells of one column; broken numbers have the same decimals, so that they line up."""
+    if any(isinstance(value, float) for value in column) and all(
+        value is None or numbers.known(value) for value in column
+    ):
+        return numbers.losses(column)
+    return [_cell(value) for value in column]
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,10 @@
   function all(selector, within) { return Array.from((within || document).querySelectorAll(selector)); }
   var pages = all("main > .page"), links = all("a", nav), families = all(".family"), findings = all(".finding");
   var toggles = form ? all(".toggle", form) : [], words = document.getElementById("words");
+  // What a reader sees of a finding; its folded numbers would match too much.
+  var texts = findings.map(function (each) {
+    return all(".code, h3, p", each).map(function (part) { return part.textContent; }).join(" ").toLowerCase();
+  });
   var here = null, marked = null;
 
   function leads(link) { return link.getAttribute("href").slice(1); }
@@ -49,8 +53,8 @@
     var wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean), left = 0;
     var outcomes = pressed("outcome"), severities = pressed("severity"), urgent = pressed("urgent").length > 0;
     var active = wanted.length + outcomes.length + severities.length + urgent > 0;
-    findings.forEach(function (each) {
-      var data = each.dataset, text = each.textContent.toLowerCase();
+    findings.forEach(function (each, k) {
+      var data = each.dataset, text = texts[k];
       var kept = (!urgent || data.severity !== "info")
         && (!outcomes.length || outcomes.includes(data.outcome))
         && (!severities.length || severities.includes(data.severity))
