@@ -57,10 +57,11 @@ class PatternSums:
 
     @property
     def entropy(self) -> Float[Tensor, "head query"]:
-        """Normalised entropy, mean over windows; NaN for a query with a single key."""
+        """Normalised entropy, mean over windows, at most 1 whatever the rounding; NaN for a query with a single key."""
         assert self.uniform is not None
         keys = (self.uniform > 0).sum(dim=-1)
-        return self.entropies / self.count / keys.double().log().masked_fill(keys < 2, math.nan)
+        most = keys.double().log().masked_fill(keys < 2, math.nan)
+        return (self.entropies / self.count / most).clamp(max=1)
 
     def summary(self) -> dict[str, Any]:
         """JSON types; `heads` lists hold one number a head, the others are means over heads."""

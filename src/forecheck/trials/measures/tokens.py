@@ -92,12 +92,13 @@ def _oriented(x: Tensor | None, tokens: int, module: nn.Module) -> Tensor | None
         return None
     if getattr(module, "batch_first", True) is False:
         x = x.transpose(0, 1)
-    return x.detach() if x.shape[1] == tokens else None
+    return x if x.shape[1] == tokens else None
 
 
 def _tensor(values: Iterable[Any]) -> Tensor | None:
-    """The first tensor of floats."""
-    return next((value for value in values if isinstance(value, Tensor) and value.is_floating_point()), None)
+    """A copy of the first tensor of floats: models add to tokens in place."""
+    found = next((value for value in values if isinstance(value, Tensor) and value.is_floating_point()), None)
+    return None if found is None else found.detach().clone()
 
 
 def _flat(output: Any) -> list[Any]:
