@@ -1,0 +1,1 @@
+"""Calibration: the audit is put to data on which the right answer is known."""

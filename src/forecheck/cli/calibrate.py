@@ -1,0 +1,106 @@
+"""`forecheck calibrate`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import TaskID
+
+from forecheck.cli import options as o
+from forecheck.cli.progress import Bars
+
+
+class PartBars(Bars):
+    """Bars of trials, and one for every part that counts repetitions of its own."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
+        self._parts: dict[str, TaskID] = {}
+        self._told = 0.0
+
+    def part(self, name: str, done: int, total: int) -> None:
+        """Move a part's bar; where nothing is drawn, a line now and then."""
+        if name not in self._parts:
+            self._parts[name] = self._progress.add_task(name, total=total, word="")
+        self._progress.update(self._parts[name], completed=done, total=total, word=f"{done} of {total}")
+        if done == total:
+            self._progress.remove_task(self._parts.pop(name))
+        if not (self._live or self._quiet) and (done == total or time.monotonic() - self._told > 10):
+            self._told = time.monotonic()
+            self._console.print(f"{name}: {done} of {total}", markup=False, highlight=False)
+
+
+def calibrate(
+    budget: Annotated[str, typer.Option(help="quick (minutes) or full (an hour): how many repetitions.")] = "quick",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A part: size, decisions, negative, real, recall, lag, events or equivalence; may be repeated."
+        ),
+    ] = None,
+    json: o.Json = None,
+    markdown: o.Markdown = None,
+    workers: o.Workers = None,
+    ledger: o.LedgerFolder = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Put the audit to data on which the right answer is known: can its verdicts be trusted?
+
+    Exits with 1 if something does not keep its bound. What is finished is kept; the same command goes on from there.
+
+    For example:
+
+      forecheck calibrate --only size
+
+      forecheck calibrate --budget full --markdown calibration.md
+    """
+    o.check_writable(markdown, None if json in (None, "-") else Path(json))
+    from forecheck import verbs
+    from forecheck.checks.calibrate.run import run_calibration
+
+    watcher = PartBars(quiet=quiet)
+    with watcher:
+        found = run_calibration(
+            budget,
+            verbs.Engine(workers, watcher),
+            verbs._ledger(ledger),  # noqa: SLF001
+            only=only or (),
+            tell=watcher.part,
+        )
+    if json == "-":
+        typer.echo(found.to_json(), nl=False)
+    else:
+        show(found)
+        if json is not None:
+            found.to_json(Path(json))
+    if markdown is not None:
+        found.to_markdown(markdown)
+    for path in (None if json == "-" else json, markdown):
+        if path is not None:
+            typer.echo(f"wrote {path}", err=True)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def show(found: Any) -> None:
+    """Print the checks of every part, and at the end whether all pass."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from forecheck.checks.calibrate.result import CHECK_COLUMNS
+
+    console = Console(highlight=False)
+    styles = {True: "green", False: "bold red", None: "dim"}
+    for part in found.parts:
+        table = Table(*CHECK_COLUMNS, title=part.title, title_justify="left", title_style="bold")
+        for check in part.checks:
+            *cells, verdict = check.cells()
+            table.add_row(*cells, f"[{styles[check.passed]}]{verdict}[/]")
+        if part.checks:
+            console.print(table)
+        if part.skipped:
+            console.print(f"{part.title}: not run, as {part.skipped}", markup=False)
+    console.print("all pass" if found.passed else "NOT all pass", style="green" if found.passed else "bold red")

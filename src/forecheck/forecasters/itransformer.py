@@ -1,0 +1,109 @@
+"""iTransformer: a channel's whole window is one token, attention mixes the channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.registry import register
+from forecheck.nn.blocks import EncoderBlock
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.norms import WindowNorm
+from forecheck.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ITransformerConfig(Recipe):
+    """iTransformer's settings and its recipe; the defaults are those of the official code.
+
+    That code halves the learning rate after every epoch; the nearest schedule here is half a cosine.
+
+    Attributes:
+        width: D, features a token (d_model).
+        heads: attention heads.
+        hidden: features of the feed-forward part (d_ff).
+        layers: encoder blocks.
+        dropout: rate after the embedding, attention and feed-forward.
+        attention_dropout: rate on the attention pattern.
+        kernel: attention kernel by name.
+    """
+
+    width: int = 512
+    heads: int = 8
+    hidden: int = 2048
+    layers: int = 2
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    kernel: str = "softmax"
+    epochs: int = 10
+    batch: int = 32
+    patience: int = 3
+    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "heads", "hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+class ITransformerModule(nn.Module):
+    r"""The network; channels share all weights and have no order.
+
+    .. math:: z_c = W_{in} \frac{x_c - \mu_c}{s_c} + b, \qquad
+        \hat y_c = s_c (W_{out} N(\mathrm{blocks}(z)_c) + b') + \mu_c
+    """
+
+    def __init__(self, task: Task, config: ITransformerConfig) -> None:
+        super().__init__()
+        c = config
+        self.window_norm = WindowNorm()
+        self.embed = nn.Linear(task.lookback, c.width)
+        self.dropout = Dropout(c.dropout)
+        self.blocks = nn.ModuleList(
+            EncoderBlock(
+                c.width,
+                c.heads,
+                c.hidden,
+                dropout=c.dropout,
+                attention_dropout=c.attention_dropout,
+                norm="layer",
+                kernel=c.kernel,
+            )
+            for _ in range(c.layers)
+        )
+        for block in self.blocks:
+            assert isinstance(block, EncoderBlock)
+            block.attention_out_dropout = Dropout(c.dropout)  # once after attention; the block's own is PatchTST's two
+        self.norm = nn.LayerNorm(c.width)
+        self.head = nn.Linear(c.width, task.horizon)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast all channels together."""
+        z, mean, scale = self.window_norm(x)
+        z = self.dropout(self.embed(z.mT))  # (batch, channel, width)
+        for block in self.blocks:
+            z, _ = block(z)
+        y: Tensor = self.head(self.norm(z))  # (batch, channel, horizon)
+        return rearrange(y, "b c h -> b h c") * scale + mean
+
+
+@register
+class ITransformer(NeuralForecaster):
+    """Channels as tokens, attention between them."""
+
+    name = "itransformer"
+    summary = "Transformer over channels, each channel's window one token"
+    source = "Liu et al. 2024, iTransformer: Inverted Transformers Are Effective, arXiv 2310.06625"
+    rank = 51
+    Config = ITransformerConfig
+
+    def build(self) -> nn.Module:
+        """The untrained network."""
+        return ITransformerModule(self.task, self.config)

@@ -1,0 +1,53 @@
+"""`forecheck calibrate` from the command line, at a scale of its own."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import typer
+
+from forecheck.checks.calibrate import context, decisions
+from forecheck.cli import main
+from forecheck.cli.calibrate import calibrate
+
+
+@pytest.fixture
+def command(forecheck, monkeypatch):
+    """The program, with the command and a budget that is over in a moment."""
+    monkeypatch.setitem(context.SCALES, "quick", replace(context.SCALES["quick"], decisions=3))
+    monkeypatch.setattr(decisions, "SEEDS", (3,))
+    if "calibrate" not in {command.name or command.callback.__name__ for command in main.app.registered_commands}:
+        app = typer.Typer()
+        app.command()(calibrate)
+        app.callback()(lambda: None)
+        monkeypatch.setattr(main, "app", app)
+    return forecheck
+
+
+def test_a_part_is_run_shown_and_written(command, tmp_path):
+    done = command("calibrate", "--only", "decisions", "--json", "c.json", "--markdown", "c.md", "--ledger", "kept")
+    assert "Size of the decision with seeds and margin" in done.out
+    assert "decisions: 12 of 12" in done.err
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert done.code == (0 if found["passed"] else 1)
+    assert [part["name"] for part in found["parts"]] == ["decisions"]
+    assert (tmp_path / "c.md").read_text().startswith("# Calibration")
+    kept = (tmp_path / "kept" / "calibrate.jsonl").read_text()
+    again = command("calibrate", "--only", "decisions", "--json", "-", "--ledger", "kept", "--quiet")
+    assert json.loads(again.out)["parts"] == found["parts"]
+    assert again.err == ""
+    assert (tmp_path / "kept" / "calibrate.jsonl").read_text() == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "sise"], "no part is called 'sise'"),
+        (["--budget", "huge"], "no budget is called 'huge'"),
+        (["--markdown", "nowhere/c.md"], "does not exist"),
+    ],
+)
+def test_refusals(command, arguments, message):
+    done = command("calibrate", *arguments)
+    assert done.code == 2
+    assert message in done.err
