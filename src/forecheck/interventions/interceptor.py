@@ -41,6 +41,7 @@ class Interceptor:
     Attributes:
         sites: in the order of the forward pass.
         frequencies: whether Fourier transforms were seen.
+        parameters: addresses of the memory of parameters and buffers; what is multiplied by them is projected.
     """
 
     def __init__(self, module: nn.Module | None) -> None:
@@ -48,7 +49,7 @@ class Interceptor:
         self.frequencies = False
         self._module = module
         held = [] if module is None else [*module.parameters(), *module.buffers()]
-        self._parameters = frozenset(each.untyped_storage().data_ptr() for each in held)
+        self.parameters = frozenset(each.untyped_storage().data_ptr() for each in held)
         self._order: list[CallSite] = []
         self._known: dict[tuple[str, int], CallSite] = {}
 
@@ -99,11 +100,6 @@ class Interceptor:
         if made != len(self._order):
             raise _other(f"{made} instead of {len(self._order)}")
 
-    @property
-    def parameters(self) -> frozenset[int]:
-        """Addresses of the memory of parameters and buffers."""
-        return self._parameters
-
     def _new(self, stack: list[_Frame], style: str, lead: tuple[int, ...], tokens: tuple[int, int]) -> CallSite:
         frame = stack[-1]
         key = (frame.path, frame.calls)
@@ -112,9 +108,9 @@ class Interceptor:
             call = f"call {key[1]}"
             path = f"{frame.path}, {call}" if frame.path and key[1] else frame.path or call
             heads = lead[-1] if len(lead) > 1 else _heads(stack, prod(lead))
-            site = CallSite(
-                style, path, len(self.sites), heads, *tokens, frame.module, projected=style == multihead.STYLE
-            )
+            # Others show that their output is projected when their module is left.
+            projected = isinstance(frame.module, nn.MultiheadAttention)
+            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected)
             self._known[key] = site
             self.sites.append(site)
         self._order.append(self._known[key])

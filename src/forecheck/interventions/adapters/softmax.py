@@ -162,7 +162,8 @@ def _allowed(mixing: Mixing, tag: Weights, heads: int) -> Tensor:
     allowed, weights = allowed_keys(tag.scores), mixing.weights
     if bool(allowed.all()):
         return allowed.new_ones(mixing.tokens)
-    if tag.axis == -1 and allowed.shape[-2:] == weights.shape[-2:] and allowed.numel() == weights.numel():
+    flattened = allowed.dim() != weights.dim() and allowed.shape[-2:] == weights.shape[-2:]
+    if tag.axis == -1 and (allowed.shape == weights.shape or flattened):
         allowed = mixing.pattern(heads, allowed.reshape(weights.shape))
     else:  # turned round since the softmax; what it hid has a weight of exactly 0
         allowed = mixing.pattern(heads, weights > 0)

@@ -34,11 +34,13 @@ def allowed_keys(scores: Float[Tensor, "*lead query key"]) -> Bool[Tensor, "*res
 
 @dataclass
 class CallSite:
-    """Attention calls that one module makes, or the k-th call of a plain function.
+    """The attention calls of one module, or one call of a plain function; a `forecheck.interventions.sites.Site`.
 
     Attributes:
+        queries: of the first call, as `keys`; later calls may have other sizes.
         style: which kind of call it is.
-        rows: what `layer`, `heads`, ... are for is told by `forecheck.interventions.sites.Site`.
+        pattern: the edit, or None.
+        callback: the observer, or None.
     """
 
     style: str
