@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from settings import setting
 
 from forecheck.checks import replaced
 from forecheck.checks.audit import plan, run_audit
@@ -16,6 +18,7 @@ from forecheck.data.synthetic.recall import BLOCK, recall
 from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters.patchtst import PatchTST
+from forecheck.interventions.replace import Replace
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger
@@ -203,3 +206,17 @@ def test_every_check_has_its_own_code_and_family():
         "FC404": "fixed",
         "FC405": "shuffled",
     }
+
+
+def test_attention_that_is_not_ours_is_not_retrained(experiment_of_waves):
+    """A forecaster made of another library's attention must not be trained unedited in the place of an edited arm."""
+    foreign = setting(experiment_of_waves, native=False)
+    for code in ("FC401", "FC406"):
+        assert "after training only" in CHECKS[code].why_not(foreign)
+    with pytest.raises(UsageError, match="no attention of forecheck's own"):
+        Replace("identity").install(torch.nn.TransformerEncoderLayer(8, 2), torch.zeros(2, 4, 8))
+
+
+@pytest.fixture
+def experiment_of_waves():
+    return prepare(hourly(), 48, 12)

@@ -150,7 +150,8 @@ def _setting(
                     f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
                     f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
                 )
-    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), identity)
+        native = attached.adapter == "native"
+    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity)
 
 
 def run_audit(

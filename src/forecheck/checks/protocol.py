@@ -126,6 +126,8 @@ class Check(ABC):
             return setting.why_not or "the model has no attention that could be reached"
         if self.retrains and setting.given:
             return "the model was trained elsewhere, so it cannot be trained again"
+        if self.retrains and not setting.native:
+            return "its attention is not forecheck's own, so it can be edited after training only"
         return ""
 
     def run(self, evidence: Evidence) -> Finding | None:

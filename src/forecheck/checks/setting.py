@@ -37,6 +37,7 @@ class Setting:
         places: where attention sits; empty if no adapter reached any, or the one that did is not to be believed.
         why_not: why there are no places.
         given: the model was trained elsewhere, so that it cannot be retrained.
+        native: the attention is forecheck's own, which alone can be edited before training.
         identity: largest difference of the adapter's identity test, None if no adapter reached anything.
     """
 
@@ -47,6 +48,7 @@ class Setting:
     places: tuple[Place, ...] = ()
     why_not: str = ""
     given: bool = False
+    native: bool = True
     identity: float | None = None
 
     @property

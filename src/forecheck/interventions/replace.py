@@ -59,11 +59,18 @@ class Replace(AttentionEdit):
         """Make the replacement part of one of our models.
 
         Raises:
-            UsageError: for `frozen-mean`, which needs a trained pattern; for layers or heads that are not there.
+            UsageError: for `frozen-mean`, which needs a trained pattern; for layers or heads that are not there; for
+                attention that is not ours.
         """
         if self.mode == "frozen-mean":
             raise UsageError("frozen-mean freezes the pattern of a trained model: it is a post-hoc edit only")
-        self.put([*native_sites(module, example)], {})
+        sites = native_sites(module, example)
+        if not sites:
+            raise UsageError(
+                f"{type(module).__name__} has no attention of forecheck's own (forecheck.nn.attention.Attention)",
+                "Only such attention can be edited before training; edit the trained model instead.",
+            )
+        self.put([*sites], {})
 
     def check(self, attached: Attached) -> None:
         """Refuse what would be untrained.
