@@ -1,5 +1,7 @@
 """Sublayers disturbed by what they give."""
 
+import math
+
 import pytest
 import torch
 from edited_models import (
@@ -191,13 +193,22 @@ def test_means_keep_tokens_apart_whichever_axis_they_are_on(part, batch_first):
 
 
 @MODEL
-def test_all_parts_ablated_leave_only_what_tokens_bring_themselves(make):
-    """In the last layer: its part no longer depends on the window, so the change is measured against it."""
-    model = make()
-    with torch.no_grad(), Ablate("attention", layers=(1,)).on(model, example(), calibration()) as edited:
+def test_the_change_is_that_of_the_edited_layers_in_the_forecasts_made(make):
+    with torch.no_grad(), Ablate("attention", layers=(1,)).on(make(), example(), calibration()) as edited:
+        assert math.isnan(edited.relative_change)
         edited(example())
         assert list(edited.meters) == [1]
-        assert 0 < edited.relative_change < 2
+        first = edited.relative_change
+        edited(example())
+        assert edited.relative_change == pytest.approx(first)
+    y, mean = outputs_of(make(), example()), outputs_of(make(), torch.cat(calibration())).mean(dim=0)
+    assert first == pytest.approx(((mean - y).norm() / y.norm()).item(), rel=1e-4)
+
+
+def outputs_of(model, x):
+    """What the attention sublayer of layer 1 gives."""
+    with attach(model, example()) as attached:
+        return outputs(attached, "attention", x)[1]
 
 
 @MODEL
