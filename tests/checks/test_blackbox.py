@@ -123,10 +123,13 @@ def test_constants_that_are_not_forecast_are_an_error():
 
 def test_the_better_surrogate_says_whether_the_model_is_linear():
     weak = {"r2": 0.9, "r2_change": 0.8, "mse": 1.0, "ratio": 1.0}
-    strong = weak | {"r2_change": 0.995}
+    strong = weak | {"r2": 0.992, "r2_change": 0.995}
     finding = found(LinearSurrogate(), changes={"surrogate": {"shared": weak, "across": strong}})
     assert finding.title.startswith("the forecast is a linear function of the window")
     assert found(LinearSurrogate()).title.startswith("the forecast is not linear")
+    for flattered in ({"r2": 0.995}, {"r2_change": 0.995}):
+        finding = found(LinearSurrogate(), changes={"surrogate": {"shared": weak | flattered}})
+        assert finding.title.startswith("the forecast is not linear")
     none = found(LinearSurrogate(), changes={"surrogate": {"shared": {"why_not": "too few windows"}}})
     assert (none.outcome, none.why) == ("not applicable", "too few windows")
 

@@ -212,8 +212,9 @@ class LinearSurrogate(BlackBox):
     """How much of the forecast is a linear function of the window?
 
     A closed-form affine map is fitted to forecasts of training windows, from each channel's own past (and from all
-    channels where these are few), and asked for forecasts of test windows. From an R² of 0.99 on, around the last
-    value, the model is called linear. What the rest is worth is measured by the loss: the surrogate's against the
+    channels where these are few), and asked for forecasts of test windows. R² is the smaller of two: around the mean
+    of the forecasts, and around the last value. The first is near 1 for any model that follows the level, the second
+    for any that does not, so either alone flatters. From 0.99 on the model is called linear. What the rest is worth is measured by the loss: the surrogate's against the
     model's own, on test windows. Superposition stands beside: how much the effect of a change of the input differs from
     window to window (0 for an affine model, with weights a channel too).
     """
@@ -223,12 +224,13 @@ class LinearSurrogate(BlackBox):
 
     def judge(self, evidence: Evidence, results: Sequence[Result]) -> Finding:
         """R² of the surrogate, and its loss against the model's."""
-        kinds = [kind for kind in ("shared", "across") if mean_of(results, "surrogate", kind, "r2") is not None]
+        kinds = [kind for kind in ("shared", "across") if mean_of(results, "surrogate", kind, "mse") is not None]
         if not kinds:
             return self.not_applicable(str(results[0].summary["surrogate"]["shared"].get("why_not", "")))
-        r2 = {kind: mean_of(results, "surrogate", kind, "r2_change") for kind in kinds}
-        best = max((value for value in r2.values() if value is not None), default=None)
-        linear = best is not None and best >= _LINEAR
+        both = {kind: [mean_of(results, "surrogate", kind, r2) for r2 in ("r2", "r2_change")] for kind in kinds}
+        # A forecast that never changes has no R², and is linear.
+        best = max(min((r2 for r2 in pair if r2 is not None), default=1.0) for pair in both.values())
+        linear = best >= _LINEAR
         superposition = mean_of(results, "superposition", "difference")
         how = "the forecast is a linear function of the window" if linear else "the forecast is not linear"
         words: Words = {
@@ -245,7 +247,7 @@ class LinearSurrogate(BlackBox):
             evidence,
             results,
             "surrogate",
-            f"A linear map of the window reproduces the forecasts with R² {share(best)} around the last value; the "
+            f"A linear map of the window reproduces the forecasts with R² {share(best)}; the "
             f"effect of an input differs from window to window by {share(superposition)}. Forecasting with that map "
             f"instead of the model",
             words,
