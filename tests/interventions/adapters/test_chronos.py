@@ -22,7 +22,8 @@ from forecheck.errors import UsageError
 from forecheck.interventions.adapters.chronos import ADAPTER
 from forecheck.interventions.patterns import Mean
 from forecheck.interventions.replace import Replace
-from forecheck.interventions.sites import Adapter, Subject
+from forecheck.interventions.sites import Subject
+from forecheck.testing.adapters import check_adapter
 
 T5 = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_decoder_layers": 1, "num_heads": 2}
 T5 |= {"feed_forward_proj": "relu", "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
@@ -109,8 +110,14 @@ def case(request):
     return make(), sites
 
 
-def test_it_is_an_adapter():
-    assert isinstance(ADAPTER, Adapter)
+# The decoder of the token model is edited in every pass, but observed in full ones only.
+AT_ONCE = ["bolt", "chronos2", "chronos2-eager"]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_contract(name):
+    make, sites = MODELS[name]
+    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
 
 
 def test_sites(case):

@@ -9,7 +9,8 @@ from adapted import C, H, L, check_identity, check_modes, check_no_trace, check_
 from forecheck.errors import UsageError
 from forecheck.interventions.adapters.neuralforecast import ADAPTER
 from forecheck.interventions.replace import Replace
-from forecheck.interventions.sites import Adapter, Subject, attach
+from forecheck.interventions.sites import Subject, attach
+from forecheck.testing.adapters import check_adapter
 
 COMMON = {"h": H, "input_size": L, "max_steps": 1}
 PATCHTST = {"patch_len": 6, "stride": 6, "hidden_size": 8, "n_heads": 2, "encoder_layers": 2, "linear_hidden_size": 16}
@@ -59,8 +60,14 @@ def case(request):
     return make(), sites
 
 
-def test_it_is_an_adapter():
-    assert isinstance(ADAPTER, Adapter)
+# The standard scaler and iTransformer work in place, so that the library itself gives no gradient for a window.
+WITH_GRADIENT = ["patchtst", "patchtst-scores-passed-on", "patchtst-mixture", "patchtst-quantiles", "vanilla"]
+
+
+@pytest.mark.parametrize("name", WITH_GRADIENT)
+def test_contract(name):
+    make, sites = MODELS[name]
+    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
 
 
 def test_sites(case):

@@ -25,7 +25,8 @@ from forecheck.errors import UsageError
 from forecheck.interventions.adapters.transformers import ADAPTER
 from forecheck.interventions.patterns import Mean
 from forecheck.interventions.replace import Replace
-from forecheck.interventions.sites import Adapter, Subject, attach
+from forecheck.interventions.sites import Subject, attach
+from forecheck.testing.adapters import check_adapter
 
 PATCHES = {"context_length": L, "patch_length": 6, "patch_stride": 6, "num_input_channels": C, "prediction_length": H}
 PATCHTST = PATCHES | {"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "ffn_dim": 16, "init_std": 0.5}
@@ -108,8 +109,14 @@ def registries():
     return sorted(ALL_ATTENTION_FUNCTIONS), sorted(ALL_MASK_ATTENTION_FUNCTIONS)
 
 
-def test_it_is_an_adapter():
-    assert isinstance(ADAPTER, Adapter)
+# A decoder that grows step by step is edited in every pass, but observed in full ones only.
+AT_ONCE = ["patchtst", "patchtst-eager", "patchtst-distribution", "timesfm"]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_contract(name):
+    make, sites = MODELS[name]
+    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
 
 
 def test_sites(case):
