@@ -102,6 +102,14 @@ class TokensShuffled(Positions):
     doing = "Shuffling tokens before the encoder and putting them back before the head"
     used = "order inside the encoder is"
 
+    def look(self, evidence: Evidence) -> Finding | None:
+        """As for codes; an encoder that nothing tells of order cannot be asked."""
+        found = super().look(evidence)
+        c = found.comparison if found else None
+        if c is not None and c.effect == 0 and c.interval == (0, 0):
+            return self.not_applicable("nothing tells the encoder of order: neither codes nor masks")
+        return found
+
 
 class PatchSweep(Check):
     """Does the forecast get worse with fewer, longer patches, down to a single token?

@@ -205,6 +205,13 @@ class Smoothed(PatternEdit):
         assert weights is not None
         return weights + self.strength * (masked_mean(allowed, like) - weights)
 
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The mixed values moved towards their mean, which is the same without a second pattern."""
+        assert weights is not None
+        mean = values.mean(dim=-2, keepdim=True) if bool(allowed.all()) else masked_mean(allowed, values) @ values
+        mixed = torch.matmul(weights, values)
+        return mixed.lerp(mean.expand_as(mixed), self.strength)
+
 
 class OnHeads(PatternEdit):
     """Another edit on chosen heads only; the other heads keep their raw pattern."""
