@@ -214,9 +214,10 @@ class LinearSurrogate(BlackBox):
     A closed-form affine map is fitted to forecasts of training windows, from each channel's own past (and from all
     channels where these are few), and asked for forecasts of test windows. R² is the smaller of two: around the mean
     of the forecasts, and around the last value. The first is near 1 for any model that follows the level, the second
-    for any that does not, so either alone flatters. From 0.99 on the model is called linear. What the rest is worth is measured by the loss: the surrogate's against the
-    model's own, on test windows. Superposition stands beside: how much the effect of a change of the input differs from
-    window to window (0 for an affine model, with weights a channel too).
+    for any that does not, so either alone flatters. From 0.99 on the model is called linear. What the rest is worth is
+    measured by the loss: the surrogate's against the model's own, on test windows. Superposition stands beside: how
+    much the effect of a change of the input differs from window to window (0 for an affine model, with weights a
+    channel too).
     """
 
     code, title = "FC905", "linear surrogate"
