@@ -56,7 +56,7 @@ class CallSite:
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
-        self.pattern = pattern
+        self.pattern = None if pattern is None else pattern.eval()  # as the model is while it is attached
 
     def observe(self, callback: Callable[[Tensor], None] | None) -> None:
         """Hand raw patterns to `callback`."""
