@@ -131,7 +131,7 @@ def _false(said: dict[str, int], truth: float) -> list[tuple[str, int, float]]:
 
 _ABOUT = (
     f"Differences d = a_s + b_t + e of seed s and window t, n {COUNT}, H {HORIZON}, margin {100 * MARGIN:g} %. At a "
-    "true effect of zero a decision is false if it says helps or hurts; at the edge of the margin, if it says beyond it "
-    "(nominal 2.5 %) or equivalent (nominal 5 %). Bounds are nominal values times 1.5 (Bradley 1978), but for "
+    "true effect of zero a decision is false if it says helps or hurts; at the edge of the margin, if it says beyond "
+    "it (nominal 2.5 %) or equivalent (nominal 5 %). Bounds are nominal values times 1.5 (Bradley 1978), but for "
     "false helps and hurts, which must keep 5 %. Two seeds, which say little of their spread, are told only."
 )
