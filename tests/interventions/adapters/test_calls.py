@@ -270,3 +270,10 @@ def test_edits_learn_with_the_model():
 
 def test_it_wraps_nothing():
     assert ADAPTER.wrap(seeded(Forecaster(Sdpa())), H) is None
+
+
+@torch.no_grad()
+def test_shuffled_forecasts_repeat():
+    model = seeded(Forecaster(Sdpa(), Multihead(), Einsum()))
+    with Replace("shuffled").on(model, example()) as edited:
+        assert torch.equal(edited(example()), edited(example()))
