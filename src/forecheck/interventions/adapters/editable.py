@@ -36,7 +36,7 @@ class EditableSite:
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
-        self._edit = pattern
+        self._edit = pattern.eval() if pattern is not None else None
 
     def observe(self, callback: Callable[[Tensor], None] | None) -> None:
         """Hand raw patterns to `callback`."""
@@ -84,7 +84,7 @@ class EditableSite:
         allowed = allowed_keys(mask, q, k)
         edit, weights = self._edit, None
         if edit is None or edit.needs_weights or self._callback is not None:
-            weights = pattern(q, k, mask, allowed, scaling, bias)
+            weights = pattern(q, k, mask, scaling, bias)
             if self._callback is not None and weights.shape[2:] == (self.queries, self.keys):
                 self._callback(weights.detach())
         if edit is None or not allowed.numel():
@@ -107,20 +107,19 @@ class EditableSite:
 
 
 def allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#batch #head query key"]:
-    """What a mask lets through."""
+    """What a mask lets through. A row without any key looks at all of them, as the softmax of equal scores does."""
     queries, keys = q.shape[2], k.shape[2]
     if mask is None:
         return q.new_ones(1, 1, queries, keys, dtype=torch.bool)
     shown = mask[..., :keys]
     shown = shown if shown.dtype == torch.bool else shown > _HIDDEN
-    return shown.expand(*shown.shape[:2], queries, keys)
+    return (shown | ~shown.any(dim=-1, keepdim=True)).expand(*shown.shape[:2], queries, keys)
 
 
 def pattern(
     q: Float[Tensor, "batch head query width"],
     k: Float[Tensor, "batch head key width"],
     mask: Tensor | None,
-    allowed: Bool[Tensor, "#batch #head query key"],
     scaling: float | None,
     bias: Tensor | None,
 ) -> Float[Tensor, "batch head query key"]:
@@ -128,9 +127,9 @@ def pattern(
     scores = torch.matmul(q, k.mT) * (q.shape[-1] ** -0.5 if scaling is None else scaling)
     if bias is not None:
         scores = scores + bias
-    if mask is not None and mask.dtype != torch.bool:
-        scores = scores + mask[..., : k.shape[2]]
-    else:
+    if mask is not None:
+        mask = mask[..., : k.shape[2]]
         # The lowest number instead of minus infinity: a row without any key is even, not NaN.
-        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        hides = mask.dtype == torch.bool
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min) if hides else scores + mask
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
