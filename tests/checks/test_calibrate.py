@@ -52,7 +52,7 @@ def quick_fits(monkeypatch):
         monkeypatch.setattr(module, "TINY", negative.TINY | {"epochs": 1, "train_stride": 8})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
