@@ -181,7 +181,7 @@ def test_an_interrupted_part_goes_on(at):
 def test_raw_against_raw_of_fresh_panels(at, quick_fits):
     made, told = at
     part = negative.run_negative(made)
-    assert [check.count for check in part.checks] == [2, 2, 2]
+    assert [check.count for check in part.checks] == [2, 2, 2, 2]
     assert told[-1] == ("negative", 2, 2)
     first, second = negative.season_panel(0), negative.season_panel(1)
     assert first.fingerprint == negative.season_panel(0).fingerprint != second.fingerprint
