@@ -106,7 +106,7 @@ class TokensShuffled(Positions):
         """As for codes; an encoder that nothing tells of order cannot be asked."""
         found = super().look(evidence)
         c = found.comparison if found else None
-        if c is not None and c.effect == 0 and c.interval == (0, 0):
+        if c is not None and c.effect == 0 and c.interval == (0.0, 0.0):
             return self.not_applicable("nothing tells the encoder of order: neither codes nor masks")
         return found
 

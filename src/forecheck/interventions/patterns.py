@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from forecheck.nn.attention import PatternEdit
@@ -158,12 +158,22 @@ class Shuffled(PatternEdit):
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The patterns, moved on by one along a random ring."""
         assert weights is not None
+        return weights[self._source(weights)]
+
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The same by moving the values, which are narrower than patterns, and the result back."""
+        assert weights is not None
+        source = self._source(weights)
+        return torch.matmul(weights, values[torch.argsort(source)])[source]
+
+    def _source(self, weights: Weights) -> Int[Tensor, " batch"]:
+        """Whose pattern each member gets."""
         if not self.training:
             self._generator.manual_seed(self._seed)
         ring = torch.randperm(len(weights), generator=self._generator)
         source = torch.empty_like(ring)
         source[ring] = ring.roll(1)
-        return weights[source.to(weights.device)]
+        return source.to(weights.device)
 
 
 class Noisy(PatternEdit):

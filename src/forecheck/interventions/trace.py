@@ -11,6 +11,7 @@ from weakref import ref
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from forecheck.errors import UsageError
@@ -138,6 +139,8 @@ def trace(attached: Attached, x: Tensor) -> Trace:
     finally:
         for handle in handles:
             handle.remove()
+            # torch (2.13) forgets to take back that the hook wanted keywords, and warns of it for ever after.
+            getattr(torch_module, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
         for site in attached.sites:
             site.observe(None)
     for site in attached.sites:

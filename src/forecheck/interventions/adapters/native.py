@@ -29,7 +29,8 @@ class NativeSite:
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
-        self.attention.edit = self.built_in if pattern is None else pattern
+        # What is put on later would still be in training mode, where shuffles are drawn anew at every pass.
+        self.attention.edit = self.built_in if pattern is None else pattern.train(self.attention.training)
 
     def observe(self, callback: Callable[[Tensor], None] | None) -> None:
         """Hand raw patterns to `callback`."""
@@ -41,7 +42,9 @@ def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSi
     """Every `Attention` that `example` passes, in the order in which the forward pass meets them."""
     subject = Subject.of(subject)
     module = subject.module
-    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention)} if module else {}
+    if module is None:
+        return []
+    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention)}
     found: list[NativeSite] = []
 
     def meet(path: str) -> Callable[[Tensor], None]:
