@@ -119,6 +119,9 @@ def test_shares_have_wilsons_interval():
     assert Check.share("x", 39, 40, 0.95, above=True).passed is True
     assert Check.share("x", 37, 40, 0.95, above=True).passed is False
     assert Check.share("x", 3, 40, 0.05, required=False).passed is None
+    assert Check.share("x", 3, 40, 0.05, strict=False).passed is True  # the interval begins below
+    assert Check.share("x", 13, 40, 0.05, strict=False).passed is False
+    assert Check.share("x", 37, 40, 0.95, above=True, strict=False).passed is True
 
 
 @pytest.mark.parametrize("seeds", [3, 5])

@@ -87,18 +87,24 @@ def calibrate(
 
 def show(found: Any) -> None:
     """Print the checks of every part, and at the end whether all pass."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    from forecheck.checks.calibrate.result import CHECK_COLUMNS
+    from forecheck.checks.calibrate.result import percent
 
     console = Console(highlight=False)
     styles = {True: "green", False: "bold red", None: "dim"}
     for part in found.parts:
-        table = Table(*CHECK_COLUMNS, title=part.title, title_justify="left", title_style="bold")
+        table = Table(title=part.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("what", overflow="fold")
+        for column in ("ours [95 %]", "nominal", "of", ""):
+            table.add_column(column, no_wrap=True, justify="right")
         for check in part.checks:
-            *cells, verdict = check.cells()
-            table.add_row(*cells, f"[{styles[check.passed]}]{verdict}[/]")
+            name, *_, count, verdict = check.cells()
+            ours = f"{percent(check.value)} \\[{100 * check.low:.1f}, {100 * check.high:.1f}]"
+            nominal = f"{'≥' if check.above else '≤'} {percent(check.bound)}" if check.required else ""
+            table.add_row(name, ours, nominal, count, f"[{styles[check.passed]}]{verdict}[/]")
         if part.checks:
             console.print(table)
         if part.skipped:

@@ -24,6 +24,8 @@ class Check:
         count: repetitions.
         above: the value has to be at least the bound; else at most.
         required: it passes or fails; else it is told only.
+        strict: the value itself has to keep the bound; else it fails only if its whole interval lies beyond it, which
+            is for simulations whose number of repetitions is the budget's.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Check:
     count: int
     above: bool = False
     required: bool = True
+    strict: bool = True
 
     @classmethod
     def share(cls, name: str, hits: int, count: int, bound: float, **kind: bool) -> Check:
@@ -46,7 +49,9 @@ class Check:
         """Whether the value keeps the bound; None if none is required."""
         if not self.required:
             return None
-        return self.value >= self.bound if self.above else self.value <= self.bound
+        if self.above:
+            return (self.value if self.strict else self.high) >= self.bound
+        return (self.value if self.strict else self.low) <= self.bound
 
     def cells(self) -> list[str]:
         """As a row of a table."""

@@ -137,7 +137,9 @@ def describe(found: dict[tuple[int, int, float], dict[str, list[int]]]) -> Part:
                 # Below eight stretches the audit decides nothing, so the cross-check is never asked.
                 if name == OURS or n / h >= 8:
                     what = f"{name}; n {n}, H {h}, {words} step losses"
-                    checks.append(Check.share(what, hits[name][0], hits[name][1], LIBERAL, required=not memory))
+                    checks.append(
+                        Check.share(what, hits[name][0], hits[name][1], LIBERAL, required=not memory, strict=False)
+                    )
         tables.append(
             Table(f"Rejections at nominal 5 %, {words} step losses", ("n, H", *_COLUMNS, CROSS_CHECK), rows, _NOTE)
         )
@@ -158,7 +160,8 @@ def _cell(name: str, hits: list[int], published: float | None, compared: list[bo
 
 _ABOUT = (
     "Step losses with mean zero are averaged over H steps, one window a step, and every test asks whether the mean is "
-    "zero. A test that the audit uses passes if it rejects at most 7.5 % at nominal 5 % (Bradley 1978)."
+    "zero. A test that the audit uses may reject at most 7.5 % at nominal 5 % (Bradley 1978), and fails if the whole "
+    "interval of the simulation lies above that."
 )
 _NOTE = (
     "In brackets the published size (sheet on arXiv 2509.20942, 8.2). It agrees with ours if the two differ by no more "
