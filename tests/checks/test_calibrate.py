@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.tsa.stattools import acovf
 
-from forecheck.checks.calibrate import context, decisions, equivalence, losses, negative, positive, run, size
+from forecheck.checks.calibrate import context, decisions, equivalence, journal, losses, negative, positive, run, size
 from forecheck.checks.calibrate.journal import Journal
 from forecheck.checks.calibrate.result import Calibration, Check, Part, Table
 from forecheck.data.synthetic import events
@@ -40,8 +40,8 @@ def at(tmp_path):
     """A context that keeps everything in the test's folder."""
     told = []
     ledger = Ledger(tmp_path / "ledger")
-    journal = Journal(ledger.root / "calibrate.jsonl")
-    made = context.Context(SMALLEST, run_inline, ledger, journal, lambda *part: told.append(part))
+    kept = Journal(ledger.root / "calibrate.jsonl")
+    made = context.Context(SMALLEST, run_inline, ledger, kept, lambda *part: told.append(part))
     return made, told
 
 
@@ -161,12 +161,19 @@ def test_the_journal_keeps_what_is_finished(tmp_path):
     assert Journal(path).once({"a": 1}, make) == {"hits": [1, 2]}
     with path.open("a") as file:
         file.write('{"key": {"a": 2}, "val')  # cut off by a kill
-    journal = Journal(path)
-    assert journal.once({"a": 1}, make) == {"hits": [1, 2]}
+    again = Journal(path)
+    assert again.once({"a": 1}, make) == {"hits": [1, 2]}
     assert len(made) == 1
-    journal.once({"a": 2}, make)
+    again.once({"a": 2}, make)
     assert len(made) == 2
     assert Journal(path).once({"a": 2}, list) == {"hits": [1, 2]}
+
+
+def test_what_other_code_decided_does_not_count(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    Journal(path).once({"a": 1}, lambda: "before")
+    monkeypatch.setattr(journal, "code_under_test", lambda: "another")
+    assert Journal(path).once({"a": 1}, lambda: "after") == "after"
 
 
 def test_an_interrupted_part_goes_on(at):

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 JOURNAL_VERSION = 1
-"""Part of every key; raise it when a change of the code changes results."""
+"""Part of every key; raise it when a change of the calibration's own code changes results."""
+
+
+@cache
+def code_under_test() -> str:
+    """Digest of the code that decides: what is kept of another version of it does not count."""
+    from forecheck.checks import evidence, verdict
+    from forecheck.evaluation import inference
+
+    sources = "".join(inspect.getsource(module) for module in (inference, evidence, verdict))
+    return hashlib.sha256(sources.encode()).hexdigest()[:16]
 
 
 class Journal:
@@ -31,7 +44,7 @@ class Journal:
             key: everything that decides the value, as JSON types.
             make: gives the value, as JSON types.
         """
-        versioned = dict(key) | {"version": JOURNAL_VERSION}
+        versioned = dict(key) | {"version": JOURNAL_VERSION, "code": code_under_test()}
         text = _text(versioned)
         if text not in self._known:
             value = json.loads(json.dumps(make()))

@@ -104,12 +104,12 @@ def _events(windows: int) -> Control:
     )
 
 
-def audited(control: Control, seed: int, context: Context) -> dict[str, Any]:
-    """What the audit says of one data seed, and the loss of every arm in standardised and in real units."""
+def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
+    """What the audit says of one panel, and the loss of every arm in standardised and in real units."""
     budget = Budget("calibration", SEEDS, slow=False, training={})
     codes = [c.code for c in REPLACED if isinstance(c, Posthoc) or c.edit.label in control.retrained]
     report = run_audit(
-        control.panel(seed),
+        panel,
         control.model,
         control.lookback,
         control.horizon,
@@ -135,9 +135,10 @@ def _all_seeds(control: Control, count: int, context: Context) -> list[dict[str,
     found = []
     for seed in range(count):
         context.tell(control.name, seed, count)
-        key = {"part": control.name, "seed": seed, "options": control.options, "arms": control.retrained}
-        key |= {"windows": context.scale.event_windows} if control.name == "events" else {}
-        found.append(context.journal.once(key, partial(audited, control, seed, context)))
+        panel = control.panel(seed)
+        key: dict[str, Any] = {"part": control.name, "panel": panel.fingerprint, "options": control.options}
+        key |= {"arms": control.retrained, "seeds": SEEDS}
+        found.append(context.journal.once(key, partial(audited, control, panel, context)))
     context.tell(control.name, count, count)
     return found
 
