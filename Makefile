@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread a process: the models are small, and results repeat.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check browser clean
+.PHONY: demo test check docs browser clean
 
 demo: .venv/.ready
 	mkdir -p demo
@@ -18,6 +18,10 @@ check: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page of every check is made from its class; a test compares.
+docs: .venv/.ready
+	$(BIN)/python -m forecheck.checks.pages docs/checks
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -11,4 +11,5 @@ def setting(experiment, model="patchtst", **known):
     test = experiment.test
     task = Task(test.lookback, test.horizon, test.channels, 24)
     config = {"patch": 8, "stride": 8}
-    return Setting(model, task, BUDGETS["standard"], config, **({"places": PLACES, "identity": 0.0} | known))
+    known = {"budget": BUDGETS["standard"], "places": PLACES, "identity": 0.0} | known
+    return Setting(model, task, config=config, **known)

@@ -13,7 +13,18 @@ from forecheck.checks.protocol import Check, Finding
 from forecheck.checks.setting import Setting
 from forecheck.errors import UsageError
 
-_MODULES = ("harness", "references", "replaced", "removed", "perturbed", "positions")
+_MODULES = (
+    "harness",
+    "references",
+    "replaced",
+    "removed",
+    "perturbed",
+    "positions",
+    "heads",
+    "representation",
+    "data",
+    "blackbox",
+)
 
 
 def _catalogue() -> dict[str, Check]:

@@ -24,7 +24,11 @@ class HarnessCheck(Check):
 
 
 class Borders(HarnessCheck):
-    """Targets of training, validation and test never share a row, and no input looks past its origin's border."""
+    """Do the parts of the split keep apart?
+
+    Target rows of training, validation and test are counted from the windows themselves: no row may be in two parts,
+    and no window may reach across the end of its series.
+    """
 
     code, title = "FC101", "split borders"
 
@@ -52,7 +56,10 @@ class Borders(HarnessCheck):
 
 
 class ScalerLeak(HarnessCheck):
-    """The scaler is that of the training rows alone: changing all later rows must not change it."""
+    """Does the scaler know the training rows alone?
+
+    It is fitted again with all validation and test rows overwritten: mean and standard deviation must not move.
+    """
 
     code, title = "FC102", "scaler sees training rows only"
 
@@ -74,7 +81,11 @@ class ScalerLeak(HarnessCheck):
 
 
 class LastBatch(HarnessCheck):
-    """Every test window is scored, those of the last, partial batch too (`drop_last` on test data changes results)."""
+    """Is every test window scored?
+
+    The windows that the borders allow are counted without the windows' own code, and compared with those that were
+    scored. Loaders that drop the last, partial batch score other windows at every batch size.
+    """
 
     code, title = "FC103", "all test windows are scored"
 
@@ -118,7 +129,11 @@ class BatchSize(HarnessCheck):
 
 
 class TestUnseen(HarnessCheck):
-    """Fitting and stopping never saw the test part: during every fit its rows were NaN."""
+    """Was the test part kept from fitting and stopping?
+
+    During every fit its rows are NaN, so that a fit that reads them cannot stay finite. Of a model that was trained
+    elsewhere nobody can tell.
+    """
 
     code, title = "FC105", "the test part is not used for fitting or stopping"
 
@@ -143,7 +158,11 @@ class TestUnseen(HarnessCheck):
 
 
 class SameProtocol(HarnessCheck):
-    """All arms share windows, split, lookback and horizon; edited arms share the raw arm's seeds and options."""
+    """Do all arms follow one protocol?
+
+    All trials must share data, split, lookback, horizon, step and season, and every edited arm the raw arm's seeds and
+    options: a reference with a longer lookback, say, is another question.
+    """
 
     code, title = "FC106", "all arms follow one protocol"
 
@@ -163,7 +182,10 @@ class SameProtocol(HarnessCheck):
 
 
 class Seeds(HarnessCheck):
-    """A claim about an architecture needs more than one seed."""
+    """Are there enough seeds for a claim about the architecture?
+
+    One fit says nothing about the spread between fits, which is often larger than the effect. The spread is printed.
+    """
 
     code, title = "FC107", "seeds"
 

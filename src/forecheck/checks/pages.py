@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from forecheck.checks.catalogue import CHECKS
@@ -89,3 +91,18 @@ def index() -> str:
 def pages() -> dict[str, str]:
     """Every page by file name."""
     return {"README.md": index()} | {f"{check.code}.md": page(check) for check in CHECKS.values()}
+
+
+def write(folder: Path) -> None:
+    """Write every page into a folder, and take out pages of checks that are no more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = pages()
+    for old in folder.glob("*.md"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":  # python -m forecheck.checks.pages docs/checks
+    write(Path(sys.argv[1]))

@@ -50,14 +50,22 @@ class Reference(Check):
 
 
 class NaiveReference(Reference):
-    """A forecaster that does not beat the last value, the last season or the window mean has learnt nothing useful."""
+    """Is the forecaster better than what costs nothing?
+
+    The last value, the last season and the window mean; the best of them on validation is compared. A forecaster that
+    does not beat it has learnt nothing useful.
+    """
 
     code, title = "FC201", "against naive forecasts"
     names, kind = NAIVE, "the best naive forecast"
 
 
 class LinearReference(Reference):
-    """One linear map, fitted in closed form within a second, is the bar that a Transformer must clear."""
+    """Is the forecaster better than one linear map?
+
+    Four linear forecasters are fitted in closed form within a second; the best of them on validation is compared.
+    That is the bar that a Transformer must clear.
+    """
 
     code, title = "FC202", "against closed-form linear"
     names, kind = LINEAR, "the best linear forecaster"
