@@ -61,14 +61,14 @@ class Control:
 RECALL = Control(
     "recall",
     "the target repeats one of four earlier patches, and a cue in the last patch says which",
-    lambda seed: recall.recall(5000, seed),
+    lambda seed: recall.recall(8000, seed),
     "patchtst",
     4 * recall.BLOCK,
     recall.BLOCK,
     recall.BLOCK,
     _LEARNER
     | {"patch": 16, "stride": 16, "width": 32, "heads": 2, "hidden": 32, "norm": "layer", "residual_scores": False}
-    | {"epochs": 16, "lr": 5e-3},
+    | {"epochs": 20, "lr": 5e-3},
     ("identity", "mean"),
     0.9,  # keys, cues and a quarter of the values are new: the references cannot be halved
 )
