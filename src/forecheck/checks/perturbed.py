@@ -29,6 +29,15 @@ class ContentOnlyPattern(Edited):
     edit = FreezeToMean("content")
     becomes = "Keeping only the content part of every attention matrix"
 
+    def words(self, c: Comparison) -> str:
+        """The outcome in words."""
+        return {
+            "greater": "the position part of attention is needed",
+            "less": "the position part of attention hurts",
+            "equivalent": "the content part of attention alone does as well",
+            "undecided": "undecided",
+        }[c.outcome]
+
 
 class Disturbed(Check):
     """Arms of growing strength against the raw model."""
