@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -76,6 +77,7 @@ def run_calibration(
         "torch": torch.__version__,
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "seconds of this run": round(time.perf_counter() - started),
+        "cores": os.cpu_count(),
+        "seconds of the last sitting": round(time.perf_counter() - started),
     }
     return Calibration(parts, environment)
