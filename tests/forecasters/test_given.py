@@ -63,6 +63,12 @@ def test_a_model_that_is_called_otherwise_is_wrapped():
     assert forecaster.subject.module is module
 
 
+def test_windows_come_in_the_type_of_the_weights():
+    forecast = given(Linear().double(), TASK, probe()).predict(probe())
+    assert forecast.dtype == torch.float32
+    torch.testing.assert_close(forecast, Linear()(probe()).detach())
+
+
 def test_real_units_go_in_and_come_out():
     mean, scale = torch.tensor([[[5.0, -3.0, 100.0]]]), torch.tensor([[[2.0, 10.0, 0.5]]])
 

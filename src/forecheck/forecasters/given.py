@@ -100,7 +100,7 @@ def given(
     if units is not None:
         forward = _in_real_units(forward, *units)
     module = model if isinstance(model, nn.Module) else _inner_module(model)
-    subject = Subject(_checked(forward, task, called), module, adapter)
+    subject = Subject(_where_it_lives(_checked(forward, task, called), module), module, adapter)
     with torch.no_grad(), evaluating(module):
         forecast, again = subject(probe), subject(probe)
     if not torch.isfinite(forecast).all():
@@ -144,9 +144,23 @@ def _inner_module(model: Any) -> nn.Module | None:
 
 def _in_real_units(forward: Forward, mean: Tensor, scale: Tensor) -> Forward:
     def real(x: Tensor) -> Tensor:
-        return (forward(x * scale + mean) - mean) / scale
+        mean_, scale_ = mean.to(x), scale.to(x)
+        return (forward(x * scale_ + mean_) - mean_) / scale_
 
     return real
+
+
+def _where_it_lives(forward: Forward, module: nn.Module | None) -> Forward:
+    """Windows go to the device and type of the module's weights, and forecasts come back."""
+    weights = [p for p in module.parameters() if p.is_floating_point()] if module is not None else []
+    if not weights:
+        return forward
+    device, dtype = weights[0].device, weights[0].dtype
+
+    def there(x: Tensor) -> Tensor:
+        return forward(x.to(device, dtype)).cpu()
+
+    return there
 
 
 def _checked(forward: Forward, task: Task, called: str) -> Forward:

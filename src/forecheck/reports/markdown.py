@@ -47,7 +47,11 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
         yield "\n".join(f"- Not applicable: {escape(content.brief(each))}" for each in subject.not_applicable)
     yield paragraph(content.skipped(data))
     audit = data["kind"] == "audit"
-    for table in [tables.arms_table(data)] if audit else [tables.models_table(data), tables.pairs_table(data)]:
+    for table in (
+        [tables.arms_table(data, tables.without_heads(data))]
+        if audit
+        else [tables.models_table(data), tables.pairs_table(data)]
+    ):
         yield from _section(table)
     yield "## Protocol"
     yield _table(tables.borders_table(data))

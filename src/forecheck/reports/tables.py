@@ -48,6 +48,11 @@ class Table:
         return [row for group in self.groups for row in group.rows]
 
 
+def without_heads(data: Json) -> list[str]:
+    """Families of arms for a page of text: an arm a head would bury the others, and FC601 has their numbers."""
+    return [family for family in arm_families(data) if family != "heads"]
+
+
 def arms_table(data: Json, families: Sequence[str] | None = None) -> Table:
     """Every arm, or those of the families named, with its losses and its effect against the model."""
     titles = {name: title for name, title in arm_families(data).items() if families is None or name in families}
