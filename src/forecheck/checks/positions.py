@@ -73,7 +73,7 @@ class Averaged(Positions):
     Every code is replaced by the mean over positions: the first moment of what follows stays, order goes.
     """
 
-    code, title = "FC502", "position codes averaged"
+    code, title, slow = "FC502", "position codes averaged", True
     edit = MeanPositions()
     doing = "Giving every token the mean position code"
 
@@ -84,7 +84,7 @@ class Shuffled(Positions):
     Codes are dealt to other positions (five draws). Wrong order disturbs more than no order where codes are used.
     """
 
-    code, title = "FC503", "position codes shuffled"
+    code, title, slow = "FC503", "position codes shuffled", True
     edit = ShufflePositions()
     doing = "Dealing the position codes to other tokens"
 

@@ -1,4 +1,4 @@
-"""What is true of every adapter, on any model."""
+"""What is true of every adapter, on any model of its library."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from forecheck.interventions.edits import Edit
 from forecheck.interventions.identity import identity_test
 from forecheck.interventions.replace import Replace
 from forecheck.interventions.sites import Subject
+from forecheck.testing.adapters import check_adapter
 
 L, H, C = 24, 4, 2
 
@@ -119,3 +120,47 @@ def _fail_inside(adapter, subject):
     with adapter.attach(subject, windows()) as attached:
         attached.sites[0].observe(fail)
         attached(windows())
+
+
+class AdapterSuite:
+    """The tests of a library's adapter: a subclass names it, and its models by name.
+
+    Attributes:
+        adapter: of the library.
+        models: by name, a function that makes a tiny model, and its sites.
+    """
+
+    def test_contract(self, name):
+        make, sites = self.models[name]
+        check_adapter(self.adapter, make(), windows(), sites=len(sites), horizon=H)
+
+    def test_sites(self, name):
+        make, sites = self.models[name]
+        self.check_sites(make(), sites)
+
+    def check_sites(self, model, sites):
+        subject = subject_of(self.adapter, model)
+        assert sites_of(self.adapter, subject) == sites
+        with self.adapter.attach(subject, windows()) as attached:
+            for site in attached.sites:
+                assert site.module is model.get_submodule(site.path)
+                assert site.projected
+
+    def test_forecasts_repeat(self, name):
+        model = self.models[name][0]().train()
+        check_wrap(subject_of(self.adapter, model))
+        assert model.training
+
+    def test_identity(self, name):
+        check_identity(self.adapter, subject_of(self.adapter, self.models[name][0]()))
+
+    def test_modes(self, name):
+        check_modes(self.adapter, subject_of(self.adapter, self.models[name][0]()))
+
+    def test_no_trace(self, name):
+        model = self.models[name][0]()
+        check_no_trace(self.adapter, subject_of(self.adapter, model), model, lambda: self.state(model))
+
+    def state(self, model):
+        """What the library keeps that an adapter might leave changed."""
+        raise NotImplementedError

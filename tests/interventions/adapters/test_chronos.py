@@ -4,26 +4,13 @@ import math
 
 import pytest
 import torch
-from adapted import (
-    C,
-    H,
-    L,
-    check_identity,
-    check_modes,
-    check_no_trace,
-    check_wrap,
-    drawn,
-    sites_of,
-    subject_of,
-    windows,
-)
+from adapted import AdapterSuite, C, H, L, check_identity, drawn, sites_of, subject_of, windows
 
 from forecheck.errors import UsageError
 from forecheck.interventions.adapters.chronos import ADAPTER
 from forecheck.interventions.patterns import Mean
 from forecheck.interventions.replace import Replace
 from forecheck.interventions.sites import Subject
-from forecheck.testing.adapters import check_adapter
 
 T5 = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_decoder_layers": 1, "num_heads": 2}
 T5 |= {"feed_forward_proj": "relu", "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
@@ -110,24 +97,14 @@ def case(request):
     return make(), sites
 
 
-# The decoder of the token model is edited in every pass, but observed in full ones only.
-AT_ONCE = ["bolt", "chronos2", "chronos2-eager"]
+class TestAdapter(AdapterSuite):
+    adapter, models = ADAPTER, MODELS
 
-
-@pytest.mark.parametrize("name", AT_ONCE)
-def test_contract(name):
-    make, sites = MODELS[name]
-    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
-
-
-def test_sites(case):
-    model, sites = case
-    subject = subject_of(ADAPTER, model)
-    assert sites_of(ADAPTER, subject) == sites
-    with ADAPTER.attach(subject, windows()) as attached:
-        for site in attached.sites:
-            assert site.module is model.get_submodule(site.path)
-            assert site.projected
+    def state(self, model):
+        generation = getattr(model, "generation_config", None)
+        return generation and generation.to_dict(), [
+            each.config.to_dict() for each in model.modules() if hasattr(each, "config")
+        ]
 
 
 def test_a_pipeline_is_its_model(case):
@@ -138,31 +115,6 @@ def test_a_pipeline_is_its_model(case):
     with torch.no_grad():
         torch.testing.assert_close(outside(windows()), inside(windows()), rtol=0, atol=0)
     check_identity(ADAPTER, outside)
-
-
-def test_forecasts_repeat(case):
-    check_wrap(subject_of(ADAPTER, case[0].train()))
-    assert case[0].training
-
-
-def test_identity(case):
-    check_identity(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_modes(case):
-    check_modes(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_no_trace(case):
-    model = case[0]
-
-    def state():
-        generation = getattr(model, "generation_config", None)
-        return generation and generation.to_dict(), [
-            each.config.to_dict() for each in model.modules() if hasattr(each, "config")
-        ]
-
-    check_no_trace(ADAPTER, subject_of(ADAPTER, model), model, state)
 
 
 @pytest.mark.parametrize("make", [bolt, chronos2])

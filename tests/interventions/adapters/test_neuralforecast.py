@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from adapted import C, H, L, check_identity, check_modes, check_no_trace, check_wrap, drawn, subject_of, windows
+from adapted import AdapterSuite, C, H, L, check_wrap, drawn, subject_of, windows
 
 from forecheck.errors import UsageError
 from forecheck.interventions.adapters.neuralforecast import ADAPTER
 from forecheck.interventions.replace import Replace
 from forecheck.interventions.sites import Subject, attach
-from forecheck.testing.adapters import check_adapter
 
 COMMON = {"h": H, "input_size": L, "max_steps": 1}
 PATCHTST = {"patch_len": 6, "stride": 6, "hidden_size": 8, "n_heads": 2, "encoder_layers": 2, "linear_hidden_size": 16}
@@ -54,47 +53,18 @@ def _same_weights():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=MODELS)
-def case(request):
-    make, sites = MODELS[request.param]
-    return make(), sites
+class TestAdapter(AdapterSuite):
+    adapter, models = ADAPTER, MODELS
 
+    def check_sites(self, model, sites):
+        with ADAPTER.attach(subject_of(ADAPTER, model), windows()) as attached:
+            assert [(site.heads, site.queries, site.keys) for site in attached.sites] == sites
+            assert attached.adapter.startswith("neuralforecast: ")
+            inside = {path for path, _ in model.named_modules()}
+            assert all(site.path.split("#")[0] in inside for site in attached.sites)
 
-# The standard scaler and iTransformer work in place, so that the library itself gives no gradient for a window.
-WITH_GRADIENT = ["patchtst", "patchtst-scores-passed-on", "patchtst-mixture", "patchtst-quantiles", "vanilla"]
-
-
-@pytest.mark.parametrize("name", WITH_GRADIENT)
-def test_contract(name):
-    make, sites = MODELS[name]
-    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
-
-
-def test_sites(case):
-    model, sites = case
-    with ADAPTER.attach(subject_of(ADAPTER, model), windows()) as attached:
-        assert [(site.heads, site.queries, site.keys) for site in attached.sites] == sites
-        assert attached.adapter.startswith("neuralforecast: ")
-        inside = {path for path, _ in model.named_modules()}
-        assert all(site.path.split("#")[0] in inside for site in attached.sites)
-
-
-def test_forecasts_repeat(case):
-    check_wrap(subject_of(ADAPTER, case[0].train()))
-    assert case[0].training
-
-
-def test_identity(case):
-    check_identity(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_modes(case):
-    check_modes(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_no_trace(case):
-    model = case[0]
-    check_no_trace(ADAPTER, subject_of(ADAPTER, model), model, lambda: sorted(model.loss.__dict__))
+    def state(self, model):
+        return sorted(model.loss.__dict__)
 
 
 @pytest.mark.parametrize("loss", [None, "quantiles"])

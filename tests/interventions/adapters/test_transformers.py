@@ -5,20 +5,7 @@ import sys
 
 import pytest
 import torch
-from adapted import (
-    C,
-    H,
-    L,
-    check_identity,
-    check_modes,
-    check_no_trace,
-    check_wrap,
-    drawn,
-    edited,
-    sites_of,
-    subject_of,
-    windows,
-)
+from adapted import AdapterSuite, C, H, L, check_wrap, drawn, edited, sites_of, subject_of, windows
 from torch import nn
 
 from forecheck.errors import UsageError
@@ -26,7 +13,6 @@ from forecheck.interventions.adapters.transformers import ADAPTER
 from forecheck.interventions.patterns import Mean
 from forecheck.interventions.replace import Replace
 from forecheck.interventions.sites import Subject, attach
-from forecheck.testing.adapters import check_adapter
 
 PATCHES = {"context_length": L, "patch_length": 6, "patch_stride": 6, "num_input_channels": C, "prediction_length": H}
 PATCHTST = PATCHES | {"d_model": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "ffn_dim": 16, "init_std": 0.5}
@@ -96,12 +82,6 @@ def _same_weights():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=MODELS)
-def case(request):
-    make, sites = MODELS[request.param]
-    return make(), sites
-
-
 def registries():
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -109,46 +89,11 @@ def registries():
     return sorted(ALL_ATTENTION_FUNCTIONS), sorted(ALL_MASK_ATTENTION_FUNCTIONS)
 
 
-# A decoder that grows step by step is edited in every pass, but observed in full ones only.
-AT_ONCE = ["patchtst", "patchtst-eager", "patchtst-distribution", "timesfm"]
+class TestAdapter(AdapterSuite):
+    adapter, models = ADAPTER, MODELS
 
-
-@pytest.mark.parametrize("name", AT_ONCE)
-def test_contract(name):
-    make, sites = MODELS[name]
-    check_adapter(ADAPTER, make(), windows(), sites=len(sites), horizon=H)
-
-
-def test_sites(case):
-    model, sites = case
-    subject = subject_of(ADAPTER, model)
-    assert sites_of(ADAPTER, subject) == sites
-    with ADAPTER.attach(subject, windows()) as attached:
-        for site in attached.sites:
-            assert site.module is model.get_submodule(site.path)
-            assert site.projected
-
-
-def test_forecasts_repeat(case):
-    check_wrap(subject_of(ADAPTER, case[0].train()))
-    assert case[0].training
-
-
-def test_identity(case):
-    check_identity(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_modes(case):
-    check_modes(ADAPTER, subject_of(ADAPTER, case[0]))
-
-
-def test_no_trace(case):
-    model = case[0]
-
-    def state():
+    def state(self, model):
         return registries(), model.config.to_dict(), model.config._attn_implementation
-
-    check_no_trace(ADAPTER, subject_of(ADAPTER, model), model, state)
 
 
 def outputs_of(module, forward):
