@@ -1,7 +1,7 @@
 """The training loop: repeatable bit for bit, resumable, and right at its edges."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -180,6 +180,44 @@ def test_mean_squared_error_is_over_all_elements_whatever_the_batch():
     expected = float((model(x) - y).detach().double().square().mean())
     assert mean_squared_error(model, windows, batch=3) == pytest.approx(expected, rel=1e-6)
     assert mean_squared_error(model, windows) == pytest.approx(expected, rel=1e-6)
+
+
+class Penalised(Network):
+    """Has a loss of its own: the mean squared error and a constant that asks for large biases."""
+
+    def loss(self, x, y):
+        return nn.functional.mse_loss(self(x), y) - self.outer.bias.sum()
+
+
+def test_a_models_own_loss_is_what_training_lowers_and_validation_stays_the_forecasts():
+    recipe = replace(RECIPE, epochs=1, lr=1e-12)
+    still, history = trained(recipe, model=Penalised(dropout=0.0))
+    error = mean_squared_error(still, windows_of(21))
+    assert history.train[0] == pytest.approx(error - still.outer.bias.sum().item(), rel=1e-5)
+    assert history.validation[0] == mean_squared_error(still, windows_of(10, seed=1))
+    plain, own = trained()[0], trained(model=Penalised())[0]
+    assert (own.outer.bias > plain.outer.bias).all()
+
+
+def test_the_recipes_betas_are_the_optimisers(monkeypatch):
+    @dataclass(frozen=True)
+    class Cycling(Recipe):
+        def betas(self, step, steps_per_epoch):
+            return 0.5 + step / 100, 0.9
+
+    seen = []
+
+    class Watching(torch.optim.Adam):
+        def step(self, closure=None):
+            seen.append(self.param_groups[0]["betas"])
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "Adam", Watching)
+    trained(Cycling(epochs=1, batch=8))
+    assert seen == [(0.5, 0.9), (0.51, 0.9), (0.52, 0.9)]
+    seen.clear()
+    trained(replace(RECIPE, epochs=1))
+    assert set(seen) == {(0.9, 0.999)}
 
 
 def test_stride_trains_on_fewer_windows():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ class History:
     """What happened, epoch by epoch.
 
     Attributes:
-        train: mean training loss (MSE, standardised units) of every epoch.
+        train: mean training loss (see `training_loss`) of every epoch.
         validation: validation loss after every epoch.
         best: epoch (0-based) with the lowest validation loss, whose weights are kept.
         seconds: wall time of training, validation included, over all sittings.
@@ -95,7 +96,7 @@ def train(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> History:
-    """Train `model` in place by mean squared error; it ends with the weights of the best validation epoch.
+    """Train `model` in place by its `training_loss`; it ends with the weights of the best validation epoch.
 
     The same seed gives the same weights bit for bit on one machine with the same number of threads: initial weights,
     order of windows and dropout masks come from streams named by module, epoch and step. Parameters that never get a
@@ -159,13 +160,13 @@ def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: in
     for number, index in enumerate(torch.split(order, recipe.batch)):
         step = epoch * steps + number
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step, steps)
+            group["lr"], group["betas"] = recipe.rate(step, steps), recipe.betas(step, steps)
         reseed(model, seed, step)
         optimizer.zero_grad(set_to_none=True)
         for micro in torch.split(index, recipe.micro_batch):
             x, y = windows.gather(micro)
             # The share makes the sum of the micro-batches' gradients that of the batch's mean loss.
-            loss = nn.functional.mse_loss(model(x), y) * (len(micro) / len(index))
+            loss = training_loss(model, x, y) * (len(micro) / len(index))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item() * len(index)
         if not math.isfinite(total):
@@ -176,6 +177,17 @@ def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: in
         if progress is not None:
             progress((step + 1) / (recipe.epochs * steps), f"epoch {epoch + 1}/{recipe.epochs}")
     return total / len(windows)
+
+
+def training_loss(
+    model: nn.Module, x: Float[Tensor, "batch lookback channel"], y: Float[Tensor, "batch horizon channel"]
+) -> Float[Tensor, ""]:
+    """Mean squared error of the forecast, standardised units; `model.loss(x, y)` where a model has a loss of its own.
+
+    Validation is on the forecast alone, whatever a model is trained by.
+    """
+    own: Callable[[Tensor, Tensor], Tensor] | None = getattr(model, "loss", None)
+    return nn.functional.mse_loss(model(x), y) if own is None else own(x, y)
 
 
 @torch.no_grad()

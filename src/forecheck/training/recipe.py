@@ -63,6 +63,10 @@ class Recipe:
             return _cosine(low, self.lr, done / 0.3)
         return _cosine(self.lr, low / 1e4, (done - 0.3) / 0.7)
 
+    def betas(self, step: int, steps_per_epoch: int) -> tuple[float, float]:
+        """Decay rates of the optimiser's means of gradients and squared gradients in a step (0-based)."""
+        return 0.9, 0.999
+
 
 def _cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
