@@ -181,3 +181,54 @@ def test_a_kernel_without_pattern_serves_the_module(monkeypatch):
 def test_a_pattern_edit_must_say_what_it_does():
     with pytest.raises(RuntimeError, match="must say what the pattern becomes"):
         PatternEdit()(None, CAUSAL, torch.zeros(1, 1, 5, 2))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_with_a_memory_it_is_torchs_cross_attention(dropout):
+    ours, theirs = module(dropout), torch.nn.MultiheadAttention(6, 3, batch_first=True).double()
+    theirs.load_state_dict(
+        {
+            "in_proj_weight": ours.project.weight,
+            "in_proj_bias": ours.project.bias,
+            "out_proj.weight": ours.out.weight,
+            "out_proj.bias": ours.out.bias,
+        }
+    )
+    ours.eval()  # dropout on the pattern is for training only
+    x, memory = torch.randn(2, 4, 6, dtype=torch.float64), torch.randn(2, 7, 6, dtype=torch.float64)
+    seen = []
+    ours.observe = seen.append
+    mixed, _ = ours(x, memory=memory)
+    expected, pattern = theirs(x, memory, memory, average_attn_weights=False)
+    torch.testing.assert_close(mixed, expected)
+    torch.testing.assert_close(seen, [pattern.detach()])
+
+
+def test_a_pattern_over_a_memory_can_be_edited():
+    class Last(PatternEdit):
+        def forward(self, weights, allowed, like):
+            assert weights.shape[-2:] == allowed.shape == (4, 7)
+            return torch.nn.functional.one_hot(torch.full((4,), 6), 7).to(like.dtype)[None, None]
+
+    attention = module()
+    x, memory = torch.randn(2, 4, 6, dtype=torch.float64), torch.randn(2, 7, 6, dtype=torch.float64)
+    attention.edit = Last()
+    value = attention.project(memory[:, 6:])[..., 12:]
+    torch.testing.assert_close(attention(x, memory=memory)[0], attention.out(value).expand(-1, 4, -1))
+
+
+def test_a_kernel_may_be_handed_in():
+    def swapped(q, k, v, mask=None, bias=None, *, need_weights=True):
+        return KERNELS["softmax"](k, q, v, mask, bias, need_weights=need_weights)
+
+    torch.manual_seed(0)
+    attention = Attention(6, 3, kernel=swapped).double()
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    mixed = attention(x)[0]
+    weight = attention.project.weight
+    with torch.no_grad():
+        attention.project.weight.copy_(torch.cat([weight[6:12], weight[:6], weight[12:]]))
+        bias = attention.project.bias
+        attention.project.bias.copy_(torch.cat([bias[6:12], bias[:6], bias[12:]]))
+    attention.kernel = "softmax"
+    torch.testing.assert_close(attention(x)[0], mixed)

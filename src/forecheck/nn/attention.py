@@ -148,19 +148,20 @@ class PatternEdit(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: project, mix by a kernel, project back.
+    """Multi-head attention of tokens to themselves or to a memory: project, mix by a kernel, project back.
 
     Attributes:
+        kernel: name of a kernel, or a kernel itself (a module where it keeps anything).
         edit: an intervention on the pattern, or None. Everything around the pattern (value and output projections,
             their biases, dropout on the pattern, scores for layers that are not edited) stays as it is.
         observe: called with the raw pattern of every forward pass, or None.
     """
 
-    def __init__(self, width: int, heads: int, *, kernel: str = "softmax", dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int, *, kernel: str | Kernel = "softmax", dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
-        if kernel not in KERNELS:
+        if isinstance(kernel, str) and kernel not in KERNELS:
             raise ValueError(f"no attention kernel is called {kernel!r}; known: {', '.join(KERNELS)}")
         self.heads = heads
         self.kernel = kernel
@@ -175,12 +176,17 @@ class Attention(nn.Module):
         x: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "token token"] | None = None,
         bias: Scores | None = None,
+        memory: Float[Tensor, "batch key width"] | None = None,
     ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
-        """Mixed tokens, and the scores for a next layer that adds them (residual attention)."""
-        # (batch, 3 head width, token): the layout that kernels compute in, straight from the product.
-        weight = self.project.weight.expand(len(x), -1, -1)
-        projected = torch.bmm(weight, x.mT) + self.project.bias[:, None]
-        q, k, v = (part.mT for part in rearrange(projected, "b (n h w) t -> b n h w t", n=3, h=self.heads).unbind(1))
+        """Mixed tokens, and the scores for a next layer that adds them (residual attention).
+
+        With a memory, keys and values are its tokens (cross-attention), all of which may be seen.
+        """
+        width = x.shape[-1]
+        if memory is None:
+            q, k, v = self._projected(x, 0, 3 * width)
+        else:
+            (q,), (k, v) = self._projected(x, 0, width), self._projected(memory, width, 3 * width)
         scores: Scores | None = None
         weights: Tensor | None = None
         out: Tensor | None = None
@@ -188,15 +194,25 @@ class Attention(nn.Module):
         dropping = self.training and self.dropout.p > 0
         if edit is None or edit.needs_weights or edit.keep_scores or self.observe is not None:
             need_weights = dropping or self.observe is not None or (edit is not None and edit.needs_weights)
-            out, weights, scores = KERNELS[self.kernel](q, k, v, mask, bias, need_weights=need_weights)
+            mix = KERNELS[self.kernel] if isinstance(self.kernel, str) else self.kernel
+            out, weights, scores = mix(q, k, v, mask, bias, need_weights=need_weights)
             if self.observe is not None and weights is not None:
                 self.observe(weights.detach())
         if edit is not None:
-            tokens = x.shape[1]
-            allowed = mask if mask is not None else x.new_ones(tokens, tokens, dtype=torch.bool)
+            allowed = mask if mask is not None else x.new_ones(x.shape[1], k.shape[2], dtype=torch.bool)
             raw = weights if edit.needs_weights else None
             out, weights = (None, edit(raw, allowed, v)) if dropping else (edit.mix(raw, allowed, v), None)
         if weights is not None and (out is None or dropping):
             out = torch.matmul(self.dropout(weights), v)
         assert out is not None
         return self.out(rearrange(out, "b h t w -> b t (h w)")), scores
+
+    def _projected(
+        self, x: Float[Tensor, "batch token width"], start: int, end: int
+    ) -> tuple[Float[Tensor, "batch head token head_width"], ...]:
+        """What some rows of the projection make of tokens: one tensor for every `width` rows."""
+        # (batch, rows, token): the layout that kernels compute in, straight from the product.
+        weight = self.project.weight[start:end].expand(len(x), -1, -1)
+        projected = torch.bmm(weight, x.mT) + self.project.bias[start:end, None]
+        parts = rearrange(projected, "b (n h w) t -> n b h w t", w=x.shape[-1] // self.heads, h=self.heads)
+        return tuple(part.mT for part in parts)
