@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from forecheck.reports.report import Report as Report
     from forecheck.verbs import audit as audit
     from forecheck.verbs import backtest as backtest
+    from forecheck.verbs import calibrate as calibrate
     from forecheck.verbs import checks as checks
     from forecheck.verbs import forecast as forecast
     from forecheck.verbs import models as models
@@ -48,6 +49,7 @@ _PUBLIC = {
     "attach": "forecheck.interventions.sites",
     "audit": "forecheck.verbs",
     "backtest": "forecheck.verbs",
+    "calibrate": "forecheck.verbs",
     "checks": "forecheck.verbs",
     "datasets": "forecheck.data.catalog",
     "forecast": "forecheck.verbs",
@@ -72,6 +74,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "attach",
     "audit",
     "backtest",
+    "calibrate",
     "checks",
     "datasets",
     "forecast",

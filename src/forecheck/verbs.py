@@ -12,6 +12,9 @@ from torch import Tensor
 
 from forecheck.checks.audit import run_audit
 from forecheck.checks.budget import find_budget
+from forecheck.checks.calibrate.context import Tell
+from forecheck.checks.calibrate.result import Calibration
+from forecheck.checks.calibrate.run import run_calibration
 from forecheck.checks.catalogue import CHECKS, Selection
 from forecheck.checks.pages import describe_check
 from forecheck.data.load import load
@@ -224,6 +227,35 @@ def forecast(
         options=options,
         refit=refit,
     )
+
+
+def calibrate(
+    budget: str = "quick",
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+    tell: Tell | None = None,
+) -> Calibration:
+    """Put the audit to data on which the right answer is known: can its verdicts be trusted?
+
+    Args:
+        budget: quick (minutes) or full (the better part of an hour): how many repetitions.
+        only: names of parts; all if empty.
+        workers: processes, None for one a core, 0 for none.
+        ledger: folder of results; None for the user's cache.
+        watcher: told of the progress of trials.
+        tell: told of the progress of parts that count repetitions of their own.
+
+    Returns:
+        What was found: `.passed`, `.parts`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        UsageError: if there is no such budget or part.
+        TrialError: if a trial fails; finished ones are kept.
+    """
+    return run_calibration(budget, Engine(workers, watcher), _ledger(ledger), only=only, tell=tell)
 
 
 def models() -> list[dict[str, Any]]:

@@ -4,11 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-import typer
 
 from forecheck.checks.calibrate import context, decisions
-from forecheck.cli import main
-from forecheck.cli.calibrate import calibrate
 
 
 @pytest.fixture
@@ -16,11 +13,6 @@ def command(forecheck, monkeypatch):
     """The program, with the command and a budget that is over in a moment."""
     monkeypatch.setitem(context.SCALES, "quick", replace(context.SCALES["quick"], decisions=3))
     monkeypatch.setattr(decisions, "SEEDS", (3,))
-    if "calibrate" not in {command.name or command.callback.__name__ for command in main.app.registered_commands}:
-        app = typer.Typer()
-        app.command()(calibrate)
-        app.callback()(lambda: None)
-        monkeypatch.setattr(main, "app", app)
     return forecheck
 
 

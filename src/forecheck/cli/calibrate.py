@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import TaskID
 
 from forecheck.cli import options as o
-from forecheck.cli.progress import Bars
-
-
-class PartBars(Bars):
-    """Bars of trials, and one for every part that counts repetitions of its own."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self._parts: dict[str, TaskID] = {}
-        self._told = 0.0
-
-    def part(self, name: str, done: int, total: int) -> None:
-        """Move a part's bar; where nothing is drawn, a line now and then."""
-        if name not in self._parts:
-            self._parts[name] = self._progress.add_task(name, total=total, word="")
-        self._progress.update(self._parts[name], completed=done, total=total, word=f"{done} of {total}")
-        if done == total:
-            self._progress.remove_task(self._parts.pop(name))
-        if not (self._live or self._quiet) and (done == total or time.monotonic() - self._told > 10):
-            self._told = time.monotonic()
-            self._console.print(f"{name}: {done} of {total}", markup=False, highlight=False)
 
 
 def calibrate(
@@ -59,16 +36,11 @@ def calibrate(
     """
     o.check_writable(markdown, None if json in (None, "-") else Path(json))
     from forecheck import verbs
-    from forecheck.checks.calibrate.run import run_calibration
+    from forecheck.cli.progress import Bars
 
-    watcher = PartBars(quiet=quiet)
-    with watcher:
-        found = run_calibration(
-            budget,
-            verbs.Engine(workers, watcher),
-            verbs._ledger(ledger),  # noqa: SLF001
-            only=only or (),
-            tell=watcher.part,
+    with Bars(quiet=quiet) as watcher:
+        found = verbs.calibrate(
+            budget, only=only or (), workers=workers, ledger=ledger, watcher=watcher, tell=watcher.part
         )
     if json == "-":
         typer.echo(found.to_json(), nl=False)

@@ -10,6 +10,7 @@ import typer
 
 from forecheck.cli.audit import audit
 from forecheck.cli.backtest import backtest
+from forecheck.cli.calibrate import calibrate
 from forecheck.cli.checks import checks
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
@@ -29,6 +30,7 @@ app.command()(audit)
 app.command()(forecast)
 app.command()(backtest)
 app.command()(checks)
+app.command()(calibrate)
 app.command()(datasets)
 app.command()(models)
 

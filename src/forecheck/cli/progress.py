@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from forecheck.trials.trial import Trial
+
+_SECONDS = 10
 
 
 class Bars:
@@ -31,6 +34,8 @@ class Bars:
         self._all: TaskID | None = None
         self._running: dict[str, TaskID] = {}
         self._done = self._total = 0
+        self._parts: dict[str, TaskID] = {}
+        self._told = 0.0
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -66,3 +71,14 @@ class Bars:
             self._progress.update(self._all, completed=self._done)
         if not (self._live or self._quiet):
             self._console.print(f"[{self._done}/{self._total}] {trial.label}", markup=False, highlight=False)
+
+    def part(self, name: str, done: int, total: int) -> None:
+        """Move the bar of something that counts repetitions; where nothing is drawn, a line now and then."""
+        if name not in self._parts:
+            self._parts[name] = self._progress.add_task(name, total=total, word="")
+        self._progress.update(self._parts[name], completed=done, total=total, word=f"{done} of {total}")
+        if done == total:
+            self._progress.remove_task(self._parts.pop(name))
+        if not (self._live or self._quiet) and (done == total or time.monotonic() - self._told > _SECONDS):
+            self._told = time.monotonic()
+            self._console.print(f"{name}: {done} of {total}", markup=False, highlight=False)

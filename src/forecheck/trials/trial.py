@@ -7,8 +7,6 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from forecheck.interventions.edits import edit_from_dict
-
 GIVEN = "given"
 """Forecaster of trials on a model that was trained elsewhere."""
 RESULTS_VERSION = 2
@@ -70,6 +68,8 @@ class Trial:
             return f"{self.measure} of {self.name}, seed {self.seed}"
         if self.edit is None:
             return f"{self.name}, seed {self.seed}"
+        from forecheck.interventions.edits import edit_from_dict  # which imports torch
+
         edit = edit_from_dict(self.edit).label
         return f"{self.name} {'edited' if self.posthoc else 'retrained'}: {edit}, seed {self.seed}"
 
