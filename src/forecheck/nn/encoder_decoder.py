@@ -1,0 +1,139 @@
+"""Encoder and decoder layers around any way of mixing tokens, and the forecaster that they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.nn.attention import Attention, Kernel
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.embeddings import StepEmbedding
+from forecheck.nn.feedforward import FeedForward
+
+
+class Mixer(nn.Module):
+    """Mixes tokens among themselves or, if there is a memory, takes them from there."""
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
+    ) -> Float[Tensor, "batch token width"]:
+        """The mixed tokens."""
+        raise NotImplementedError
+
+
+class AttentionMixer(Mixer):
+    """`Attention`, which audits can edit; causal: no token sees a later one."""
+
+    def __init__(
+        self, width: int, heads: int, *, kernel: str | Kernel = "softmax", dropout: float = 0.0, causal: bool = False
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads, kernel=kernel, dropout=dropout)
+        self.causal = causal
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
+    ) -> Float[Tensor, "batch token width"]:
+        """The mixed tokens."""
+        count = tokens.shape[1]
+        mask = tokens.new_ones(count, count, dtype=torch.bool).tril() if self.causal else None
+        mixed: Tensor = self.attention(tokens, mask, memory=memory)[0]
+        return mixed
+
+
+class EncoderLayer(nn.Module):
+    r"""Post-norm: :math:`z' = N_1(z + D(\mathrm{Mix}(z))), \; z'' = N_2(z' + \mathrm{FF}(z'))`.
+
+    Source: Vaswani et al. 2017, section 3.1; GELU in the feed-forward part as in Informer's code.
+    """
+
+    def __init__(self, mixer: Mixer, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.mixer = mixer
+        self.mixer_dropout = Dropout(dropout)
+        self.mixer_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.feed_forward_norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """The next tokens."""
+        tokens = self.mixer_norm(self.mixer_dropout(self.mixer(tokens), tokens))
+        result: Tensor = self.feed_forward_norm(self.feed_forward(tokens, tokens))
+        return result
+
+
+class DecoderLayer(nn.Module):
+    r"""Post-norm, with a look at the memory m in between.
+
+    .. math:: z' = N_1(z + D(\mathrm{Mix}(z))), \quad z'' = N_2(z' + D(\mathrm{Cross}(z', m))), \quad
+        z''' = N_3(z'' + \mathrm{FF}(z''))
+
+    Source: Vaswani et al. 2017, section 3.1.
+    """
+
+    def __init__(self, mixer: Mixer, cross: Mixer, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.mixer, self.cross = mixer, cross
+        self.mixer_dropout, self.cross_dropout = Dropout(dropout), Dropout(dropout)
+        self.mixer_norm, self.cross_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.feed_forward_norm = nn.LayerNorm(width)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"]
+    ) -> Float[Tensor, "batch token width"]:
+        """The next tokens."""
+        tokens = self.mixer_norm(self.mixer_dropout(self.mixer(tokens), tokens))
+        tokens = self.cross_norm(self.cross_dropout(self.cross(tokens, memory), tokens))
+        result: Tensor = self.feed_forward_norm(self.feed_forward(tokens, tokens))
+        return result
+
+
+class EncoderDecoder(nn.Module):
+    r"""A forecaster that decodes its whole horizon in one pass.
+
+    .. math:: m = N_e(\mathrm{enc}(\mathrm{embed}_e(x))), \qquad
+        \hat y = W N_d(\mathrm{dec}(\mathrm{embed}_d([x_{L-l+1 \dots L}, 0_H]), m))_{l+1 \dots l+H} + b
+
+    What is decoded starts with the last l steps of the window, the label part, and goes on with zeros.
+
+    Source: Informer, section 3.3 (generative decoder).
+    """
+
+    def __init__(
+        self,
+        lookback: int,
+        horizon: int,
+        channels: int,
+        *,
+        label: int,
+        width: int,
+        dropout: float,
+        encoder: Sequence[nn.Module],
+        decoder: Sequence[DecoderLayer],
+    ) -> None:
+        super().__init__()
+        self.label, self.horizon = label, horizon
+        self.embed_window = StepEmbedding(channels, width, lookback, dropout)
+        self.embed_label = StepEmbedding(channels, width, label + horizon, dropout)
+        self.encoder = nn.Sequential(*encoder, nn.LayerNorm(width))
+        self.decoder = nn.ModuleList(decoder)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, channels)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast all channels together."""
+        memory = self.encoder(self.embed_window(x))
+        tokens = self.embed_label(torch.cat([last(x, self.label), x.new_zeros(len(x), self.horizon, x.shape[2])], 1))
+        for layer in self.decoder:
+            tokens = layer(tokens, memory)
+        forecast: Tensor = self.head(self.norm(tokens[:, self.label :]))
+        return forecast
+
+
+def last(x: Float[Tensor, "batch time channel"], steps: int) -> Float[Tensor, "batch steps channel"]:
+    """The last `steps` steps, which may be none."""
+    return x[:, x.shape[1] - steps :]
