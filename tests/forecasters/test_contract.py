@@ -14,7 +14,7 @@ from forecheck.testing.forecasters import FORECASTER_CHECKS, Subject, check_fore
 from panels import TINY
 
 # Channels are numbered: their forecasts come from maps over all of them.
-NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer"}
+NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
 
 
 def subjects():

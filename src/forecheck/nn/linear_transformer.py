@@ -1,0 +1,56 @@
+"""The ordinary causal linear Transformer."""
+
+from __future__ import annotations
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.linear_attention import causal_linear_attention
+from forecheck.nn.normal_linear import NormalFeedForward, NormalLinear, residual_std
+
+
+class LinearTransformerBlock(nn.Module):
+    r"""Pre-norm block.
+
+    .. math:: z' = z + D(W_o \, \mathrm{Attn}(W_q u, W_k D(u), W_v u)), \quad u = N_1(z), \qquad
+        z'' = z' + \mathrm{MLP}(N_2(z'))
+    """
+
+    def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is not a multiple of {heads} heads")
+        self.heads = heads
+        self.attention_norm, self.norm = nn.RMSNorm(width, eps=1e-5), nn.RMSNorm(width, eps=1e-5)
+        self.query, self.key, self.value = (NormalLinear(width, width) for _ in range(3))
+        self.out = NormalLinear(width, width, residual_std(layers))
+        self.key_dropout, self.out_dropout = Dropout(dropout), Dropout(dropout)
+        self.feed_forward = NormalFeedForward(width, layers, dropout)
+
+    def forward(self, tokens: Float[Tensor, "series token width"]) -> Float[Tensor, "series token width"]:
+        """The next tokens."""
+        u = self.attention_norm(tokens)
+        parts = (self.query(u), self.key(self.key_dropout(u)), self.value(u))
+        q, k, v = (rearrange(x, "s t (h d) -> s h t d", h=self.heads) for x in parts)
+        mixed = rearrange(causal_linear_attention(q, k, v), "s h t d -> s t (h d)")
+        tokens = self.out_dropout(self.out(mixed), tokens)
+        return self.feed_forward(self.norm(tokens), tokens)
+
+
+class LinearTransformer(nn.Module):
+    """Blocks one after the other, read at every second token.
+
+    Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), the control LinTrans, by the official code.
+    """
+
+    def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(LinearTransformerBlock(width, heads, layers, dropout) for _ in range(layers))
+
+    def forward(self, tokens: Float[Tensor, "series token width"]) -> Float[Tensor, "series predicted width"]:
+        """Tokens at the endogenous places."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens[:, 1::2]
