@@ -30,7 +30,7 @@ class FixedVAR(NeuralForecaster):
     name = "fixedvar"
     summary = "SAMoVAR with fixed coefficients: one vector autoregression over patches"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244, control"
-    rank = 70
+    rank = 60
     Config = FixedVARConfig
 
     def build(self) -> nn.Module:

@@ -17,7 +17,7 @@ class LinTrans(NeuralForecaster):
     name = "lintrans"
     summary = "linear Transformer over patches of a channel and of the mix of all channels"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244, control"
-    rank = 71
+    rank = 61
     Config = ArxConfig
 
     def build(self) -> nn.Module:

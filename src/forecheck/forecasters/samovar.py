@@ -35,7 +35,7 @@ class SAMoVAR(NeuralForecaster):
     name = "samovar"
     summary = "stack of linear attentions aligned as one vector autoregression over patches"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244"
-    rank = 72
+    rank = 62
     Config = SAMoVARConfig
 
     def build(self) -> nn.Module:
