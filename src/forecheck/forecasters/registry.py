@@ -14,7 +14,19 @@ from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.options import read_option
 
 # Modules are imported on first use, in the order of their forecasters' rank.
-_MODULES = ("naive", "linear", "linear_sgd", "tsmixer", "patchtst", "itransformer", "transformer", "fixedvar", "lintrans", "samovar")
+_MODULES = (
+    "naive",
+    "linear",
+    "linear_sgd",
+    "tsmixer",
+    "patchtst",
+    "itransformer",
+    "fixedvar",
+    "lintrans",
+    "samovar",
+    "transformer",
+    "informer",
+)
 _REGISTRY: dict[str, type[Forecaster]] = {}
 
 
