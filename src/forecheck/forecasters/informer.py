@@ -108,7 +108,7 @@ class Informer(NeuralForecaster):
     name = "informer"
     summary = "Transformer over steps with ProbSparse attention and an encoder that halves its tokens"
     source = "Zhou et al. 2021, Informer: Beyond Efficient Transformer for Long Sequence Forecasting, arXiv 2012.07436"
-    rank = 61
+    rank = 81
     Config = InformerConfig
 
     def build(self) -> nn.Module:
