@@ -1,4 +1,4 @@
-"""The calibration's own statistics against scipy, statsmodels and the published sizes; every part at its smallest."""
+"""The calibration's own statistics against scipy, statsmodels and the sizes of an earlier simulation; every part at its smallest."""
 
 import json
 import math
@@ -98,7 +98,7 @@ def test_the_bootstrap_of_single_steps_is_about_the_t_test(rng):
 
 
 def test_sizes_are_the_published_ones_where_few_repetitions_can_tell():
-    published = dict(zip(size._COLUMNS, size.PUBLISHED[500, 24], strict=True))
+    published = dict(zip(size._COLUMNS, size.EARLIER[500, 24], strict=True))
     for name, (hits, count) in size.simulate(500, 24, 0.0, 600, 60).items():
         if name in published:
             assert size.agree(hits / count, count, published[name], 300), name

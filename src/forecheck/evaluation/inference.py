@@ -22,7 +22,7 @@ SeedClaim = Literal["no", "yes", "if several"]
 Correction = Literal["holm", "fdr"]
 
 MINIMUM_BLOCKS = 8
-"""Below n / H = 8 independent stretches no verdict is given (size of the tests, arXiv 2509.20942 sheet, 8.2)."""
+"""Below n / H = 8 independent stretches no verdict is given (their sizes: docs/results/calibration.md)."""
 PHASES = 8
 
 

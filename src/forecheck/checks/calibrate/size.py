@@ -1,4 +1,4 @@
-"""Do the tests keep their level on overlapping windows? Simulated, beside the published simulation."""
+"""Do the tests keep their level on overlapping windows? Simulated, beside an earlier simulation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from forecheck.nn.seeding import derive
 NOMINAL, LIBERAL = 0.05, 0.075
 """A test of level 5 % counts as robust up to 7.5 % (liberal criterion of Bradley 1978, Br. J. Math. Stat.
 Psych. 31)."""
-PUBLISHED: dict[tuple[int, int], tuple[float, ...]] = {
+EARLIER: dict[tuple[int, int], tuple[float, ...]] = {
     (500, 24): (0.70, 0.08, 0.11, 0.11, 0.06, 0.06, 0.16, 0.15),
     (2785, 96): (0.84, 0.07, 0.12, 0.25, 0.06, 0.06, 0.15, 0.11),
     (2545, 336): (0.92, 0.16, 0.14, 0.57, 0.06, 0.04, 0.23, 0.24),
@@ -35,9 +35,9 @@ PUBLISHED: dict[tuple[int, int], tuple[float, ...]] = {
     (11425, 96): (0.86, 0.06, 0.12, 0.17, 0.07, 0.06, 0.14, 0.10),
     (11185, 336): (0.90, 0.07, 0.11, 0.44, 0.06, 0.05, 0.17, 0.13),
 }
-"""Sizes at nominal 5 % by (n, H), step losses independent: sheet on arXiv 2509.20942, 8.2."""
-PUBLISHED_AR = {(500, 24, "stride H, t"): 0.115}
-PUBLISHED_REPEATS, PUBLISHED_BOOTSTRAPS = 1000, 300
+"""Sizes at nominal 5 % by (n, H), step losses independent, in an earlier simulation by other code."""
+EARLIER_AR = {(500, 24, "stride H, t"): 0.115}
+EARLIER_REPEATS, EARLIER_BOOTSTRAPS = 1000, 300
 MEMORIES = (0.0, 0.9)
 _BATCH = 100
 
@@ -92,20 +92,20 @@ def _add(hits: list[int], rejected: np.ndarray) -> None:
     hits[1] += len(rejected)
 
 
-def agree(ours: float, count: int, published: float, published_count: int) -> bool:
+def agree(ours: float, count: int, earlier: float, earlier_count: int) -> bool:
     """Whether two simulated shares lie within their 99 % simulation error and the rounding to two digits.
 
     The difference of two independent binomial shares has variance p (1 - p) (1/n + 1/m), with p their pooled value.
     """
-    pooled = (ours * count + published * published_count) / (count + published_count)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / published_count))
-    return abs(ours - published) <= float(stats.norm.ppf(0.995)) * error + 0.005
+    pooled = (ours * count + earlier * earlier_count) / (count + earlier_count)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / earlier_count))
+    return abs(ours - earlier) <= float(stats.norm.ppf(0.995)) * error + 0.005
 
 
 def run_size(context: Context) -> Part:
-    """Sizes of all tests at the sheet's six (n, H), for independent and for AR(0.9) step losses."""
+    """Sizes of all tests at six (n, H), for independent and for AR(0.9) step losses."""
     scale = context.scale
-    cells = [(n, h, memory) for memory in MEMORIES for n, h in PUBLISHED]
+    cells = [(n, h, memory) for memory in MEMORIES for n, h in EARLIER]
     found: dict[tuple[int, int, float], dict[str, list[int]]] = {}
     for done, (n, h, memory) in enumerate(cells):
         context.tell("size", done, len(cells))
@@ -126,11 +126,11 @@ def describe(found: dict[tuple[int, int, float], dict[str, list[int]]]) -> Part:
     for memory in MEMORIES:
         words = "independent" if not memory else f"AR({memory:g})"
         rows = []
-        for (n, h), published in PUBLISHED.items():
+        for (n, h), earlier in EARLIER.items():
             hits = found[n, h, memory]
             row = [f"{n}, {h}"]
-            for name, number in zip(_COLUMNS, published, strict=True):
-                beside = number if not memory else PUBLISHED_AR.get((n, h, name))
+            for name, number in zip(_COLUMNS, earlier, strict=True):
+                beside = number if not memory else EARLIER_AR.get((n, h, name))
                 row.append(_cell(name, hits[name], beside, compared))
             rows.append([*row, _cell(CROSS_CHECK, hits[CROSS_CHECK], None, compared)])
             for name in (OURS, CROSS_CHECK):
@@ -145,17 +145,19 @@ def describe(found: dict[tuple[int, int, float], dict[str, list[int]]]) -> Part:
         )
     agreed = sum(compared)
     # At 99 % each, one in a hundred may disagree by chance; three times as many are allowed for.
-    checks.append(Check.share("published sizes that ours agree with", agreed, len(compared), 0.97, above=True))
+    checks.append(
+        Check.share("sizes of an earlier simulation that ours agree with", agreed, len(compared), 0.97, above=True)
+    )
     return Part("size", "Size of the tests on overlapping windows", _ABOUT, checks, tables)
 
 
-def _cell(name: str, hits: list[int], published: float | None, compared: list[bool]) -> str:
+def _cell(name: str, hits: list[int], earlier: float | None, compared: list[bool]) -> str:
     ours = hits[0] / hits[1]
-    if published is None:
+    if earlier is None:
         return f"{ours:.3f}"
-    agrees = agree(ours, hits[1], published, PUBLISHED_BOOTSTRAPS if name in BOOTSTRAPS else PUBLISHED_REPEATS)
+    agrees = agree(ours, hits[1], earlier, EARLIER_BOOTSTRAPS if name in BOOTSTRAPS else EARLIER_REPEATS)
     compared.append(agrees)
-    return f"{ours:.3f} ({published:.3g}{'' if agrees else ', differs'})"
+    return f"{ours:.3f} ({earlier:.3g}{'' if agrees else ', differs'})"
 
 
 _ABOUT = (
@@ -164,7 +166,7 @@ _ABOUT = (
     "interval of the simulation lies above that."
 )
 _NOTE = (
-    "In brackets the published size (sheet on arXiv 2509.20942, 8.2). It agrees with ours if the two differ by no more "
+    "In brackets the size in an earlier simulation by other code. It agrees with ours if the two differ by no more "
     "than the 99 % simulation error of both (1000 repetitions there, 300 of the bootstrap) and half a unit of its "
-    "last digit. Of AR(0.9) step losses only one number is published."
+    "last digit. Of AR(0.9) step losses only one number is known."
 )
