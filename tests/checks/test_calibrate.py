@@ -1,4 +1,4 @@
-"""The calibration's own statistics against scipy, statsmodels and the sizes of an earlier simulation; every part at its smallest."""
+"""The calibration against scipy, statsmodels and an earlier simulation; every part at its smallest."""
 
 import json
 import math
