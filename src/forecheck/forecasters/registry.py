@@ -26,6 +26,7 @@ _MODULES = (
     "samovar",
     "transformer",
     "informer",
+    "autoformer",
 )
 _REGISTRY: dict[str, type[Forecaster]] = {}
 
