@@ -14,6 +14,7 @@ from forecheck.nn.linear_attention import (
     chunked_linear_attention,
     masked_linear_attention,
 )
+from forecheck.nn.rms_norm import RMSNorm, rms_norm
 from forecheck.nn.seeding import initialise
 from forecheck.nn.structural import StructuralMatrix
 from forecheck.nn.var_attention import Coefficients, DynamicCoefficients, FixedCoefficients, VarAttention
@@ -40,7 +41,7 @@ def cumulative(q, k, v):
 
 def coefficients(layers=3, series=2, heads=2, tokens=5, width=3, seed=0):
     q, v = normal(2, layers, series, heads, tokens, width, seed=seed)
-    return Coefficients(q, v)
+    return Coefficients(q.unbind(), v.unbind())
 
 
 def stacked(c, x):
@@ -113,12 +114,12 @@ def test_the_recurrence_is_the_stack():
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
 def test_paths_are_products_of_coefficients_and_sum_to_the_layer(length):
     c = coefficients(layers=4)
-    tokens = c.q.shape[3]
+    tokens = c.q[0].shape[2]
     paths = paths_of_length(c, length)
     matrices = paths.matrices()
     nodes = paths.nodes[0].tolist()
     assert len(nodes) == len({tuple(chain) for chain in nodes}) == path_count(tokens, length)
-    single = torch.einsum("lshia,lshtb->lshtiab", c.v, c.q)
+    single = torch.einsum("lshia,lshtb->lshtiab", torch.stack(c.v), torch.stack(c.q))
     for number, chain in enumerate(nodes):
         assert chain == sorted(chain, reverse=True)
         product = torch.eye(3, dtype=torch.float64).expand(2, 2, 3, 3)
@@ -272,12 +273,24 @@ def test_causality_of_the_stack():
 def test_fixed_coefficients_are_by_channel_and_do_not_see_the_data():
     source = FixedCoefficients(8, 2, 3, channels=2, tokens=4)
     a, b = source(normal(6, 4, 8).float()), source(normal(6, 4, 8, seed=1).float())
-    assert torch.equal(a.q, b.q)
-    assert torch.equal(a.v, b.v)
-    assert a.q.shape == (3, 6, 2, 4, 4)
-    for series in range(6):  # series are windows times channels, channels innermost
-        assert torch.equal(a.q[:, series], source.values[0, :, series % 2])
-        assert torch.equal(a.v[:, series], source.values[1, :, series % 2])
+    assert a.q[0].shape == (6, 2, 4, 4)
+    for layer in range(3):
+        for series in range(6):  # series are windows times channels, channels innermost
+            for kind, (one, other) in enumerate(zip(a, b, strict=True)):
+                assert torch.equal(one[layer][series], source.values[kind, layer, series % 2])
+                assert torch.equal(one[layer], other[layer])
+
+
+@pytest.mark.parametrize(("dim", "gains"), [(-1, (5,)), (1, (4, 1)), (2, (3, 4, 5)), (0, (1, 5))])
+def test_rms_norm_is_its_equation_and_so_is_its_gradient(dim, gains):
+    x, gain = normal(3, 4, 5).requires_grad_(), normal(*gains, seed=1).requires_grad_()
+    expected = x / (x.square().mean(dim=dim, keepdim=True) + 1e-3).sqrt() * gain
+    torch.testing.assert_close(rms_norm(x, gain, dim, 1e-3), expected)
+    assert torch.autograd.gradcheck(lambda x, gain: rms_norm(x, gain, dim, 1e-3), (x, gain))
+
+
+def test_the_norm_of_zeros_is_zeros():
+    assert not RMSNorm(5)(torch.zeros(2, 5)).any()
 
 
 def test_heads_must_divide_the_width():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.normal_linear import NormalLinear
+from forecheck.nn.rms_norm import RMSNorm
 
 Centre = Literal["last", "window"]
 
@@ -78,13 +79,13 @@ class ArxTokens(nn.Module):
         tokens = 2 * self.patches
         self.mix = NormalLinear(channels, channels)
         self.embed_mix, self.embed_own = NormalLinear(patch, width), NormalLinear(patch, width)
-        self.mix_norm, self.own_norm = nn.RMSNorm(width, eps=1e-5), nn.RMSNorm(width, eps=1e-5)
+        self.mix_norm, self.own_norm = RMSNorm(width), RMSNorm(width)
         self.dropout = Dropout(dropout)
         self.position = nn.Parameter(torch.empty(self.patches if pairs else tokens, width))
         self.channel = nn.Parameter(torch.empty(channels, tokens, width))
         self.role = nn.Parameter(torch.empty(2, width)) if pairs else None
         self.channel_role = nn.Parameter(torch.empty(channels, 2, width)) if pairs else None
-        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.norm = RMSNorm(width)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -134,7 +135,7 @@ class ArxNetwork(nn.Module):
         super().__init__()
         width = tokens.position.shape[1]
         self.tokens, self.stack = tokens, stack
-        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.norm = RMSNorm(width)
         self.head = NormalLinear(width, tokens.patch)
         self.centre, self.next_patch = centre, next_patch
 

@@ -18,20 +18,22 @@ class _Masked(torch.autograd.Function):
     .. math:: \bar V = S^\top \bar{out}, \quad \bar S = \mathrm{tril}(\bar{out} V^\top), \quad
         \bar Q = \bar S K, \quad \bar K = \bar S^\top Q
 
-    Triangles are cut in place, which autograd would copy: at a few tokens copies cost as much as products.
+    Triangles are cut in place, which autograd would copy: at a few tokens copies cost as much as products. In memory
+    features are rows and tokens columns, as in `SoftmaxAttention`.
     """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        scores = torch.bmm(q, k.mT).tril_()
+        scores = torch.bmm(k, q.mT).triu_()  # (member, key, query)
         ctx.save_for_backward(q, k, v, scores)
-        return torch.bmm(scores, v)
+        return torch.bmm(v.mT, scores).mT
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v, scores = ctx.saved_tensors
-        d_scores = torch.bmm(grads[0], v.mT).tril_()
-        return torch.bmm(d_scores, k), torch.bmm(d_scores.mT, q), torch.bmm(scores.mT, grads[0])
+        d_out = grads[0].mT
+        d_scores = torch.bmm(v, d_out).triu_()
+        return torch.bmm(k.mT, d_scores).mT, torch.bmm(q.mT, d_scores.mT).mT, torch.bmm(d_out, scores.mT).mT
 
 
 def masked_linear_attention(

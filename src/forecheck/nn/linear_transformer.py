@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.linear_attention import causal_linear_attention
 from forecheck.nn.normal_linear import NormalFeedForward, NormalLinear, residual_std
+from forecheck.nn.rms_norm import RMSNorm
 
 
 class LinearTransformerBlock(nn.Module):
@@ -23,7 +24,7 @@ class LinearTransformerBlock(nn.Module):
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         self.heads = heads
-        self.attention_norm, self.norm = nn.RMSNorm(width, eps=1e-5), nn.RMSNorm(width, eps=1e-5)
+        self.attention_norm, self.norm = RMSNorm(width), RMSNorm(width)
         self.query, self.key, self.value = (NormalLinear(width, width) for _ in range(3))
         self.out = NormalLinear(width, width, residual_std(layers))
         self.key_dropout, self.out_dropout = Dropout(dropout), Dropout(dropout)

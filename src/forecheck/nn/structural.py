@@ -39,10 +39,20 @@ class StructuralMatrix(nn.Module):
 
     def forward(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:
         """Rows times D."""
-        return torch.matmul(rows, self.matrix())
+        return _as(rows, torch.bmm(_by_head(rows), self.matrix()))
 
     def solve(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:
         """Rows times the inverse of D, by two triangular solves."""
         lower, upper = self.triangles()
-        half = torch.linalg.solve_triangular(upper, rows, upper=True, left=False)
-        return torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True)
+        half = torch.linalg.solve_triangular(upper, _by_head(rows), upper=True, left=False)
+        return _as(rows, torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True))
+
+
+def _by_head(rows: Tensor) -> Tensor:
+    """(head, everything else, width): one product a head, not one a head and member of the batch."""
+    return rows.movedim(-3, 0).flatten(1, -2)
+
+
+def _as(like: Tensor, by_head: Tensor) -> Tensor:
+    """What `_by_head` took apart, in its shape again."""
+    return by_head.view(like.movedim(-3, 0).shape).movedim(0, -3)

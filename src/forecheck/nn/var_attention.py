@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.linear_attention import causal_linear_attention
 from forecheck.nn.normal_linear import NormalFeedForward, NormalLinear
+from forecheck.nn.rms_norm import RMSNorm, rms_norm
 from forecheck.nn.structural import StructuralMatrix
 
 Structure = Literal["direct", "inverse"]
@@ -23,8 +24,8 @@ Scale = Literal["none", "root", "width"]
 class Coefficients(NamedTuple):
     r"""Queries and values of all layers, of which the VAR's matrices :math:`A^{(l)}_{t,i} = v_i q_t^\top` are made."""
 
-    q: Float[Tensor, "layer series head token width"]
-    v: Float[Tensor, "layer series head token width"]
+    q: tuple[Float[Tensor, "series head token width"], ...]
+    v: tuple[Float[Tensor, "series head token width"], ...]
 
 
 class CoefficientSource(nn.Module):
@@ -61,10 +62,12 @@ class DynamicCoefficients(CoefficientSource):
 
     def forward(self, observations: Float[Tensor, "series token features"]) -> Coefficients:
         """Queries and values of all layers."""
-        z = self.project(observations).unflatten(2, self.gain.shape)
-        z = nn.functional.rms_norm(z, z.shape[-1:], eps=1e-8) * self.gain
-        q, v = rearrange(z, "s t (n l h) d -> n l s h t d", n=2, l=self.layers)
-        return Coefficients(q if self.scale == 1 else q * self.scale, v)
+        # Features are rows and tokens columns in memory, the layout in which few tokens are mixed fastest.
+        z = rearrange(self.project(observations).mT.contiguous(), "s (n d) t -> s n d t", n=len(self.gain))
+        z = rms_norm(z, self.gain[..., None], dim=2, eps=1e-8)
+        parts = rearrange(z, "s (p h) d t -> s p h d t", p=2 * self.layers).unbind(1)
+        q, v = (tuple(part.mT for part in half) for half in (parts[: self.layers], parts[self.layers :]))
+        return Coefficients(q if self.scale == 1 else tuple(one * self.scale for one in q), v)
 
 
 class FixedCoefficients(CoefficientSource):
@@ -86,7 +89,7 @@ class FixedCoefficients(CoefficientSource):
         """Queries and values of all layers; series are windows times channels, channels innermost."""
         windows = len(observations) // self.values.shape[2]
         q, v = repeat(self.values, "n l c h t d -> n l (b c) h t d", b=windows)
-        return Coefficients(q, v)
+        return Coefficients(q.unbind(), v.unbind())
 
 
 class VarTrace(NamedTuple):
@@ -128,9 +131,9 @@ class VarAttention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         self.heads = heads
         self.structure = structure
-        self.norms = nn.ModuleList(nn.RMSNorm(width, eps=1e-5) for _ in range(layers))
+        self.norms = nn.ModuleList(RMSNorm(width) for _ in range(layers))
         self.blocks = nn.ModuleList(NormalFeedForward(width, layers, dropout) for _ in range(layers))
-        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.norm = RMSNorm(width)
         self.source = source
         self.dropouts = nn.ModuleList(Dropout(dropout) for _ in range(layers))
         self.matrix = StructuralMatrix(heads, width // heads)
@@ -145,7 +148,8 @@ class VarAttention(nn.Module):
         x = rearrange(flat, "s t (h d) -> s h t d", h=self.heads)
         outputs, keys = list[Tensor](), x
         for q, v, dropout in zip(*coefficients, self.dropouts, strict=True):
-            keys = dropout(self.attention(q, keys, v))  # what is dropped is dropped from the next layer's keys too
+            # What is dropped is dropped from the next layer's keys too.
+            keys = dropout(self.attention(q, keys, v).mT).mT
             outputs.append(keys)
         return VarTrace(x, coefficients, outputs)
 

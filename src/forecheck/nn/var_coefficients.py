@@ -27,10 +27,11 @@ def layer_coefficients(
     coefficients: Coefficients,
 ) -> Float[Tensor, "layer series head target source row column"]:
     r"""All :math:`B^{(l)}_{t,j}` by the recurrence; time :math:`O(L T^3 d^2)`, for small windows."""
-    tokens, width = coefficients.q.shape[3:]
-    eye = torch.eye(width).to(coefficients.q)
+    like = coefficients.q[0]
+    tokens, width = like.shape[2:]
+    eye = torch.eye(width).to(like)
     below = torch.einsum("ij,ab->ijab", torch.eye(tokens).to(eye), eye)
-    below = below.expand(*coefficients.q.shape[1:3], *below.shape)
+    below = below.expand(*like.shape[:2], *below.shape)
     past = torch.ones(tokens, tokens).to(eye).tril()
     layers = []
     for q, v in zip(*coefficients, strict=True):
@@ -49,7 +50,7 @@ def mixture_row(coefficients: Coefficients) -> Float[Tensor, "series head source
         C_j \leftarrow \sum_{i \ge j} C_i \, v^{(m)}_j q^{(m)\top}_i + v^{(m)}_j q^{(m)\top}_t, \quad m = L-1 \dots 1
     """
     row = torch.zeros(())
-    for level, (q, v) in enumerate(zip(*(x.flip(0) for x in coefficients), strict=True)):
+    for level, (q, v) in enumerate(zip(*(x[::-1] for x in coefficients), strict=True)):
         direct = torch.einsum("shja,shb->shjab", v, q[:, :, -1])
         if level:
             each = torch.einsum("shiab,shic->shiabc", row, q)
@@ -103,17 +104,17 @@ def paths_of_length(coefficients: Coefficients, length: int) -> Paths:
         ValueError: if there are too many.
     """
     q, v = coefficients
-    tokens = q.shape[3]
+    series, heads, tokens, _ = q[0].shape
     if path_count(tokens, length) > PATHS_AT_MOST:
         raise ValueError(f"{path_count(tokens, length)} paths of {length} layers over {tokens} tokens are too many")
     chains = list(combinations_with_replacement(range(tokens - 1, -1, -1), length))
-    nodes = torch.tensor([(tokens - 1, *chain) for chain in chains], device=q.device)
-    weight = torch.ones(*q.shape[1:3], len(nodes)).to(q)
+    nodes = torch.tensor([(tokens - 1, *chain) for chain in chains], device=q[0].device)
+    weight = torch.ones(series, heads, len(nodes)).to(q[0])
     for s in range(length - 1):
         pairs = torch.matmul(q[length - s - 1], v[length - s - 2].mT)
         weight = weight * pairs[:, :, nodes[:, s], nodes[:, s + 2]]
     left, right = v[length - 1][:, :, nodes[:, 1]], q[0][:, :, nodes[:, length - 1]]
-    return Paths(nodes.expand(q.shape[1], -1, -1), weight, left, right)
+    return Paths(nodes.expand(series, -1, -1), weight, left, right)
 
 
 def strongest_paths(coefficients: Coefficients, count: int) -> Paths:
