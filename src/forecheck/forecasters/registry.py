@@ -27,6 +27,7 @@ _MODULES = (
     "transformer",
     "informer",
     "autoformer",
+    "fedformer",
 )
 _REGISTRY: dict[str, type[Forecaster]] = {}
 
