@@ -21,9 +21,10 @@ def subjects():
     found = []
     for forecaster in registry.all_forecasters():
         options = {key: value for key, value in TINY.items() if key in registry.defaults(forecaster)}
-        found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED))
         if "per_channel" in registry.defaults(forecaster):
             found.append(Subject(forecaster.name, {"per_channel": True}, permutes=False))
+            options["per_channel"] = False
+        found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED))
     return found
 
 

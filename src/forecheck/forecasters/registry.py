@@ -28,6 +28,7 @@ _MODULES = (
     "informer",
     "autoformer",
     "fedformer",
+    "anchored",
 )
 _REGISTRY: dict[str, type[Forecaster]] = {}
 

@@ -1,0 +1,203 @@
+"""anchored: the last value, and a stacked mean of closed-form forecasts as far as it is certain to be better."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from forecheck.data.windows import Windows
+from forecheck.errors import DataError, UsageError
+from forecheck.forecasters.base import FitReport, Forecaster, Task
+from forecheck.forecasters.folds import Fold, expanding_folds
+from forecheck.forecasters.gram import gram
+from forecheck.forecasters.linear_members import (
+    NORMALISATIONS,
+    fit_members,
+    has_season,
+    linear_members,
+    member_names,
+    naive_members,
+)
+from forecheck.forecasters.registry import register
+from forecheck.forecasters.stacking import certain_share, stack, stack_without
+from forecheck.training.loop import Progress
+
+Maps = list[Tensor]
+_CUTS = (0.5, 0.75)
+_MOST = 160  # windows of a series that a fold holds out
+_CHUNK = 1 << 22  # numbers of all members' forecasts held at once: 32 MB
+
+
+@dataclass(frozen=True)
+class AnchoredConfig:
+    """Options of anchored.
+
+    Attributes:
+        lookbacks: lengths of the members' inputs, as far as the task's lookback reaches; the whole window if it
+            reaches none.
+        ridge: strength of the penalty on the members' weights, in units of the mean eigenvalue of their Gram matrix.
+        shrinkage: strength of the pull towards equal weights, in units of the best member's mean squared error.
+        per_channel: stack every channel by itself; the members are shared either way.
+        seasons: how many of the last seasons the seasonal member averages.
+        level: confidence with which the stacked mean must beat the last value to replace it.
+    """
+
+    lookbacks: tuple[int, ...] | list[int] = (96, 192, 336, 720, 1024, 1536)  # a list where JSON gave it
+    ridge: float = 1.0
+    shrinkage: float = 1.0
+    per_channel: bool = True
+    seasons: int = 7
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lookbacks", tuple(self.lookbacks))
+        if not self.lookbacks or min(self.lookbacks) < 1 or len(set(self.lookbacks)) < len(self.lookbacks):
+            raise ValueError(f"lookbacks must be positive and differ, got {self.lookbacks}")
+        for name in ("ridge", "shrinkage"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be finite and positive, got {value}")
+        if self.seasons < 1:
+            raise ValueError(f"seasons must be positive, got {self.seasons}")
+        if not 0.5 < self.level < 1:
+            raise ValueError(f"level must lie between .5 and 1, got {self.level}")
+
+
+@register
+class Anchored(Forecaster):
+    r"""A weighted mean of linear and naive forecasts, mixed with the last value.
+
+    .. math:: \hat y_c = (1 - a) \, x_{c,L} 1 + a \sum_k w_{ck} \, \hat y_{ck}
+
+    Members are ridge regressions at one fixed strength without intercept, over several lookbacks and normalisations,
+    the last season, the mean of the last few and the last value itself. All are fitted on halves of the training
+    part, on three quarters and on all of it, and their errors on what follows each (validation in the end) give the
+    weights w (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come from
+    the other folds. Then the members that were fitted on the whole training part forecast.
+
+    Choosing by validation alone picks wrong where it holds few independent windows: on random walks it prefers
+    members that revert to some mean. That is what the folds inside the training part, the pull towards equal
+    weights and the share are for.
+
+    Source: this project. Its parts: Breiman, *Stacked Regressions*, Machine Learning 1996; Zeng et al., AAAI 2023
+    (the linear members); Timmermann, *Forecast Combinations*, Handbook of Economic Forecasting 2006 (equal weights).
+    """
+
+    name = "anchored"
+    summary = "stacked closed-form linear forecasts, as far as they are certain to beat the last value"
+    source = "this project; Breiman, Stacked Regressions, 1996; Zeng et al., AAAI 2023"
+    rank = 15
+    Config = AnchoredConfig
+
+    def __init__(self, task: Task, config: Any = None) -> None:
+        super().__init__(task, config)
+        reached = [lookback for lookback in sorted(self.config.lookbacks) if lookback <= task.lookback]
+        self.lookbacks = reached or [task.lookback]
+        self.members = member_names(self.lookbacks, seasonal=has_season(task.lookback, task.period))
+        self._maps: Maps | None = None
+        self._weights: Float[Tensor, "channel member"] | None = None
+
+    def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
+        """Fit the members and their weights; `seed` changes nothing.
+
+        `details` holds `share` (a), `folds`, `members` (name to weight, the mean over channels, before the share),
+        `member_mse` (name to mean squared error over the held windows) and `mse` (of the forecast before the share
+        and of the last value, with weights of the other folds).
+        """
+        del seed
+        start = time.perf_counter()
+        folds = expanding_folds(train, validation, _CUTS, _MOST, self.task.period)
+        parts, maps = [], Maps()
+        for number, fold in enumerate(folds):
+            maps = fit_members(gram(fold.fit), self.lookbacks, self.config.ridge)
+            parts.append(self._moments(fold.held, maps))
+            if progress is not None:
+                progress((number + 1) / len(folds), "folds")
+        moments = np.concatenate(parts)
+        number_of = np.repeat(np.arange(len(folds)), [len(part) for part in parts])
+        options = {"shrinkage": self.config.shrinkage, "per_channel": self.config.per_channel}
+        weights = stack(moments, **options)
+        blind = stack_without(moments, number_of, **options)
+        overlap = -(-self.task.horizon // folds[-1].held.step)
+        share = certain_share(moments, blind, _times(folds), overlap, self.config.level)
+        last = np.eye(len(self.members))[0]
+        self._maps, self._weights = maps, torch.from_numpy(share * weights + (1 - share) * last)
+        loss = np.einsum("wck,wckj,wcj->", blind, moments, blind, optimize=True) / moments[..., 0, 0].size
+        errors = moments.mean(axis=(0, 1)).diagonal()
+        return FitReport(
+            seconds=time.perf_counter() - start,
+            parameters=sum(group.numel() for group in maps) + (weights.size if self.config.per_channel else len(last)),
+            details={
+                "share": share,
+                "folds": len(folds),
+                "members": dict(zip(self.members, weights.mean(axis=0).tolist(), strict=True)),
+                "member_mse": dict(zip(self.members, errors.tolist(), strict=True)),
+                "mse": {"stacked": float(loss), "last value": float(errors[0])},
+            },
+        )
+
+    def _moments(self, windows: Windows, maps: Maps) -> Float[np.ndarray, "window channel member member"]:
+        """Mean products of the members' errors over the horizon, of every window and channel."""
+        size = max(1, _CHUNK // (len(self.members) * windows.channels * windows.horizon))
+        parts = []
+        for _, x, y in windows.batches(size):
+            errors = self._forecasts(x.transpose(1, 2).double(), maps) - y.transpose(1, 2).double()
+            e = errors.permute(1, 2, 0, 3)  # (window, channel, member, horizon)
+            parts.append(e @ e.transpose(-1, -2) / windows.horizon)
+        return torch.cat(parts).numpy()
+
+    def _forecasts(
+        self, x: Float[Tensor, "batch channel lookback"], maps: Maps
+    ) -> Float[Tensor, "member batch channel horizon"]:
+        naive = naive_members(x, self.task.horizon, self.task.period, self.config.seasons)
+        return torch.cat([naive, linear_members(x, maps)])
+
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """The weighted mean, in float64 whatever the type of `x`, so that a batch's rounding does not show.
+
+        Raises:
+            UsageError: if nothing was fitted yet.
+        """
+        maps, weights = self._fitted()
+        y = torch.einsum("kbch,ck->bhc", self._forecasts(x.transpose(1, 2).double(), maps), weights)
+        return y.to(x.dtype)
+
+    def _fitted(self) -> tuple[Maps, Float[Tensor, "channel member"]]:
+        if self._maps is None or self._weights is None:
+            raise UsageError(f"{self.name} is not fitted", "Call fit, or load a saved one.")
+        return self._maps, self._weights
+
+    def tensors(self) -> dict[str, Tensor]:
+        """`weights` of the members a channel, the share applied, and `map_L` of every lookback, float64."""
+        maps, weights = self._fitted()
+        return {"weights": weights} | {f"map_{L}": group for L, group in zip(self.lookbacks, maps, strict=True)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave.
+
+        Raises:
+            DataError: if shapes are not those of the task.
+        """
+        expected = {"weights": (self.task.channels, len(self.members))} | {
+            f"map_{L}": (len(NORMALISATIONS), L, self.task.horizon) for L in self.lookbacks
+        }
+        for key, shape in expected.items():
+            found = tuple(tensors[key].shape)
+            if found != shape:
+                raise DataError(f"{key} of {self.name} has shape {found}, but the task needs {shape}")
+        self._weights = tensors["weights"].double()
+        self._maps = [tensors[f"map_{L}"].double() for L in self.lookbacks]
+
+
+def _times(folds: list[Fold]) -> Int[np.ndarray, " window"]:
+    """Times of all held windows, fold after fold."""
+    lengths = [0, *(int(fold.times.max()) + 1 for fold in folds)]
+    return np.concatenate([fold.times + first for fold, first in zip(folds, np.cumsum(lengths), strict=False)])
