@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from settings import setting
+from settings import PLACES, setting
 
 from forecheck.checks import pages
 from forecheck.checks.budget import BUDGETS
 from forecheck.checks.catalogue import CHECKS, Selection, find_check
 from forecheck.checks.protocol import FAMILIES
+from forecheck.checks.setting import Place
 from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from panels import hourly
@@ -44,6 +45,14 @@ def test_what_needs_attention_or_training_says_why_it_cannot_run(experiment):
         if check.retrains:
             assert "trained elsewhere" in check.why_not(elsewhere)
     assert not CHECKS["FC901"].why_not(without)
+
+
+def test_the_identity_is_undefined_for_cross_attention(experiment):
+    crossing = setting(experiment, places=(*PLACES, Place(2, "decoder.cross", 2, 5, 7)))
+    for code in ("FC301", "FC401"):
+        assert "from 5 tokens at 7" in CHECKS[code].why_not(crossing)
+        assert not CHECKS[code].why_not(setting(experiment))
+    assert not CHECKS["FC403"].why_not(crossing)
 
 
 def test_the_committed_pages_are_those_of_the_classes():

@@ -29,6 +29,16 @@ class Edited(Check):
     edit: Edit
     becomes: str
 
+    def why_not(self, setting: Setting) -> str:
+        """The identity is undefined where as many tokens do not look as are looked at."""
+        if why := super().why_not(setting):
+            return why
+        crossing = [place for place in setting.places if place.queries != place.keys]
+        if crossing and isinstance(self.edit, Replace) and self.edit.mode == "identity":
+            place = crossing[0]
+            return f"{place.path} looks from {place.queries} tokens at {place.keys}: identity is undefined there"
+        return ""
+
     def wants(self, setting: Setting) -> Sequence[Want]:
         """One arm."""
         return [Want(self.arms, self.edit.label, self.edit, posthoc=self.arms != "retrained")]
