@@ -1,3 +1,4 @@
+import gc
 import math
 from unittest.mock import patch
 
@@ -81,7 +82,7 @@ def test_the_smallest_margin_is_where_equivalence_begins(mean, se, df):
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_that_of_statsmodels(p_values):
     # statsmodels has garbage collected in every call, which takes seconds once many packages are loaded.
-    with patch.object(multitest, "gc"):
+    with patch.object(gc, "collect"):
         expected = multitest.multipletests(p_values, method="holm")[1]
     assert holm(p_values) == pytest.approx(expected.tolist())
 
