@@ -11,8 +11,9 @@ demo: .venv/.ready
 	$(BIN)/forecheck audit co2 --lookback 104 --horizon 26 --html demo/co2.html --json demo/co2.json
 	@echo "The report: demo/co2.html"
 
+# Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
 test: .venv/.ready browser check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadscope
 
 check: .venv/.ready
 	$(BIN)/ruff check .
