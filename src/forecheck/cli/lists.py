@@ -39,7 +39,7 @@ def models(json: Json = False) -> None:
     for model in known:
         options = ", ".join(f"{key}={_plain(value)}" for key, value in model["options"].items())
         fitted = "trained by gradient descent" if model["trained"] else "closed form"
-        console.print(f"[bold]{model['model']}[/]  {model['summary']}")
+        console.print(f"[bold]{model['model']}[/]  {model['summary']}", soft_wrap=True)
         for line in (f"{fitted}; {model['source']}", f"options: {options or 'none'}"):
             console.print(Padding(line, (0, 0, 0, 4)), markup=False)
     console.print("\nSet an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.", markup=False)
