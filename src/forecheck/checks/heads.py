@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,9 +57,9 @@ class Heads(Check):
                 heads.append(Head(layer, head, arm, c))
         return self.judge(evidence, heads) if heads else None
 
+    @abstractmethod
     def judge(self, evidence: Evidence, heads: Sequence[Head]) -> Finding:
         """What all heads together say."""
-        raise NotImplementedError
 
 
 def _edits(setting: Setting) -> list[tuple[int, int, Replace]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from forecheck.checks.evidence import Arm, Evidence
@@ -46,9 +47,9 @@ class Disturbed(Check):
     slow = True
     source = _SOURCE
 
+    @abstractmethod
     def edits(self) -> Sequence[Edit]:
         """Edits of growing strength."""
-        raise NotImplementedError
 
     def wants(self, setting: Setting) -> Sequence[Want]:
         """An arm a strength."""

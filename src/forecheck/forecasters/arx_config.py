@@ -49,9 +49,8 @@ class ArxConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("width", "heads", "head_width", "layers"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive(*(name for name in ("width", "heads") if getattr(self, name) is not None))
+        self.check_positive("head_width", "layers")
         if self.next_patch < 0:
             raise ValueError(f"next_patch must not be negative, got {self.next_patch}")
 

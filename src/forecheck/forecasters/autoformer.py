@@ -28,9 +28,7 @@ class AutoformerConfig(EncoderDecoderConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("factor", "moving_average"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("factor", "moving_average")
 
 
 def autoformer(task: Task, config: AutoformerConfig) -> DecomposedEncoderDecoder:

@@ -48,9 +48,7 @@ class ITransformerConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("width", "heads", "hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("width", "heads", "hidden", "layers")
 
 
 class ITransformerModule(nn.Module):
@@ -75,12 +73,10 @@ class ITransformerModule(nn.Module):
                 attention_dropout=c.attention_dropout,
                 norm="layer",
                 kernel=c.kernel,
+                attention_dropouts=1,
             )
             for _ in range(c.layers)
         )
-        for block in self.blocks:
-            assert isinstance(block, EncoderBlock)
-            block.attention_out_dropout = Dropout(c.dropout)  # once after attention; the block's own is PatchTST's two
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Linear(c.width, task.horizon)
 

@@ -64,8 +64,7 @@ class DLinearConfig(LinearConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ValueError(f"kernel must be odd and positive, got {self.kernel}")
+        check_kernel(self.kernel)
 
 
 class _ClosedForm(Forecaster):
@@ -257,6 +256,16 @@ class DLinear(_ClosedForm):
         trend = moving_average(self.task.lookback, self.config.kernel)
         remainder = np.eye(self.task.lookback) - trend
         return np.linalg.cholesky(remainder @ remainder.T + trend @ trend.T)
+
+
+def check_kernel(kernel: int) -> None:
+    """Refuse what is no length of a centred moving average.
+
+    Raises:
+        ValueError: if it is even or not positive.
+    """
+    if kernel < 1 or kernel % 2 == 0:
+        raise ValueError(f"kernel must be odd and positive, got {kernel}")
 
 
 def moving_average(lookback: int, kernel: int) -> Float[np.ndarray, "lookback lookback"]:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.forecasters.base import Task
+from forecheck.forecasters.linear import check_kernel
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.decomposition import SeriesDecomposition
@@ -47,8 +48,7 @@ class DLinearSGDConfig(LinearSGDConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ValueError(f"kernel must be odd and positive, got {self.kernel}")
+        check_kernel(self.kernel)
 
 
 class TimeLinear(nn.Module):

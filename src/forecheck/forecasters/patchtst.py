@@ -54,9 +54,7 @@ class PatchTSTConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("patch", "stride", "width", "heads", "hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("patch", "stride", "width", "heads", "hidden", "layers")
 
 
 class PatchTSTModule(nn.Module):

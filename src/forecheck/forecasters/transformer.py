@@ -42,9 +42,7 @@ class EncoderDecoderConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("width", "hidden", "layers", "decoder_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("width", "hidden", "layers", "decoder_layers")
         if self.label < 0:
             raise ValueError(f"label must not be negative, got {self.label}")
 

@@ -43,9 +43,7 @@ class TSMixerConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("layers", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("layers", "hidden")
 
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}

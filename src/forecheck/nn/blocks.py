@@ -16,8 +16,8 @@ class EncoderBlock(nn.Module):
 
     .. math:: z' = N_1(z + D'(\mathrm{Attn}(z))), \qquad z'' = N_2(z' + D(W_2 D(\mathrm{GELU}(W_1 z'))))
 
-    D' drops at rate 1 - (1 - p)^2: PatchTST applies dropout twice in a row after attention, which is one dropout at
-    that rate in distribution, and half the random numbers.
+    D' drops at rate 1 - (1 - p)^n for n = `attention_dropouts`: PatchTST applies dropout twice in a row after
+    attention, which is one dropout at that rate in distribution, and half the random numbers.
 
     Source: Nie et al. 2023 (PatchTST, arXiv 2211.14730), section 3.1.
     """
@@ -32,12 +32,13 @@ class EncoderBlock(nn.Module):
         attention_dropout: float = 0.0,
         norm: str = "batch",
         kernel: str = "softmax",
+        attention_dropouts: int = 2,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
             raise ValueError(f"no norm is called {norm!r}; known: {', '.join(NORMS)}")
         self.attention = Attention(width, heads, kernel=kernel, dropout=attention_dropout)
-        self.attention_out_dropout = Dropout(1 - (1 - dropout) ** 2)
+        self.attention_out_dropout = Dropout(1 - (1 - dropout) ** attention_dropouts)
         self.attention_norm = NORMS[norm](width)
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.feed_forward_norm = NORMS[norm](width)

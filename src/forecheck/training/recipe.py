@@ -37,11 +37,19 @@ class Recipe:
     micro_batch: int = 64
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "patience", "train_stride", "micro_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.check_positive("epochs", "batch", "patience", "train_stride", "micro_batch")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}")
+
+    def check_positive(self, *names: str) -> None:
+        """Refuse counts below one.
+
+        Raises:
+            ValueError: naming the first of them.
+        """
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         r"""Learning rate of a step (0-based).
