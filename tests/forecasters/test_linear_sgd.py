@@ -32,7 +32,7 @@ def test_with_enough_training_it_is_least_squares(name, per_channel):
     on = windows()
     best = registry.create(name, TASK, {"ridge": 0, "per_channel": per_channel})
     best.fit(on, on)
-    recipe = {"epochs": 300, "patience": 300, "lr": 0.2, "batch": 150, "micro_batch": 150}
+    recipe = {"epochs": 300, "patience": 300, "lr": 0.2, "batch": 150, "micro_batch": 150, "schedule": "cosine"}
     descended = registry.create(f"{name}-sgd", TASK, recipe | {"per_channel": per_channel})
     descended.fit(on, on)
     assert 1 - 1e-5 < mse(descended, on) / mse(best, on) < 1 + 1e-4

@@ -70,10 +70,11 @@ class Stopped(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.BatchNorm1d])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("changed", [{}, {"optimizer": "adamw"}, {"optimizer": "sgd"}, {"momentum": 0.0}, {"sam": 0.1}])
 @pytest.mark.parametrize("stop_at", [0.1, 0.5, 0.9])
-def test_interrupted_and_resumed_is_the_same_run(tmp_path, stop_at, optimizer, norm):
-    recipe = replace(RECIPE, epochs=5, schedule="cosine", optimizer=optimizer, clip=0.5, weight_decay=1e-3)
+def test_interrupted_and_resumed_is_the_same_run(tmp_path, stop_at, changed, norm):
+    recipe = replace(RECIPE, epochs=5, schedule="cosine", clip=0.5, weight_decay=1e-3)
+    recipe = replace(recipe, **({"optimizer": "sgd"} if "momentum" in changed else {}), **changed)
     whole, history = trained(recipe, model=Network(norm=norm))
 
     def stop(done, _):
@@ -220,6 +221,32 @@ def test_the_recipes_betas_are_the_optimisers(monkeypatch):
     assert set(seen) == {(0.9, 0.999)}
 
 
+def one_step(optimizer, weight, gradient, **options):
+    """A weight after one step of a recipe, the loss being weight times gradient."""
+
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.tensor(weight))
+
+        def forward(self, x):
+            return x.new_zeros(len(x), H, C) + 0 * self.w
+
+        def loss(self, x, y):
+            return self.w * gradient
+
+    recipe = replace(RECIPE, epochs=1, optimizer=optimizer, lr=0.1, **options)
+    model, _ = trained(recipe, model=Slope(), count=8)
+    return model.w.item()
+
+
+def test_where_weight_decay_acts():
+    assert one_step("sgd", 2.0, 3.0, weight_decay=0.5) == pytest.approx(2 - 0.1 * (3 + 0.5 * 2))
+    # Adam's first step is the learning rate, whatever the gradient that the decay was added to.
+    assert one_step("adam", 2.0, 3.0, weight_decay=0.5) == pytest.approx(2 - 0.1)
+    assert one_step("adamw", 2.0, 3.0, weight_decay=0.5) == pytest.approx(2 * (1 - 0.1 * 0.5) - 0.1)
+
+
 def test_stride_trains_on_fewer_windows():
     steps = []
     trained(replace(RECIPE, train_stride=5, epochs=1), progress=lambda done, word: steps.append((done, word)))
@@ -241,10 +268,10 @@ def test_a_loss_that_is_not_finite_is_an_error():
         train(Network(), windows, windows_of(10), RECIPE)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-def test_ten_steps_reduce_the_loss(optimizer):
+@pytest.mark.parametrize("changed", [{}, {"optimizer": "adamw"}, {"optimizer": "sgd", "lr": 0.1}, {"sam": 0.05}])
+def test_ten_steps_reduce_the_loss(changed):
     before = mean_squared_error(trained(replace(RECIPE, epochs=1, lr=1e-12))[0], windows_of(8))
-    recipe = replace(RECIPE, epochs=10, optimizer=optimizer)
+    recipe = replace(RECIPE, epochs=10, **changed)
     model, _ = trained(recipe, model=Network(dropout=0.0), count=8)
     assert mean_squared_error(model, windows_of(8)) < 0.8 * before
 

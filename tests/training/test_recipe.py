@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from forecheck.training.recipe import Recipe
 
-SCHEDULES = ("constant", "decay", "cosine", "onecycle")
+SCHEDULES = ("constant", "decay", "halving", "cosine", "onecycle")
 
 
 def rates(schedule, epochs=10, steps=7, lr=1.0):
@@ -23,6 +23,11 @@ def test_decay_holds_three_epochs_then_falls_a_tenth_every_epoch():
     assert made[:21] == [1.0] * 21
     assert made[21:28] == [0.9] * 7
     assert made[-1] == pytest.approx(0.9**7)
+
+
+def test_halving_holds_two_epochs_then_halves_every_epoch():
+    # Informer's loop sets lr 0.5^(e - 1) once e epochs are over, which first changes anything when e is 2.
+    assert rates("halving", epochs=5, steps=3) == [rate for rate in (1.0, 1.0, 0.5, 0.25, 0.125) for _ in range(3)]
 
 
 def test_cosine_falls_from_lr_to_zero():
@@ -59,6 +64,20 @@ def test_rates_lie_between_zero_and_the_peak(schedule, epochs, steps, lr):
 def test_counts_must_be_positive(name):
     with pytest.raises(ValueError, match=f"{name} must be positive, got 0"):
         Recipe(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["weight_decay", "sam", "correction_strength"])
+def test_strengths_must_not_be_negative(name):
+    with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
+        Recipe(**{name: -1.0})
+    with pytest.raises(ValueError, match=f"{name} must not be negative, got nan"):
+        Recipe(**{name: float("nan")})
+
+
+@pytest.mark.parametrize(("name", "value"), [("momentum", 1.0), ("momentum", -0.1), ("entropy_floor", 1.1)])
+def test_shares_lie_between_zero_and_one(name, value):
+    with pytest.raises(ValueError, match=f"{name} must lie in .0, 1.*got {value}"):
+        Recipe(**{name: value})
 
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, float("nan")])

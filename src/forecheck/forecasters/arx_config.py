@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import nn
 
 from forecheck.forecasters.base import Task
 from forecheck.nn.arx import ArxNetwork, ArxTokens, Centre
-from forecheck.training.recipe import Recipe
+from forecheck.training.recipe import Optimizer, Recipe, Schedule
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class ArxConfig(Recipe):
     next_patch: float = 1.0
     batch: int = 32
     lr: float = 6e-4
-    optimizer: Literal["adam", "adamw"] = "adamw"
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 0.1
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "onecycle"
+    schedule: Schedule = "onecycle"
     clip: float | None = 1.0
     patience: int = 12
 

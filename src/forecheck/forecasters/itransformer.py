@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from einops import rearrange
 from jaxtyping import Float
@@ -15,14 +14,12 @@ from forecheck.forecasters.registry import register
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.norms import WindowNorm
-from forecheck.training.recipe import Recipe
+from forecheck.training.recipe import Recipe, Schedule
 
 
 @dataclass(frozen=True)
 class ITransformerConfig(Recipe):
     """iTransformer's settings and its recipe; the defaults are those of the official code.
-
-    That code halves the learning rate after every epoch; the nearest schedule here is half a cosine.
 
     Attributes:
         width: D, features a token (d_model).
@@ -44,7 +41,7 @@ class ITransformerConfig(Recipe):
     epochs: int = 10
     batch: int = 32
     patience: int = 3
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "cosine"
+    schedule: Schedule = "halving"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,14 +14,12 @@ from forecheck.forecasters.linear import check_kernel
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.decomposition import SeriesDecomposition
-from forecheck.training.recipe import Recipe
+from forecheck.training.recipe import Recipe, Schedule
 
 
 @dataclass(frozen=True)
 class LinearSGDConfig(Recipe):
     """The recipe of the official code, with the learning rate of its ETTh1 script.
-
-    That code halves the learning rate after every epoch; the nearest schedule here is half a cosine.
 
     Attributes:
         per_channel: give every channel its own weights instead of shared ones (`individual`).
@@ -33,7 +30,7 @@ class LinearSGDConfig(Recipe):
     batch: int = 32
     lr: float = 0.005
     patience: int = 3
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "cosine"
+    schedule: Schedule = "halving"
 
 
 @dataclass(frozen=True)

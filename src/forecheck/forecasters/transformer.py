@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import nn
 
@@ -11,14 +10,12 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.encoder_decoder import AttentionMixer, DecoderLayer, EncoderDecoder, EncoderLayer
-from forecheck.training.recipe import Recipe
+from forecheck.training.recipe import Recipe, Schedule
 
 
 @dataclass(frozen=True)
 class EncoderDecoderConfig(Recipe):
     """Settings and recipe that the Transformers over steps share; the defaults are those of the official codes.
-
-    These codes halve the learning rate after every epoch; the nearest schedule here is half a cosine.
 
     Attributes:
         label: steps of the window that the decoder starts from; the whole window if that is shorter.
@@ -38,7 +35,7 @@ class EncoderDecoderConfig(Recipe):
     epochs: int = 10
     batch: int = 32
     patience: int = 3
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "cosine"
+    schedule: Schedule = "halving"
 
     def __post_init__(self) -> None:
         super().__post_init__()

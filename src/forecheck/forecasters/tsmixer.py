@@ -13,7 +13,7 @@ from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.norms import WindowNorm
-from forecheck.training.recipe import Recipe
+from forecheck.training.recipe import Recipe, Schedule
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TSMixerConfig(Recipe):
     epochs: int = 100
     batch: int = 32
     patience: int = 5
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "constant"
+    schedule: Schedule = "constant"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -147,6 +147,19 @@ class PatternEdit(nn.Module):
         return torch.matmul(self(weights, allowed, values), values)
 
 
+class Regularise(Protocol):
+    """Takes the pattern that a penalty is on."""
+
+    def __call__(
+        self,
+        weights: Float[Tensor, "batch head query key"] | None,
+        mask: Bool[Tensor, "*query_key"] | None,
+        *,
+        to_itself: bool,
+    ) -> None:
+        """Take note of a pattern."""
+
+
 class Attention(nn.Module):
     """Multi-head attention of tokens to themselves or to a memory: project, mix by a kernel, project back.
 
@@ -155,6 +168,8 @@ class Attention(nn.Module):
         edit: an intervention on the pattern, or None. Everything around the pattern (value and output projections,
             their biases, dropout on the pattern, scores for layers that are not edited) stays as it is.
         observe: called with the raw pattern of every forward pass, or None.
+        regularise: called likewise while training, with a pattern that carries its gradient (None if the kernel forms
+            none), the mask, and whether tokens look at themselves.
     """
 
     def __init__(self, width: int, heads: int, *, kernel: str | Kernel = "softmax", dropout: float = 0.0) -> None:
@@ -170,6 +185,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
         self.edit: PatternEdit | None = None
         self.observe: Callable[[Tensor], None] | None = None
+        self.regularise: Regularise | None = None
 
     def forward(
         self,
@@ -192,12 +208,15 @@ class Attention(nn.Module):
         out: Tensor | None = None
         edit = self.edit
         dropping = self.training and self.dropout.p > 0
-        if edit is None or edit.needs_weights or edit.keep_scores or self.observe is not None:
-            need_weights = dropping or self.observe is not None or (edit is not None and edit.needs_weights)
+        watched = self.observe is not None or self.regularise is not None
+        if edit is None or edit.needs_weights or edit.keep_scores or watched:
+            need_weights = dropping or watched or (edit is not None and edit.needs_weights)
             mix = KERNELS[self.kernel] if isinstance(self.kernel, str) else self.kernel
             out, weights, scores = mix(q, k, v, mask, bias, need_weights=need_weights)
             if self.observe is not None and weights is not None:
                 self.observe(weights.detach())
+            if self.regularise is not None:
+                self.regularise(weights, mask, to_itself=memory is None)
         if edit is not None:
             allowed = mask if mask is not None else x.new_ones(x.shape[1], k.shape[2], dtype=torch.bool)
             raw = weights if edit.needs_weights else None

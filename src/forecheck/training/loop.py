@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
 from forecheck.files import replace_file
 from forecheck.nn.seeding import derive, initialise, reseed
+from forecheck.training.drift import remove_drift
+from forecheck.training.penalties import penalised
 from forecheck.training.recipe import Recipe
+from forecheck.training.sharpness import ascended
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done in [0, 1] and a short word on what is going on."""
@@ -30,7 +33,7 @@ class History:
     """What happened, epoch by epoch.
 
     Attributes:
-        train: mean training loss (see `training_loss`) of every epoch.
+        train: mean training loss (see `training_loss`) of every epoch, penalties included.
         validation: validation loss after every epoch.
         best: epoch (0-based) with the lowest validation loss, whose weights are kept.
         seconds: wall time of training, validation included, over all sittings.
@@ -57,7 +60,8 @@ class _State:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.best.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+            # sgd has no momentum yet where there was no gradient.
+            tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if value is not None}
         meta = {"history": json.dumps(asdict(self.history))}
         replace_file(path, lambda part: save_file(_cloned(tensors), part, metadata=meta))
 
@@ -113,13 +117,11 @@ def train(
 
     Raises:
         FloatingPointError: if the loss is no longer finite.
+        ValueError: if attention's gradient is to be corrected and the model has none.
     """
     windows = windows.strided(recipe.train_stride)
     initialise(model, seed)
-    kinds: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    optimizer = kinds[recipe.optimizer](model.parameters(), **options)
-    state = _State(model, optimizer, History(), copy.deepcopy(model.state_dict()))
+    state = _State(model, _optimizer(model, recipe), History(), copy.deepcopy(model.state_dict()))
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     history = state.history
@@ -148,6 +150,18 @@ def train(
     return history
 
 
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    kinds: dict[str, type[torch.optim.Optimizer]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "sgd": torch.optim.SGD,
+    }
+    options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "sgd":
+        options["momentum"] = recipe.momentum
+    return kinds[recipe.optimizer](model.parameters(), **options)
+
+
 def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: int, progress: Progress | None) -> float:
     """One pass over the windows in random order; returns the mean loss over them."""
     model, optimizer = state.model, state.optimizer
@@ -160,23 +174,40 @@ def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: in
     for number, index in enumerate(torch.split(order, recipe.batch)):
         step = epoch * steps + number
         for group in optimizer.param_groups:
-            group["lr"], group["betas"] = recipe.rate(step, steps), recipe.betas(step, steps)
-        reseed(model, seed, step)
-        optimizer.zero_grad(set_to_none=True)
-        for micro in torch.split(index, recipe.micro_batch):
-            x, y = windows.gather(micro)
-            # The share makes the sum of the micro-batches' gradients that of the batch's mean loss.
-            loss = training_loss(model, x, y) * (len(micro) / len(index))
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item() * len(index)
+            group["lr"] = recipe.rate(step, steps)
+            if "betas" in group:
+                group["betas"] = recipe.betas(step, steps)
+        total += _gradient(model, windows, index, recipe, seed, step) * len(index)
+        if recipe.sam:
+            with ascended(model, recipe.sam):
+                _gradient(model, windows, index, recipe, seed, step)
         if not math.isfinite(total):
             raise FloatingPointError(f"the training loss is {total} in epoch {epoch + 1}, step {number + 1}")
+        if recipe.correction == "drift":
+            remove_drift(model, recipe.correction_strength)
         if recipe.clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         if progress is not None:
             progress((step + 1) / (recipe.epochs * steps), f"epoch {epoch + 1}/{recipe.epochs}")
     return total / len(windows)
+
+
+def _gradient(
+    model: nn.Module, windows: Windows, index: Int[Tensor, " batch"], recipe: Recipe, seed: int, step: int
+) -> float:
+    """Leave the gradient of a batch's mean loss in the parameters; random draws are those of the step, every time."""
+    reseed(model, seed, step)
+    model.zero_grad(set_to_none=True)
+    total = 0.0
+    with penalised(model, recipe) as penalty:
+        for micro in torch.split(index, recipe.micro_batch):
+            x, y = windows.gather(micro)
+            # The share makes the sum of the micro-batches' gradients that of the batch's mean loss.
+            loss = (training_loss(model, x, y) + penalty()) * (len(micro) / len(index))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+    return total
 
 
 def training_loss(

@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+Optimizer = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "decay", "halving", "cosine", "onecycle"]
+Correction = Literal["none", "drift", "local", "entropy"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -15,31 +19,49 @@ class Recipe:
         epochs: passes over the training windows at most.
         batch: windows a step.
         lr: peak learning rate.
-        optimizer: `adam` or `adamw`.
-        weight_decay: decoupled for adamw, added to the gradient for adam.
+        optimizer: `adam`, `adamw` or `sgd`.
+        momentum: of sgd, without Nesterov's step; the others have `betas`.
+        weight_decay: decoupled for adamw, added to the gradient for adam and sgd.
         schedule: see `rate`.
         clip: bound of the gradient's norm, None for none.
         patience: epochs without a better validation loss after which training stops.
         train_stride: train on every n-th window only (a smaller budget); validation and test keep all windows.
         micro_batch: windows computed at once, their gradients added up; less memory, and on a CPU faster, since a
             smaller batch stays in cache. Batch statistics are those of the micro-batch.
+        sam: rho of sharpness-aware minimisation (see `training.sharpness`), which takes two passes a step; 0 for none.
+        correction: of the gradient of attention: `drift` (see `training.drift`), or a penalty on patterns, `local` or
+            `entropy` (see `training.penalties`).
+        correction_strength: lambda of `drift`, 1 to remove it all; weight mu of a penalty.
+        entropy_floor: share of the largest entropy below which `entropy` penalises a row.
     """
 
     epochs: int = 100
     batch: int = 128
     lr: float = 1e-4
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Optimizer = "adam"
+    momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["constant", "decay", "cosine", "onecycle"] = "decay"
+    schedule: Schedule = "decay"
     clip: float | None = None
     patience: int = 100
     train_stride: int = 1
     micro_batch: int = 64
+    sam: float = 0.0
+    correction: Correction = "none"
+    correction_strength: float = 1.0
+    entropy_floor: float = 0.5
 
     def __post_init__(self) -> None:
         self.check_positive("epochs", "batch", "patience", "train_stride", "micro_batch")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}")
+        for name in ("weight_decay", "sam", "correction_strength"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
+        if not 0 <= self.entropy_floor <= 1:
+            raise ValueError(f"entropy_floor must lie in [0, 1], got {self.entropy_floor}")
 
     def check_positive(self, *names: str) -> None:
         """Refuse counts below one.
@@ -56,6 +78,8 @@ class Recipe:
 
         - `constant`: lr.
         - `decay`: lr for three epochs, then times 0.9 every epoch (PatchTST's `type3`).
+        - `halving`: lr for two epochs, then half of it every epoch (`type1` of Informer, Autoformer and their kin,
+          which is first applied when two epochs are over).
         - `cosine`: half a cosine from lr to 0 over all epochs.
         - `onecycle`: cosine from lr/25 up to lr over the first 30 % of the steps, then down to lr/25/10^4.
         """
@@ -63,6 +87,8 @@ class Recipe:
             return self.lr
         if self.schedule == "decay":
             return self.lr * 0.9 ** max(0, step // steps_per_epoch - 2)
+        if self.schedule == "halving":
+            return self.lr * 0.5 ** max(0, step // steps_per_epoch - 1)
         done = step / max(1, self.epochs * steps_per_epoch - 1)
         if self.schedule == "cosine":
             return self.lr * _cosine(1.0, 0.0, done)

@@ -1,0 +1,82 @@
+"""Gradient correction by drift: what pushes the scores of all heads together is taken out of their gradients."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from forecheck.nn.attention import Attention
+
+
+def without_drift(
+    q: Float[Tensor, "head feature width"],
+    k: Float[Tensor, "head feature width"],
+    q_gradient: Float[Tensor, "head feature width"],
+    k_gradient: Float[Tensor, "head feature width"],
+    outputs: Float[Tensor, " head"],
+    strength: float = 1.0,
+) -> tuple[Float[Tensor, "head feature width"], Float[Tensor, "head feature width"]]:
+    r"""Gradients of query and key projections without the heads' common drift.
+
+    Head r scores by :math:`x^\top W_r x'` with :math:`W_r = Q_r K_r^\top`, and hands on :math:`a_r` of a value:
+
+    .. math::
+        P_r = \dot Q_r K_r^+ + (Q_r^+)^\top \dot K_r^\top (I - K_r K_r^+), \qquad
+        C = \frac{\sum_s a_s P_s}{\sum_s a_s^2}, \\
+        \dot Q_r \leftarrow \dot Q_r - \lambda a_r C K_r, \qquad
+        \dot K_r \leftarrow \dot K_r - \lambda a_r C^\top Q_r
+
+    A dot is the gradient, :math:`{}^+` the pseudo-inverse. :math:`P_r` is :math:`\partial L / \partial W_r` as far as
+    the head's projections tell (its smallest solution): unlike the projections' own gradients it does not depend on the
+    basis inside a head, in which no two heads agree. With one feature and :math:`a_r = \pm 1` this is
+    :math:`g_r \leftarrow g_r - a_r \, \mathrm{mean}_s(a_s g_s)` for :math:`g_r = \partial L / \partial w_r`,
+    :math:`w_r = q_r k_r`.
+
+    Source: this project; a candidate for the gradient correction that Ke et al. 2025 (arXiv 2412.06061), section 7.2,
+    name without a formula. Their drift: theorem 5.2, all weights move along a.
+    """
+    total = outputs.square().sum()
+    if total == 0:
+        return q_gradient, k_gradient
+    q_inverse, k_inverse = torch.linalg.pinv(q), torch.linalg.pinv(k)
+    rest = k_gradient.mT - torch.matmul(torch.matmul(k_gradient.mT, k), k_inverse)
+    product = torch.matmul(q_gradient, k_inverse) + torch.matmul(q_inverse.mT, rest)
+    common = torch.einsum("h,hij->ij", outputs, product) / total
+    back = strength * outputs[:, None, None]
+    return q_gradient - back * torch.matmul(common, k), k_gradient - back * torch.matmul(common.T, q)
+
+
+@torch.no_grad()
+def remove_drift(model: nn.Module, strength: float) -> None:
+    r"""Take the drift out of the gradients of every `Attention`, layer by layer (see `without_drift`).
+
+    Projections include their bias, as the weight of a feature that is always 1. Of head r's values
+    :math:`a_r = \mathrm{tr}(W_O^r W_V^r)` is handed on, summed over features. Attention whose scores got no gradient
+    is left alone.
+    """
+    for attention in attentions(model):
+        weight, bias = attention.project.weight, attention.project.bias
+        if weight.grad is None or bias.grad is None:
+            continue
+        width, heads = weight.shape[1], attention.heads
+        shape = (3, heads, width // heads, width)
+        q, k, _ = torch.cat([weight.view(shape), bias.view(*shape[:3], 1)], dim=3).mT  # (head, feature, width)
+        slopes = torch.cat([weight.grad.view(shape), bias.grad.view(*shape[:3], 1)], dim=3).mT
+        out = attention.out.weight.view(width, heads, width // heads)
+        outputs = torch.einsum("fhw,hwf->h", out, weight.view(shape)[2])
+        corrected = without_drift(q, k, slopes[0], slopes[1], outputs, strength)
+        rows = torch.stack(corrected).mT.reshape(2 * width, width + 1)
+        weight.grad[: 2 * width], bias.grad[: 2 * width] = rows[:, :-1], rows[:, -1]
+
+
+def attentions(model: nn.Module) -> list[Attention]:
+    """Every `Attention` of a model.
+
+    Raises:
+        ValueError: if there is none, so that nothing could be corrected.
+    """
+    found = [module for module in model.modules() if isinstance(module, Attention)]
+    if not found:
+        raise ValueError("a correction of attention's gradient needs attention, and this model has none")
+    return found
