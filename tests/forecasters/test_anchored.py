@@ -21,7 +21,6 @@ from forecheck.forecasters.linear_members import (
     naive_members,
     suffix,
 )
-from forecheck.forecasters.spread_gram import spread_gram
 from panels import HOUR, hourly, ragged
 
 LOOKBACKS = (8, 24, 48)
@@ -137,7 +136,7 @@ def test_the_forecast_is_the_weighted_mean_that_the_report_tells():
     details = report.details
     assert list(details["members"]) == forecaster.members
     assert sum(details["members"].values()) == pytest.approx(1)
-    maps = fit_members(spread_gram(experiment.train, 96, 24), LOOKBACKS, 1.0)
+    maps = fit_members(gram(experiment.train), LOOKBACKS, 1.0)
     steps = x.transpose(1, 2).double()
     members = torch.cat([naive_members(steps, 12, 24, 7), linear_members(steps, maps)])
     stacked = torch.einsum("kbch,k->bhc", members, torch.tensor(list(details["members"].values())).double())

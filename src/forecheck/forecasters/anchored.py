@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from forecheck.data.windows import Windows
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.folds import Fold, expanding_folds
-from forecheck.forecasters.gram import Gram, gram
+from forecheck.forecasters.gram import gram
 from forecheck.forecasters.linear_members import (
     NORMALISATIONS,
     fit_members,
@@ -27,7 +27,6 @@ from forecheck.forecasters.linear_members import (
     naive_members,
 )
 from forecheck.forecasters.registry import register
-from forecheck.forecasters.spread_gram import spread_gram
 from forecheck.forecasters.stacking import certain_share, stack, stack_without
 from forecheck.training.loop import Progress
 
@@ -44,9 +43,6 @@ class AnchoredConfig:
     Attributes:
         lookbacks: lengths of the members' inputs, as far as the task's lookback reaches; the whole window if it
             reaches none.
-        weighting: `spread`: members are fitted to windows divided by their recent spread (`spread_gram`); `equal`: to
-            windows as they are.
-        span: steps over which that spread is taken.
         ridge: strength of the penalty on the members' weights, in units of the mean eigenvalue of their Gram matrix.
         shrinkage: strength of the pull towards equal weights, in units of the best member's mean squared error.
         per_channel: stack every channel by itself; the members are shared either way.
@@ -55,8 +51,6 @@ class AnchoredConfig:
     """
 
     lookbacks: tuple[int, ...] | list[int] = (96, 192, 336, 720, 1024, 1536)  # a list where JSON gave it
-    weighting: Literal["spread", "equal"] = "spread"
-    span: int = 96
     ridge: float = 1.0
     shrinkage: float = 1.0
     per_channel: bool = True
@@ -71,9 +65,8 @@ class AnchoredConfig:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be finite and positive, got {value}")
-        for name in ("seasons", "span"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.seasons < 1:
+            raise ValueError(f"seasons must be positive, got {self.seasons}")
         if not 0.5 < self.level < 1:
             raise ValueError(f"level must lie between .5 and 1, got {self.level}")
 
@@ -85,11 +78,10 @@ class Anchored(Forecaster):
     .. math:: \hat y_c = (1 - a) \, x_{c,L} 1 + a \sum_k w_{ck} \, \hat y_{ck}
 
     Members are ridge regressions at one fixed strength without intercept, over several lookbacks and normalisations,
-    fitted to windows divided by their recent spread; the last season, the mean of the last few, and the last value
-    itself. All are fitted on half of the training part, on three quarters and on all of it, and their errors on what
-    follows each (validation in the end) give the weights w (`stacking.simplex_weights`) and the share a
-    (`stacking.certain_share`), for which the weights come from the other folds. Then the members that were fitted on
-    the whole training part forecast.
+    the last season, the mean of the last few and the last value itself. All are fitted on halves of the training
+    part, on three quarters and on all of it, and their errors on what follows each (validation in the end) give the
+    weights w (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come from
+    the other folds. Then the members that were fitted on the whole training part forecast.
 
     Choosing by validation alone picks wrong where it holds few independent windows: on random walks it prefers
     members that revert to some mean. That is what the folds inside the training part, the pull towards equal
@@ -125,7 +117,7 @@ class Anchored(Forecaster):
         folds = expanding_folds(train, validation, _CUTS, _MOST, self.task.period)
         parts, maps = [], Maps()
         for number, fold in enumerate(folds):
-            maps = fit_members(self._gram(fold.fit), self.lookbacks, self.config.ridge)
+            maps = fit_members(gram(fold.fit), self.lookbacks, self.config.ridge)
             parts.append(self._moments(fold.held, maps))
             if progress is not None:
                 progress((number + 1) / len(folds), "folds")
@@ -151,11 +143,6 @@ class Anchored(Forecaster):
                 "mse": {"stacked": float(loss), "last value": float(errors[0])},
             },
         )
-
-    def _gram(self, windows: Windows) -> Gram:
-        if self.config.weighting == "equal":
-            return gram(windows)
-        return spread_gram(windows, self.config.span, self.task.period)
 
     def _moments(self, windows: Windows, maps: Maps) -> Float[np.ndarray, "window channel member member"]:
         """Mean products of the members' errors over the horizon, of every window and channel."""

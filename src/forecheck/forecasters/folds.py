@@ -44,7 +44,7 @@ def expanding_folds(train: Windows, validation: Windows, cuts: Sequence[float], 
     edges = [[int(len(part) * cut) for cut in (*cuts, 1.0)] for part in parts]
     spans = [(part, edge[k], edge[k + 1]) for k in range(len(cuts)) for part, edge in zip(parts, edges, strict=True)]
     longest = max(*(end - start for _, start, end in spans), *(len(part) for part in _segments(validation)))
-    stride = stride_for(longest, most, period)
+    stride = _stride(longest, most, period)
     # In windows, not rows: targets of the last window fitted on end where the first one held begins.
     gap = -(-train.horizon // train.step) - 1
     folds = []
@@ -68,8 +68,7 @@ def _segments(windows: Windows) -> list[Int[np.ndarray, " _"]]:
     return np.split(windows.origins, np.flatnonzero(np.diff(windows.origins) != windows.step) + 1)
 
 
-def stride_for(longest: int, most: int, period: int) -> int:
-    """Smallest stride that leaves about `most` of `longest` windows and goes through all phases of `period`."""
+def _stride(longest: int, most: int, period: int) -> int:
     stride = max(1, -(-longest // most))
     while stride > 1 and math.gcd(stride, period) > 1:
         stride += 1
