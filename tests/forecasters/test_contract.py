@@ -16,6 +16,10 @@ from panels import TINY
 # Channels are numbered: their forecasts come from maps over all of them.
 NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
 
+EXPECTED = {
+    "informer": {"check_causality": "ProbSparse chooses the decoder's active queries among all steps, later ones too"}
+}
+
 
 def subjects():
     found = []
@@ -24,7 +28,8 @@ def subjects():
         if "per_channel" in registry.defaults(forecaster):
             found.append(Subject(forecaster.name, {"per_channel": True}, permutes=False))
             options["per_channel"] = False
-        found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED))
+        expected = EXPECTED.get(forecaster.name, {})
+        found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED, expected=expected))
     return found
 
 

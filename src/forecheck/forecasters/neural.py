@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.interventions.edits import Edit, edit_from_dict
+from forecheck.nn.causal import CausalPart
 from forecheck.training.loop import History, Progress, train
 from forecheck.training.recipe import Recipe
 
@@ -74,6 +75,16 @@ class NeuralForecaster(Forecaster):
         self.module.eval()
         forecast: Tensor = self.module(x)
         return forecast
+
+    def causal_part(self, x: Float[Tensor, "batch lookback channel"]) -> CausalPart | None:
+        """The part of the network that claims to be causal, with what it is given for these windows; None if none does.
+
+        A module claims it by a method of this name.
+        """
+        claim = getattr(self.module, "causal_part", None)
+        with torch.no_grad():
+            self.module.eval()
+            return None if claim is None else claim(x)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and buffers."""

@@ -92,7 +92,7 @@ class PatchTSTModule(nn.Module):
         for block in self.blocks:
             z, scores = block(z, bias=scores if self.residual_scores else None)
         y = self.head(z.flatten(1))  # (batch*channel, horizon)
-        return rearrange(y, "(b c) h -> b h c", b=len(x)) * scale + mean
+        return rearrange(y, "(b c) h -> b h c", b=x.shape[0]) * scale + mean
 
 
 @register

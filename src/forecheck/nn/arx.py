@@ -9,6 +9,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.nn.causal import CausalPart
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.normal_linear import NormalLinear
 from forecheck.nn.rms_norm import RMSNorm
@@ -154,6 +155,11 @@ class ArxNetwork(nn.Module):
         """The forecast."""
         z, mean, scale = self.normalise(x)
         return self.predictions(self.tokens.patches_of(z))[:, :, -1].mT * scale + mean
+
+    def causal_part(self, x: Float[Tensor, "batch lookback channel"]) -> CausalPart:
+        """From patches to next patches, in the window's units, which are made of all of it."""
+        patches = self.tokens.patches_of(self.normalise(x).z)
+        return CausalPart(patches.transpose(1, 2), lambda y: self.predictions(y.transpose(1, 2)).transpose(1, 2))
 
     def loss(
         self, x: Float[Tensor, "batch lookback channel"], y: Float[Tensor, "batch horizon channel"]

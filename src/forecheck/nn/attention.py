@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.softmax import SoftmaxAttention
+from forecheck.nn.softmax import softmax_mix
 
 
 class Scores(NamedTuple):
@@ -101,7 +101,7 @@ def softmax_attention(
     """
     scores = Scores(q * q.shape[-1] ** -0.5, k).plus(bias)
     if mask is None:
-        out, weights = SoftmaxAttention.apply(*scores, v, need_weights)  # type: ignore[no-untyped-call]
+        out, weights = softmax_mix(*scores, v, need_weights)
         return KernelOutput(out, weights, scores)
     hidden = scores.full().masked_fill(~mask, float("-inf"))
     # A fully hidden row is softmax of -inf only, which is NaN; its query sees nothing, so it gets 0.
@@ -231,7 +231,7 @@ class Attention(nn.Module):
     ) -> tuple[Float[Tensor, "batch head token head_width"], ...]:
         """What some rows of the projection make of tokens: one tensor for every `width` rows."""
         # (batch, rows, token): the layout that kernels compute in, straight from the product.
-        weight = self.project.weight[start:end].expand(len(x), -1, -1)
+        weight = self.project.weight[start:end].expand(x.shape[0], -1, -1)
         projected = torch.bmm(weight, x.mT) + self.project.bias[start:end, None]
         parts = rearrange(projected, "b (n h w) t -> n b h w t", w=x.shape[-1] // self.heads, h=self.heads)
         return tuple(part.mT for part in parts)

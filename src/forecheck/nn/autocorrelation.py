@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.spectrum import series, spectrum
 
 
 def correlation(
@@ -21,8 +22,7 @@ def correlation(
 
     Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), equations 5 and 8.
     """
-    spectrum = (torch.fft.rfft(q, dim=1) * torch.fft.rfft(k, dim=1).conj()).mean(dim=-1)
-    return torch.fft.irfft(spectrum, n=q.shape[1], dim=1)
+    return series((spectrum(q) * spectrum(k).conj()).mean(dim=-1), q.shape[1], like=q)
 
 
 def rolled(
@@ -35,8 +35,7 @@ def rolled(
     It is the correlation of v with a series that is w at the lags and zero elsewhere, so it is made by FFT, too.
     """
     sparse = v.new_zeros(v.shape[:2]).scatter_add(1, lags, shares)
-    spectrum = torch.fft.rfft(v, dim=1) * torch.fft.rfft(sparse, dim=1).conj()[..., None]
-    return torch.fft.irfft(spectrum, n=v.shape[1], dim=1)
+    return series(spectrum(v) * spectrum(sparse).conj()[..., None], v.shape[1], like=v)
 
 
 class AutoCorrelation(Mixer):

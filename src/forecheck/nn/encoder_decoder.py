@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.nn.attention import Attention, Kernel
+from forecheck.nn.causal import CausalPart
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.embeddings import StepEmbedding
 from forecheck.nn.feedforward import FeedForward
@@ -126,12 +127,28 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast all channels together."""
-        memory = self.encoder(self.embed_window(x))
-        tokens = self.embed_label(torch.cat([last(x, self.label), x.new_zeros(len(x), self.horizon, x.shape[2])], 1))
+        tokens, memory = self._embedded(x)
+        forecast: Tensor = self.head(self.norm(self._decoded(tokens, memory)[:, self.label :]))
+        return forecast
+
+    def causal_part(self, x: Float[Tensor, "batch lookback channel"]) -> CausalPart:
+        """The decoder, whose steps do not see later ones; all of them see the whole window."""
+        tokens, memory = self._embedded(x)
+        return CausalPart(tokens, lambda inputs: self._decoded(inputs, memory))
+
+    def _embedded(
+        self, x: Float[Tensor, "batch lookback channel"]
+    ) -> tuple[Float[Tensor, "batch token width"], Float[Tensor, "batch key width"]]:
+        """What the decoder starts from, and the memory that it looks at."""
+        ahead = x.new_zeros(x.shape[0], self.horizon, x.shape[2])
+        return self.embed_label(torch.cat([last(x, self.label), ahead], 1)), self.encoder(self.embed_window(x))
+
+    def _decoded(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"]
+    ) -> Float[Tensor, "batch token width"]:
         for layer in self.decoder:
             tokens = layer(tokens, memory)
-        forecast: Tensor = self.head(self.norm(tokens[:, self.label :]))
-        return forecast
+        return tokens
 
 
 def last(x: Float[Tensor, "batch time channel"], steps: int) -> Float[Tensor, "batch steps channel"]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.nn.chunks import chunk, pieces
+from forecheck.nn.chunks import chunk, pieces, recorded
 from forecheck.nn.dropout import Dropout
 
 # The forms that write into a buffer; torch.nn.functional has none.
@@ -77,6 +77,9 @@ class FeedForward(nn.Module):
         self, tokens: Float[Tensor, "series token width"], base: Float[Tensor, "series token width"] | None = None
     ) -> Float[Tensor, "series token width"]:
         """y, added to `base` if there is one."""
+        if recorded():
+            hidden = self.inner_dropout(nn.functional.gelu(self.inner(tokens)))
+            return self.outer_dropout(self.outer(hidden), base)
         x = tokens.reshape(-1, tokens.shape[-1])
         keep = self.inner_dropout.draw((len(x), self.inner.out_features), x.device)
         w2 = self.outer.weight if keep is None else self.outer.weight * self.inner_dropout.scale

@@ -9,6 +9,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.spectrum import series, single, spectrum
 
 Selection = Literal["random", "lowest"]
 
@@ -42,12 +43,14 @@ class Modes(nn.Module):
 
     def take(self, x: Float[Tensor, "batch time width"]) -> Complex[Tensor, "batch mode width"]:
         """The series in these frequencies."""
-        return torch.fft.rfft(x, dim=1)[:, self.index]
+        return spectrum(x)[:, self.index]
 
-    def give(self, spectrum: Complex[Tensor, "batch mode width"]) -> Float[Tensor, "batch time width"]:
-        """The series that has these frequencies and no other."""
-        full = spectrum.new_zeros(len(spectrum), self.time // 2 + 1, spectrum.shape[2])
-        return torch.fft.irfft(full.index_copy(1, self.index, spectrum), n=self.time, dim=1)
+    def give(
+        self, modes: Complex[Tensor, "batch mode width"], like: Float[Tensor, "..."]
+    ) -> Float[Tensor, "batch time width"]:
+        """The series that has these frequencies and no other, in the type of `like`."""
+        full = modes.new_zeros(modes.shape[0], self.time // 2 + 1, modes.shape[2])
+        return series(full.index_copy(1, self.index, modes), self.time, like)
 
 
 class ModeMaps(nn.Module):
@@ -72,7 +75,7 @@ class ModeMaps(nn.Module):
     def forward(self, spectrum: Complex[Tensor, "batch mode width"]) -> Complex[Tensor, "batch mode width"]:
         """Mapped features of every mode."""
         x = spectrum.view(*spectrum.shape[:2], self.heads, -1)
-        return torch.einsum("bmhi,mhio->bmho", x, torch.view_as_complex(self.weight)).flatten(2)
+        return torch.einsum("bmhi,mhio->bmho", x, torch.view_as_complex(single(self.weight))).flatten(2)
 
 
 class FourierBlock(Mixer):
@@ -93,7 +96,7 @@ class FourierBlock(Mixer):
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
     ) -> Float[Tensor, "batch token width"]:
         """The mixed tokens; it looks at no memory."""
-        mixed: Tensor = self.out(self.modes.give(self.maps(self.modes.take(self.query(tokens)))))
+        mixed: Tensor = self.out(self.modes.give(self.maps(self.modes.take(self.query(tokens))), tokens))
         return mixed
 
 
@@ -138,7 +141,7 @@ class FourierCross(Mixer):
         else:
             pattern = torch.softmax(scores.abs(), dim=-1).to(scores.dtype)
         taken = torch.einsum("bhxy,byhe->bxhe", pattern, k).flatten(2)
-        mixed: Tensor = self.out(self.modes.give(self.maps(taken)))
+        mixed: Tensor = self.out(self.modes.give(self.maps(taken), tokens))
         return mixed
 
     def _by_head(self, spectrum: Complex[Tensor, "batch mode width"]) -> Complex[Tensor, "batch mode head head_width"]:

@@ -15,10 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forecheck.nn.chunks import chunk, pieces
+from forecheck.nn.chunks import chunk, pieces, recorded
 
 # Sums of exponentials within these bounds have neither overflowed nor lost digits that count.
 _SMALLEST, _LARGEST = 1e-15, 1e15
+
+
+def softmax_mix(q: Tensor, k: Tensor, v: Tensor, need_weights: bool = True) -> tuple[Tensor, Tensor | None]:
+    r"""Mixed values and pattern (None unless needed): :math:`A V` and :math:`A = \mathrm{softmax}(Q K^\top)`."""
+    if recorded():
+        weights = torch.softmax(torch.matmul(q, k.mT), dim=-1)
+        return torch.matmul(weights, v), weights if need_weights else None
+    mixed: tuple[Tensor, Tensor | None] = SoftmaxAttention.apply(q, k, v, need_weights)  # type: ignore[no-untyped-call]
+    return mixed
 
 
 class SoftmaxAttention(torch.autograd.Function):

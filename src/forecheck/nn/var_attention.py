@@ -87,7 +87,7 @@ class FixedCoefficients(CoefficientSource):
 
     def forward(self, observations: Float[Tensor, "series token features"]) -> Coefficients:
         """Queries and values of all layers; series are windows times channels, channels innermost."""
-        windows = len(observations) // self.values.shape[2]
+        windows = observations.shape[0] // self.values.shape[2]
         q, v = repeat(self.values, "n l c h t d -> n l (b c) h t d", b=windows)
         return Coefficients(q.unbind(), v.unbind())
 

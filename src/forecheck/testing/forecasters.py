@@ -15,116 +15,20 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from forecheck.data.frequency import Frequency
-from forecheck.data.panel import Panel
-from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import FitReport, Forecaster, Task
+from forecheck.forecasters.base import FitReport, Forecaster
 from forecheck.testing.damage import DAMAGES
+from forecheck.testing.networks import NETWORK_CHECKS, is_network
+from forecheck.testing.subject import WINDOWS, Check, Subject, require
 from forecheck.trials.run import blind
-
-_HOUR = 3_600_000_000  # microseconds
-_WINDOWS = 9  # a number that no batch divides
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A forecaster under check, with the little data that it is checked on.
-
-    Attributes:
-        forecaster: its class, or its name in the registry.
-        options: that differ from the defaults; make training short.
-        lookback: L of the task.
-        horizon: H.
-        channels: C, at least two.
-        permutes: channels share their weights, so that exchanging inputs exchanges forecasts.
-        expected: by name of a check, why this forecaster is known to fail it.
-    """
-
-    forecaster: type[Forecaster] | str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    lookback: int = 48
-    horizon: int = 12
-    channels: int = 3
-    permutes: bool = True
-    expected: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def kind(self) -> type[Forecaster]:
-        """The class."""
-        return registry.find(self.forecaster) if isinstance(self.forecaster, str) else self.forecaster
-
-    @property
-    def task(self) -> Task:
-        """The shapes, with a daily season."""
-        return Task(self.lookback, self.horizon, self.channels, period=24)
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """Waves with noise, hourly: five times as many rows as a window has, in training."""
-        rows = 7 * (self.lookback + self.horizon)
-        step = np.arange(rows)[:, None]
-        noise = np.random.default_rng(0).standard_normal((rows, self.channels))
-        values = 5 + 2 * np.sin(2 * np.pi * step / 24 + np.arange(self.channels)) + 0.3 * noise
-        time = np.datetime64("2024-01-01", "us") + _HOUR * np.arange(rows).astype("timedelta64[us]")
-        names = tuple(f"c{channel}" for channel in range(self.channels))
-        panel = Panel(values, np.array([0, rows]), time, ("0",), names, Frequency("us", _HOUR), "waves")
-        return prepare(panel, self.lookback, self.horizon)
-
-    @property
-    def x(self) -> Float[Tensor, "batch lookback channel"]:
-        """Input windows of the test part."""
-        return self.experiment.test.gather(slice(0, _WINDOWS))[0].clone()
-
-    def new(self) -> Forecaster:
-        """An unfitted forecaster."""
-        return self.kind(self.task, registry.read_config(self.kind, self.options))
-
-    def fit(self, seed: int = 0) -> Forecaster:
-        """A new forecaster, fitted."""
-        forecaster = self.new()
-        forecaster.fit(self.experiment.train, self.experiment.validation, seed)
-        return forecaster
-
-    @cached_property
-    def _fit(self) -> tuple[Forecaster, Any, list[tuple[float, str]]]:
-        forecaster, progress = self.new(), list[tuple[float, str]]()
-        report = forecaster.fit(
-            self.experiment.train,
-            self.experiment.validation,
-            0,
-            lambda fraction, word: progress.append((fraction, word)),
-        )
-        return forecaster, report, progress
-
-    @property
-    def fitted(self) -> Forecaster:
-        """The forecaster fitted with seed 0; checks share it and must not change it."""
-        return self._fit[0]
-
-    def __str__(self) -> str:
-        return self.forecaster if isinstance(self.forecaster, str) else self.forecaster.__name__
-
-
-Check = Callable[[Subject], None]
-
-
-def _require(held: bool, message: str) -> None:
-    """An assertion that `python -O` keeps."""
-    if not held:
-        raise AssertionError(message)
 
 
 def check_names_itself(subject: Subject) -> None:
@@ -132,22 +36,22 @@ def check_names_itself(subject: Subject) -> None:
     kind = subject.kind
     for attribute in ("name", "summary", "source"):
         text = getattr(kind, attribute, None)
-        _require(isinstance(text, str) and bool(text.strip()), f"{attribute} must be a text, got {text!r}")
-    _require(isinstance(getattr(kind, "rank", None), int), "rank must be a whole number: the order of simplicity")
-    _require(isinstance(kind.trained, bool), f"trained must be a bool, got {kind.trained!r}")
+        require(isinstance(text, str) and bool(text.strip()), f"{attribute} must be a text, got {text!r}")
+    require(isinstance(getattr(kind, "rank", None), int), "rank must be a whole number: the order of simplicity")
+    require(isinstance(kind.trained, bool), f"trained must be a bool, got {kind.trained!r}")
 
 
 def check_config(subject: Subject) -> None:
     """The config is a frozen dataclass of JSON types with defaults: it is part of a trial's address."""
     kind = subject.kind
-    _require(is_dataclass(kind.Config), "Config must be a dataclass")
+    require(is_dataclass(kind.Config), "Config must be a dataclass")
     config = kind.Config()
-    _require(not fields(config) or _is_frozen(config), "Config must be frozen: dataclass(frozen=True)")
+    require(not fields(config) or _is_frozen(config), "Config must be frozen: dataclass(frozen=True)")
     try:
         again = kind.Config(**json.loads(json.dumps(asdict(config), allow_nan=False)))
     except (TypeError, ValueError) as error:
         raise AssertionError(f"the defaults of Config must be JSON types: {error}") from error
-    _require(again == config, f"Config does not come back from JSON: {again} is not {config}")
+    require(again == config, f"Config does not come back from JSON: {again} is not {config}")
 
 
 def _is_frozen(config: Any) -> bool:
@@ -163,25 +67,25 @@ def check_unknown_option(subject: Subject) -> None:
     try:
         registry.read_config(subject.kind, {"no_such_option": 1})
     except UsageError as error:
-        _require("no_such_option" in str(error), f"the error must name the option, but says: {error}")
+        require("no_such_option" in str(error), f"the error must name the option, but says: {error}")
     else:
         raise AssertionError("an unknown option must raise UsageError")
 
 
 def check_shape(subject: Subject) -> None:
     """Forecasts are float32 of shape (batch, horizon, channel), for one window as for many."""
-    for batch in (1, _WINDOWS):
+    for batch in (1, WINDOWS):
         y = subject.fitted.predict(subject.x[:batch])
         expected = (batch, subject.horizon, subject.channels)
-        _require(tuple(y.shape) == expected, f"a forecast has shape {tuple(y.shape)}, expected {expected}")
-        _require(y.dtype == torch.float32, f"a forecast has type {y.dtype}, expected torch.float32")
+        require(tuple(y.shape) == expected, f"a forecast has shape {tuple(y.shape)}, expected {expected}")
+        require(y.dtype == torch.float32, f"a forecast has type {y.dtype}, expected torch.float32")
 
 
 def check_batch(subject: Subject) -> None:
     """The forecast of a window does not depend on the other windows of its batch."""
     whole = subject.fitted.predict(subject.x)
     parts = torch.cat([subject.fitted.predict(part) for part in torch.split(subject.x, 4)])
-    _require(
+    require(
         torch.allclose(whole, parts, rtol=1e-4, atol=1e-5),
         f"cutting a batch changes its forecasts by up to {float((whole - parts).abs().max()):.2g}",
     )
@@ -191,17 +95,17 @@ def check_predict_is_pure(subject: Subject) -> None:
     """`predict` leaves its input alone, keeps no state, gives no gradient, and says the same thing twice."""
     x = subject.x
     first = subject.fitted.predict(x)
-    _require(torch.equal(x, subject.x), "predict changed its input")
-    _require(not first.requires_grad, "a forecast must not carry a gradient: use torch.no_grad")
+    require(torch.equal(x, subject.x), "predict changed its input")
+    require(not first.requires_grad, "a forecast must not carry a gradient: use torch.no_grad")
     subject.fitted.predict(x.flip(0))
-    _require(torch.equal(first, subject.fitted.predict(x)), "the same window got two different forecasts")
+    require(torch.equal(first, subject.fitted.predict(x)), "the same window got two different forecasts")
 
 
 def check_constant_windows(subject: Subject) -> None:
     """Windows without any variation get finite forecasts."""
     for value in (0.0, 3.0, -1e4):
         y = subject.fitted.predict(torch.full_like(subject.x, value))
-        _require(
+        require(
             bool(torch.isfinite(y).all()), f"windows that are {value:g} throughout get a forecast that is not finite"
         )
 
@@ -212,7 +116,7 @@ def check_channels_permute(subject: Subject) -> None:
         order = torch.arange(subject.channels).roll(1)
         y = subject.fitted.predict(subject.x)[:, :, order]
         exchanged = subject.fitted.predict(subject.x[:, :, order])
-        _require(
+        require(
             torch.allclose(y, exchanged, rtol=1e-4, atol=1e-5),
             "exchanging channels does not exchange forecasts; if that is meant, say permutes=False",
         )
@@ -225,16 +129,16 @@ def check_seed_repeats(subject: Subject) -> None:
         first = subject.fit(seed=3).predict(subject.x)
         torch.manual_seed(2)
         again = subject.fit(seed=3).predict(subject.x)
-    _require(torch.equal(first, again), "two fits with the same seed forecast differently")
+    require(torch.equal(first, again), "two fits with the same seed forecast differently")
 
 
 def check_seed_matters(subject: Subject) -> None:
     """A forecaster that is `trained` differs from seed to seed, any other does not."""
     same = torch.equal(subject.fitted.predict(subject.x), subject.fit(seed=1).predict(subject.x))
     if subject.kind.trained:
-        _require(not same, "two seeds give the same fit: either use the seed or do not call it trained")
+        require(not same, "two seeds give the same fit: either use the seed or do not call it trained")
     else:
-        _require(same, "two seeds give different fits: what draws random numbers must say trained = True")
+        require(same, "two seeds give different fits: what draws random numbers must say trained = True")
 
 
 def check_never_sees_the_test_part(subject: Subject) -> None:
@@ -243,29 +147,29 @@ def check_never_sees_the_test_part(subject: Subject) -> None:
     train, validation = blind(subject.experiment)
     hidden.fit(train, validation, 0)
     y = hidden.predict(subject.x)
-    _require(bool(torch.isfinite(y).all()), "the fit reads rows of the test part: without them it is not finite")
-    _require(torch.equal(y, subject.fitted.predict(subject.x)), "the fit changes if the test part is hidden")
+    require(bool(torch.isfinite(y).all()), "the fit reads rows of the test part: without them it is not finite")
+    require(torch.equal(y, subject.fitted.predict(subject.x)), "the fit changes if the test part is hidden")
 
 
 def check_report(subject: Subject) -> None:
     """The fit's report is strict JSON, and its numbers make sense."""
-    report = subject._fit[1]  # noqa: SLF001  our own
-    _require(isinstance(report, FitReport), f"fit must return a FitReport, got {type(report).__name__}")
+    report = subject.told[1]
+    require(isinstance(report, FitReport), f"fit must return a FitReport, got {type(report).__name__}")
     try:
         json.dumps(asdict(report), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise AssertionError(f"the report of a fit must be of JSON types, without NaN: {error}") from error
-    _require(report.seconds >= 0, f"seconds must not be negative, got {report.seconds}")
-    _require(report.parameters >= 0, f"parameters must not be negative, got {report.parameters}")
+    require(report.seconds >= 0, f"seconds must not be negative, got {report.seconds}")
+    require(report.parameters >= 0, f"parameters must not be negative, got {report.parameters}")
 
 
 def check_progress(subject: Subject) -> None:
     """Progress is told as fractions from 0 to 1 that never fall, with a word."""
-    told = subject._fit[2]  # noqa: SLF001  our own
+    told = subject.told[2]
     fractions = [fraction for fraction, _ in told]
-    _require(all(0 <= fraction <= 1 for fraction in fractions), f"progress leaves [0, 1]: {fractions}")
-    _require(fractions == sorted(fractions), f"progress goes backwards: {fractions}")
-    _require(all(isinstance(word, str) for _, word in told), "progress comes with a word on what is going on")
+    require(all(0 <= fraction <= 1 for fraction in fractions), f"progress leaves [0, 1]: {fractions}")
+    require(fractions == sorted(fractions), f"progress goes backwards: {fractions}")
+    require(all(isinstance(word, str) for _, word in told), "progress comes with a word on what is going on")
 
 
 def check_save_and_load(subject: Subject) -> None:
@@ -275,12 +179,12 @@ def check_save_and_load(subject: Subject) -> None:
         subject.fitted.save(folder)
         files = sorted(path.name for path in folder.rglob("*") if path.is_file())
         foreign = [file for file in files if not file.endswith((".json", ".safetensors"))]
-        _require(not foreign, f"save wrote {', '.join(foreign)}; only .json and .safetensors are safe to load")
+        require(not foreign, f"save wrote {', '.join(foreign)}; only .json and .safetensors are safe to load")
         loaded = subject.kind.load(folder)
-    _require(loaded.task == subject.task, f"the task came back as {loaded.task}")
-    _require(loaded.config == subject.fitted.config, f"the config came back as {loaded.config}")
+    require(loaded.task == subject.task, f"the task came back as {loaded.task}")
+    require(loaded.config == subject.fitted.config, f"the config came back as {loaded.config}")
     same = torch.equal(loaded.predict(subject.x), subject.fitted.predict(subject.x))
-    _require(same, "the loaded forecaster forecasts something else than the saved one")
+    require(same, "the loaded forecaster forecasts something else than the saved one")
 
 
 def check_damaged_files(subject: Subject) -> None:
@@ -317,7 +221,12 @@ FORECASTER_CHECKS: tuple[Check, ...] = (
     check_save_and_load,
     check_damaged_files,
 )
-"""The contract, in the order in which failures are best read."""
+"""What every forecaster signs, in the order in which failures are best read."""
+
+
+def checks_of(subject: Subject) -> tuple[Check, ...]:
+    """The contract of a forecaster: that of networks, too, if it is one."""
+    return FORECASTER_CHECKS + NETWORK_CHECKS if is_network(subject) else FORECASTER_CHECKS
 
 
 def check_forecaster(
@@ -340,7 +249,7 @@ def check_forecaster(
     """
     subject = Subject(forecaster, options or {}, permutes=permutes, expected=expected or {})
     failures = []
-    for check in FORECASTER_CHECKS:
+    for check in checks_of(subject):
         name = check.__name__
         try:
             check(subject)
@@ -351,7 +260,7 @@ def check_forecaster(
         else:
             if name in subject.expected:
                 failures.append(f"{name}: was expected to fail ({subject.expected[name]}), but holds")
-    _require(not failures, f"{subject} breaks the contract of a forecaster\n  " + "\n  ".join(failures))
+    require(not failures, f"{subject} breaks the contract of a forecaster\n  " + "\n  ".join(failures))
 
 
 def parametrize(subjects: Iterable[Subject | type[Forecaster] | str]) -> Any:
@@ -364,7 +273,7 @@ def parametrize(subjects: Iterable[Subject | type[Forecaster] | str]) -> Any:
     cases = []
     for given in subjects:
         subject = given if isinstance(given, Subject) else Subject(given)
-        for check in FORECASTER_CHECKS:
+        for check in checks_of(subject):
             reason = subject.expected.get(check.__name__)
             marks = () if reason is None else (pytest.mark.xfail(reason=reason, strict=True),)
             name = f"{subject}-{check.__name__.removeprefix('check_')}"
