@@ -13,8 +13,9 @@ from forecheck.testing import forecasters as contract
 from forecheck.testing.forecasters import FORECASTER_CHECKS, Subject, check_forecaster, parametrize
 from panels import TINY
 
-# Channels are numbered: their forecasts come from maps over all of them.
+# Channels are numbered: their forecasts come from maps over all of them, or every channel has weights of its own.
 NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
+NUMBERED |= {"anchored-net"}
 
 EXPECTED = {
     "informer": {"check_causality": "ProbSparse chooses the decoder's active queries among all steps, later ones too"}

@@ -170,6 +170,13 @@ class Anchored(Forecaster):
         y = torch.einsum("kbch,ck->bhc", self._forecasts(x.transpose(1, 2).double(), maps), weights)
         return y.to(x.dtype)
 
+    def linear_map(self) -> Float[Tensor, "channel lookback horizon"]:
+        r"""All that was fitted as one map a channel, :math:`\hat y_c = V_c^\top x_c`: every member is linear."""
+        maps, weights = self._fitted()
+        units = torch.eye(self.task.lookback, dtype=torch.float64)[:, None]  # a window for every step
+        rows = [torch.einsum("kbch,dk->dbh", self._forecasts(part, maps), weights) for part in units.split(128)]
+        return torch.cat(rows, dim=1)
+
     def _fitted(self) -> tuple[Maps, Float[Tensor, "channel member"]]:
         if self._maps is None or self._weights is None:
             raise UsageError(f"{self.name} is not fitted", "Call fit, or load a saved one.")

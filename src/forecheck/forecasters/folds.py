@@ -40,10 +40,10 @@ def expanding_folds(train: Windows, validation: Windows, cuts: Sequence[float], 
         most: about how many windows of a series to hold out a fold; the others overlap with them anyway.
         period: the windows that are kept go through all phases of it.
     """
-    parts = _segments(train)
+    parts = segments(train)
     edges = [[int(len(part) * cut) for cut in (*cuts, 1.0)] for part in parts]
     spans = [(part, edge[k], edge[k + 1]) for k in range(len(cuts)) for part, edge in zip(parts, edges, strict=True)]
-    longest = max(*(end - start for _, start, end in spans), *(len(part) for part in _segments(validation)))
+    longest = max(*(end - start for _, start, end in spans), *(len(part) for part in segments(validation)))
     stride = _stride(longest, most, period)
     # In windows, not rows: targets of the last window fitted on end where the first one held begins.
     gap = -(-train.horizon // train.step) - 1
@@ -54,17 +54,17 @@ def expanding_folds(train: Windows, validation: Windows, cuts: Sequence[float], 
         # Fewer windows than steps to forecast do not hold two targets apart: nothing to learn from.
         if len(fit) >= train.horizon and any(len(part) for part in held):
             folds.append(_fold(replace(train, origins=fit), train, held, stride))
-    return [*folds, _fold(train, validation, _segments(validation), stride)]
+    return [*folds, _fold(train, validation, segments(validation), stride)]
 
 
 def _fold(fit: Windows, windows: Windows, held: Sequence[Int[np.ndarray, " _"]], stride: int) -> Fold:
     kept = [part[::stride] for part in held]
-    times = np.concatenate([np.arange(len(part)) for part in kept])
-    return Fold(fit, replace(windows, origins=np.concatenate(kept), step=windows.step * stride), times)
+    held_windows = replace(windows, origins=np.concatenate(kept), step=windows.step * stride)
+    return Fold(fit, held_windows, np.concatenate([np.arange(len(part)) for part in kept]))
 
 
-def _segments(windows: Windows) -> list[Int[np.ndarray, " _"]]:
-    """Origins of every series."""
+def segments(windows: Windows) -> list[Int[np.ndarray, " _"]]:
+    """Origins of every series, or of every stretch of one without a gap."""
     return np.split(windows.origins, np.flatnonzero(np.diff(windows.origins) != windows.step) + 1)
 
 

@@ -29,6 +29,7 @@ _MODULES = (
     "autoformer",
     "fedformer",
     "anchored",
+    "anchored_net",
 )
 _REGISTRY: dict[str, type[Forecaster]] = {}
 
