@@ -139,7 +139,8 @@ def test_it_learns_a_season():
         ({"decoder_layers": 0}, "decoder_layers must be positive"),
         ({"heads": 3}, "8 is not"),
         ({"label": -1}, "label must not be negative"),
-        ({"kernel": "hard"}, "no attention kernel is called 'hard'"),
+        ({"kernel": "hard"}, "transformer.kernel = .hard.: must be one of softmax, linear"),
+        ({"positions": "near"}, "transformer.positions = .near.: must be one of learned, none"),
     ],
 )
 def test_impossible_settings_are_named(options, message):

@@ -1,85 +1,19 @@
-"""The attention module and the contract that every kernel signs."""
+"""The attention module: projections, masks, residual scores, and a pattern to look at or to edit."""
 
 import pytest
 import torch
 from einops import rearrange
-from hypothesis import given
-from hypothesis import strategies as st
 
-from forecheck.nn.attention import KERNELS, Attention, PatternEdit, Scores, kernel
+from forecheck.nn.attention import Attention, PatternEdit
+from forecheck.nn.kernels.base import Kernel, KernelOutput, Scores
+from forecheck.nn.kernels.softmax import Softmax
 
-ALL = pytest.mark.parametrize("name", list(KERNELS))
 CAUSAL = torch.ones(5, 5, dtype=torch.bool).tril()
 
 
 def qkv(batch=2, heads=3, tokens=5, width=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(3, batch, heads, tokens, width, generator=generator, dtype=torch.float64).unbind(0)
-
-
-@ALL
-@pytest.mark.parametrize("mask", [None, CAUSAL], ids=["all", "causal"])
-def test_rows_sum_to_one_and_mix_the_values(name, mask):
-    q, k, v = qkv()
-    out, weights, scores = KERNELS[name](q, k, v, mask, None)
-    assert out.shape == v.shape
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 3, 5, dtype=torch.float64))
-    torch.testing.assert_close(out, weights @ v)
-    assert scores.full().shape == weights.shape
-    if mask is not None:
-        assert (weights.masked_select(~mask) == 0).all()
-
-
-@ALL
-def test_permuting_tokens_permutes_the_result(name):
-    q, k, v = qkv()
-    order = torch.tensor([3, 0, 4, 1, 2])
-    whole = KERNELS[name](q, k, v, None, None)
-    moved = KERNELS[name](q[:, :, order], k[:, :, order], v[:, :, order], None, None)
-    torch.testing.assert_close(moved.out, whole.out[:, :, order])
-    torch.testing.assert_close(moved.weights, whole.weights[:, :, order][:, :, :, order])
-
-
-@ALL
-def test_members_of_the_batch_do_not_meet(name):
-    q, k, v = qkv(batch=4)
-    parts = [KERNELS[name](*(t[i : i + 1] for t in (q, k, v)), None, None).out for i in range(4)]
-    torch.testing.assert_close(torch.cat(parts), KERNELS[name](q, k, v, None, None).out)
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=5, max_size=5), st.booleans())
-def test_softmax_sees_exactly_what_the_mask_allows(rows, biased):
-    q, k, v = qkv()
-    mask = torch.tensor(rows)
-    bias = Scores(*qkv(seed=3)[:2]) if biased else None
-    out, weights, scores = KERNELS["softmax"](q, k, v, mask, bias)
-    expected = q @ k.transpose(-2, -1) / 2 + (0 if bias is None else bias.full())
-    torch.testing.assert_close(scores.full(), expected)
-    exponentials = expected.exp() * mask
-    torch.testing.assert_close(weights, exponentials / exponentials.sum(-1, keepdim=True).clamp(min=1e-300))
-    torch.testing.assert_close(out, weights @ v)
-
-
-def test_a_row_without_any_key_gives_zero_and_finite_gradients():
-    q, k, v = (t.requires_grad_() for t in qkv())
-    mask = CAUSAL.clone()
-    mask[2] = False
-    out, weights, _ = KERNELS["softmax"](q, k, v, mask, None)
-    assert (out[:, :, 2] == 0).all()
-    assert (weights[:, :, 2] == 0).all()
-    for gradient in torch.autograd.grad(out.square().sum(), (q, k, v)):
-        assert gradient.isfinite().all()
-    assert (torch.autograd.grad(KERNELS["softmax"](q, k, v, mask, None).out.sum(), q)[0][:, :, 2] == 0).all()
-
-
-def test_a_full_mask_is_no_mask():
-    q, k, v = qkv()
-    for masked, plain in zip(
-        KERNELS["softmax"](q, k, v, torch.ones(5, 5, dtype=torch.bool), None)[:2],
-        KERNELS["softmax"](q, k, v, None, None)[:2],
-        strict=True,
-    ):
-        torch.testing.assert_close(masked, plain)
 
 
 def module(dropout=0.0, seed=0):
@@ -152,29 +86,31 @@ def test_dropout_on_the_pattern_drops_while_training_only():
     torch.testing.assert_close(attention(x)[0], again, rtol=0, atol=0)
 
 
-def test_unknown_kernel_and_uneven_heads_are_named():
-    with pytest.raises(ValueError, match="no attention kernel is called 'linear'; known: softmax"):
-        Attention(4, 2, kernel="linear")
+def test_uneven_heads_are_named():
     with pytest.raises(ValueError, match="width 5 is not a multiple of 2 heads"):
         Attention(5, 2)
 
 
-def test_a_kernel_without_pattern_serves_the_module(monkeypatch):
-    monkeypatch.setattr("forecheck.nn.attention.KERNELS", dict(KERNELS))
+class Sums(Kernel):
+    """Never forms a pattern."""
 
-    def sums(q, k, v, mask=None, bias=None, *, need_weights=True):
-        from forecheck.nn.attention import KernelOutput
+    def forward(self, q, k, v, mask=None, *, need_weights=True):
+        return KernelOutput(v.sum(dim=2, keepdim=True).expand_as(v), None)
 
-        return KernelOutput(v.sum(dim=2, keepdim=True).expand_as(v), None, None)
 
-    kernel("sum")(sums)
-    from forecheck.nn import attention
+class Swapped(Softmax):
+    """Keys look at queries."""
 
-    monkeypatch.setitem(KERNELS, "sum", sums)
-    made = attention.Attention(6, 3, kernel="sum")
-    x = torch.randn(2, 5, 6)
-    out, scores = made(x)
-    assert scores is None
+    def forward(self, q, k, v, mask=None, *, need_weights=True):
+        return super().forward(k, q, v, mask, need_weights=need_weights)
+
+
+def test_a_kernel_without_pattern_serves_the_module():
+    made, x = Attention(6, 3, kernel=Sums()), torch.randn(2, 5, 6)
+    seen = []
+    made.observe = seen.append
+    out, _ = made(x)
+    assert not seen
     torch.testing.assert_close(out, out[:, :1].expand_as(out))
 
 
@@ -218,17 +154,24 @@ def test_a_pattern_over_a_memory_can_be_edited():
 
 
 def test_a_kernel_may_be_handed_in():
-    def swapped(q, k, v, mask=None, bias=None, *, need_weights=True):
-        return KERNELS["softmax"](k, q, v, mask, bias, need_weights=need_weights)
-
     torch.manual_seed(0)
-    attention = Attention(6, 3, kernel=swapped).double()
-    x = torch.randn(2, 5, 6, dtype=torch.float64)
-    mixed = attention(x)[0]
-    weight = attention.project.weight
+    attention, plain = Attention(6, 3, kernel=Swapped()), Attention(6, 3)
+    x = torch.randn(2, 5, 6)
+    order = [*range(6, 12), *range(6), *range(12, 18)]
     with torch.no_grad():
-        attention.project.weight.copy_(torch.cat([weight[6:12], weight[:6], weight[12:]]))
-        bias = attention.project.bias
-        attention.project.bias.copy_(torch.cat([bias[6:12], bias[:6], bias[12:]]))
-    attention.kernel = "softmax"
-    torch.testing.assert_close(attention(x)[0], mixed)
+        plain.load_state_dict(attention.state_dict())
+        plain.project.weight.copy_(attention.project.weight[order])
+        plain.project.bias.copy_(attention.project.bias[order])
+    torch.testing.assert_close(attention(x)[0], plain(x)[0])
+
+
+@pytest.mark.parametrize("kernel", ["softmax", "differential"])
+def test_the_width_inside_may_be_another_and_biases_may_be_left_out(kernel):
+    made = Attention(7, 2, kernel=kernel, inner=8, bias=False)
+    assert {name: tuple(p.shape) for name, p in made.named_parameters() if "kernel" not in name} == {
+        "project.weight": (24, 7),
+        "out.weight": (7, 8),
+    }
+    x = torch.randn(2, 5, 7)
+    assert made(x)[0].shape == x.shape
+    torch.testing.assert_close(made(0 * x)[0], 0 * x)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.nn.attention import Scores
+from forecheck.nn.kernels.base import Scores
 from forecheck.nn.softmax import SoftmaxAttention
 
 USED = [used for used in product([True, False], repeat=2) if any(used)]

@@ -13,7 +13,9 @@ from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
+from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import WindowNorm
+from forecheck.nn.positions import Positions, token_positions
 from forecheck.training.recipe import Recipe, Schedule
 
 
@@ -29,6 +31,7 @@ class ITransformerConfig(Recipe):
         dropout: rate after the embedding, attention and feed-forward.
         attention_dropout: rate on the attention pattern.
         kernel: attention kernel by name.
+        positions: positions of channels by name; the paper has none, so that channels have no order.
     """
 
     width: int = 512
@@ -37,7 +40,8 @@ class ITransformerConfig(Recipe):
     layers: int = 2
     dropout: float = 0.1
     attention_dropout: float = 0.1
-    kernel: str = "softmax"
+    kernel: KernelName = "softmax"
+    positions: Positions = "none"
     epochs: int = 10
     batch: int = 32
     patience: int = 3
@@ -60,6 +64,7 @@ class ITransformerModule(nn.Module):
         c = config
         self.window_norm = WindowNorm()
         self.embed = nn.Linear(task.lookback, c.width)
+        self.positions = token_positions(c.positions, task.channels, c.width)
         self.dropout = Dropout(c.dropout)
         self.blocks = nn.ModuleList(
             EncoderBlock(
@@ -71,8 +76,11 @@ class ITransformerModule(nn.Module):
                 norm="layer",
                 kernel=c.kernel,
                 attention_dropouts=1,
+                depth=layer,
+                positions=c.positions,
+                tokens=task.channels,
             )
-            for _ in range(c.layers)
+            for layer in range(c.layers)
         )
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Linear(c.width, task.horizon)
@@ -80,7 +88,7 @@ class ITransformerModule(nn.Module):
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast all channels together."""
         z, mean, scale = self.window_norm(x)
-        z = self.dropout(self.embed(z.mT))  # (batch, channel, width)
+        z = self.dropout(self.positions(self.embed(z.mT)))  # (batch, channel, width)
         for block in self.blocks:
             z, _ = block(z)
         y: Tensor = self.head(self.norm(z))  # (batch, channel, horizon)

@@ -14,9 +14,10 @@ from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
+from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import WindowNorm
 from forecheck.nn.patches import PatchEmbedding, patch_count
-from forecheck.nn.positions import LearnedPositions
+from forecheck.nn.positions import Positions, token_positions
 from forecheck.training.recipe import Recipe
 
 
@@ -37,6 +38,7 @@ class PatchTSTConfig(Recipe):
         norm: `batch` (the paper's) or `layer`.
         residual_scores: add every layer's attention scores to the next layer's (the official code's default).
         kernel: attention kernel by name.
+        positions: positions by name; `learned` codes are the paper's.
     """
 
     patch: int = 16
@@ -50,7 +52,8 @@ class PatchTSTConfig(Recipe):
     attention_dropout: float = 0.0
     norm: Literal["batch", "layer"] = "batch"
     residual_scores: bool = True
-    kernel: str = "softmax"
+    kernel: KernelName = "softmax"
+    positions: Positions = "learned"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +70,7 @@ class PatchTSTModule(nn.Module):
         self.residual_scores = c.residual_scores
         self.window_norm = WindowNorm()
         self.embed = PatchEmbedding(task.lookback, c.patch, c.stride, c.width, padding=c.padding)
-        self.positions = LearnedPositions(tokens, c.width)
+        self.positions = token_positions(c.positions, tokens, c.width)
         self.dropout = Dropout(c.dropout)
         self.blocks = nn.ModuleList(
             EncoderBlock(
@@ -78,8 +81,11 @@ class PatchTSTModule(nn.Module):
                 attention_dropout=c.attention_dropout,
                 norm=c.norm,
                 kernel=c.kernel,
+                depth=layer,
+                positions=c.positions,
+                tokens=tokens,
             )
-            for _ in range(c.layers)
+            for layer in range(c.layers)
         )
         self.head = nn.Linear(tokens * c.width, task.horizon)
 

@@ -10,6 +10,8 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.encoder_decoder import AttentionMixer, DecoderLayer, EncoderDecoder, EncoderLayer
+from forecheck.nn.kernels.named import KernelName
+from forecheck.nn.positions import Positions
 from forecheck.training.recipe import Recipe, Schedule
 
 
@@ -52,32 +54,51 @@ class TransformerConfig(EncoderDecoderConfig):
         heads: attention heads.
         attention_dropout: rate on the attention patterns.
         kernel: attention kernel by name, everywhere.
+        positions: positions by name, everywhere; `sinusoidal` codes are the paper's. Those that act on scores count
+            the decoder's steps on from the window's, where it looks at the encoder.
     """
 
     heads: int = 8
     attention_dropout: float = 0.05
-    kernel: str = "softmax"
+    kernel: KernelName = "softmax"
+    positions: Positions = "sinusoidal"
 
 
 def transformer(task: Task, config: TransformerConfig) -> EncoderDecoder:
     """The network: full attention in the encoder, causal in the decoder, and from the decoder to the encoder."""
     c = config
+    label = min(c.label, task.lookback)
 
-    def attention(*, causal: bool = False) -> AttentionMixer:
-        return AttentionMixer(c.width, c.heads, kernel=c.kernel, dropout=c.attention_dropout, causal=causal)
+    def attention(depth: int, keys: int, *, causal: bool = False, start: int = 0) -> AttentionMixer:
+        return AttentionMixer(
+            c.width,
+            c.heads,
+            kernel=c.kernel,
+            dropout=c.attention_dropout,
+            causal=causal,
+            depth=depth,
+            positions=c.positions,
+            keys=keys,
+            start=start,
+        )
+
+    def decoder(depth: int) -> DecoderLayer:
+        among = attention(depth, label + task.horizon, causal=True)
+        across = attention(depth, task.lookback, start=task.lookback - label)
+        return DecoderLayer(among, across, c.width, c.hidden, c.dropout)
 
     return EncoderDecoder(
         task.lookback,
         task.horizon,
         task.channels,
-        label=min(c.label, task.lookback),
+        label=label,
         width=c.width,
         dropout=c.dropout,
-        encoder=[EncoderLayer(attention(), c.width, c.hidden, c.dropout) for _ in range(c.layers)],
-        decoder=[
-            DecoderLayer(attention(causal=True), attention(), c.width, c.hidden, c.dropout)
-            for _ in range(c.decoder_layers)
+        encoder=[
+            EncoderLayer(attention(depth, task.lookback), c.width, c.hidden, c.dropout) for depth in range(c.layers)
         ],
+        decoder=[decoder(depth) for depth in range(c.decoder_layers)],
+        positions=c.positions,
     )
 
 

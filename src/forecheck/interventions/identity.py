@@ -24,7 +24,8 @@ class IdentityTest:
         attached: between the untouched forecast and the one through the attached model, nothing edited.
         passing: between the untouched forecast and the one with every pattern taken the edited way, unchanged.
         one_token: between raw and edited forecasts when every pattern has its weight moved to one token, where all
-            row-stochastic edits must equal raw.
+            row-stochastic edits must equal raw. A site that says `stochastic = False` (rows of its raw patterns do not
+            sum to one, as those of differential attention) has its raw weight moved in both.
     """
 
     attached: float
@@ -52,18 +53,30 @@ def identity_test(subject: Subject, attached: Attached, example: Tensor) -> Iden
         untouched = subject(example)
     nothing = attached(example)
     passing = _edited(attached, example, PassThrough)
-    one = _edited(attached, example, lambda: OneKey(PassThrough()))
+    one = _edited(attached, example, _one_key)
     makers: list[Callable[[], PatternEdit]] = [lambda: OneKey(Mean())]
     if all(site.queries == site.keys for site in attached.sites):
         makers.append(lambda: OneKey(Identity()))
-    differences = [_difference(_edited(attached, example, maker), one) for maker in makers]
+    differences = [_difference(_edited(attached, example, maker, _one_key), one) for maker in makers]
     return IdentityTest(_difference(nothing, untouched), _difference(passing, untouched), max(differences))
 
 
-def _edited(attached: Attached, example: Tensor, maker: Callable[[], PatternEdit]) -> Tensor:
+def _one_key() -> PatternEdit:
+    """All raw weight at the first key."""
+    return OneKey(PassThrough())
+
+
+def _edited(
+    attached: Attached,
+    example: Tensor,
+    maker: Callable[[], PatternEdit],
+    otherwise: Callable[[], PatternEdit] | None = None,
+) -> Tensor:
+    """The forecast with an edit on all sites, or with another on those whose rows do not sum to one."""
     try:
         for site in attached.sites:
-            site.edit(maker())
+            chosen = maker if otherwise is None or getattr(site, "stochastic", True) else otherwise
+            site.edit(chosen())
         return attached(example)
     finally:
         for site in attached.sites:

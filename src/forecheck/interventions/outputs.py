@@ -20,7 +20,7 @@ from forecheck.interventions.edits import Edit
 from forecheck.interventions.means import mean_outputs
 from forecheck.interventions.parts import Part, PartName, find_parts
 from forecheck.interventions.sites import Attached
-from forecheck.nn.attention import Scores
+from forecheck.nn.kernels.base import Scores
 from forecheck.nn.seeding import derive
 
 Change = Callable[[Tensor], Tensor]

@@ -43,7 +43,15 @@ class Noise(AttentionEdit):
         return f"noise {self.strength:g}{self.where}"
 
     def pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:
-        """Noise from a stream of the site's own."""
+        """Noise from a stream of the site's own.
+
+        Raises:
+            UsageError: if the pattern is no softmax, so that no scores can be taken back from it.
+        """
+        if not getattr(site, "stochastic", True):
+            raise UsageError(
+                f"noise before the softmax needs one, and rows of the pattern of {site.path} do not sum to 1"
+            )
         return Noisy(self.strength, 1_000_003 * self.seed + site.layer)
 
 

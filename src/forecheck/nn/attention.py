@@ -1,9 +1,9 @@
-"""One attention module for all our models, with kernels by name and a place where its pattern can be edited."""
+"""One attention module for all our models, with kernels and positions by name and a pattern that can be edited."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from einops import rearrange
@@ -11,102 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.softmax import softmax_mix
-
-
-class Scores(NamedTuple):
-    r"""Scores :math:`S = Q K^\top` by their factors.
-
-    Adding the scores of the layer below (residual attention) is putting queries and keys of both layers side by side,
-    :math:`[Q_1 Q_2] [K_1 K_2]^\top = S_1 + S_2`; the square matrices never go from layer to layer.
-    """
-
-    q: Float[Tensor, "batch head query width"]
-    k: Float[Tensor, "batch head key width"]
-
-    def plus(self, others: Scores | None) -> Scores:
-        """The sum of two matrices of scores."""
-        if others is None:
-            return self
-        # Side by side in the layout of the memory, where features are rows.
-        q, k = (torch.cat([x.mT, y.mT], dim=2).mT for x, y in zip(others, self, strict=True))
-        return Scores(q, k)
-
-    def full(self) -> Float[Tensor, "batch head query key"]:
-        """S itself."""
-        return torch.matmul(self.q, self.k.mT)
-
-
-class KernelOutput(NamedTuple):
-    """What a kernel gives: the mixed values, and the pattern and scores if it ever forms them."""
-
-    out: Float[Tensor, "batch head query width"]
-    weights: Float[Tensor, "batch head query key"] | None
-    scores: Scores | None
-
-
-@runtime_checkable
-class Kernel(Protocol):
-    """A way to mix values; see `softmax_attention` for the arguments."""
-
-    def __call__(
-        self,
-        q: Float[Tensor, "batch head query width"],
-        k: Float[Tensor, "batch head key width"],
-        v: Float[Tensor, "batch head key width"],
-        mask: Bool[Tensor, "*query_key"] | None = None,
-        bias: Scores | None = None,
-        *,
-        need_weights: bool = True,
-    ) -> KernelOutput:
-        """Mix `v` by what `q` and `k` say."""
-
-
-KERNELS: dict[str, Kernel] = {}
-
-
-def kernel(name: str) -> Callable[[Kernel], Kernel]:
-    """Decorator: make a kernel `(q, k, v, mask, bias) -> KernelOutput` known by name."""
-
-    def known(function: Kernel) -> Kernel:
-        KERNELS[name] = function
-        return function
-
-    return known
-
-
-@kernel("softmax")
-def softmax_attention(
-    q: Float[Tensor, "batch head query width"],
-    k: Float[Tensor, "batch head key width"],
-    v: Float[Tensor, "batch head key width"],
-    mask: Bool[Tensor, "*query_key"] | None = None,
-    bias: Scores | None = None,
-    *,
-    need_weights: bool = True,
-) -> KernelOutput:
-    r"""Scaled dot-product attention.
-
-    .. math:: A = \mathrm{softmax}(Q K^\top / \sqrt{d} + B), \qquad \mathrm{out} = A V
-
-    Args:
-        q: queries.
-        k: keys.
-        v: values.
-        mask: True where a query may look at a key; broadcast over batch and head. A row without any key gives 0.
-        bias: B, scores of the layer below to add to this one's (PatchTST's residual scores).
-        need_weights: whether A itself is wanted; without it a kernel may save the work and give None.
-
-    Source: Vaswani et al. 2017, equation 1. By products: at small head widths torch's fused CPU kernel is slower.
-    """
-    scores = Scores(q * q.shape[-1] ** -0.5, k).plus(bias)
-    if mask is None:
-        out, weights = softmax_mix(*scores, v, need_weights)
-        return KernelOutput(out, weights, scores)
-    hidden = scores.full().masked_fill(~mask, float("-inf"))
-    # A fully hidden row is softmax of -inf only, which is NaN; its query sees nothing, so it gets 0.
-    weights = torch.softmax(hidden, dim=-1).masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
-    return KernelOutput(torch.matmul(weights, v), weights, scores)
+from forecheck.nn.kernels.base import Kernel, Scores
+from forecheck.nn.kernels.named import make_kernel
+from forecheck.nn.score_positions import score_positions
 
 
 class PatternEdit(nn.Module):
@@ -161,28 +68,59 @@ class Regularise(Protocol):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to themselves or to a memory: project, mix by a kernel, project back.
+    r"""Multi-head attention of tokens to themselves or to a memory: project, mix by a kernel, project back.
+
+    .. math:: S = P(Q K^\top / \sqrt{d}) + B, \qquad A = f(S), \qquad y = W_o \, \mathrm{finish}(A V) + b_o
+
+    with P what positions do to scores, B the scores of the layer below (PatchTST's residual scores) and d the width
+    of a head's queries, or of a part of them where the kernel f cuts them into parts.
+
+    Args:
+        width: features of a token.
+        heads: their number.
+        kernel: name of a kernel, or a kernel itself.
+        dropout: rate on the pattern.
+        inner: features of all heads together, if not `width`.
+        bias: whether the projections have one.
+        depth: the layer, from 0; the differential kernel depends on it.
+        positions: name of positions; those that are codes of tokens do nothing here.
+        keys: tokens that are looked at; only positions need to know.
+        start: position of the first query, from that of the first key.
 
     Attributes:
-        kernel: name of a kernel, or a kernel itself (a module where it keeps anything).
         edit: an intervention on the pattern, or None. Everything around the pattern (value and output projections,
-            their biases, dropout on the pattern, scores for layers that are not edited) stays as it is.
+            their biases, dropout on the pattern, what the kernel does to mixed values, scores for layers that are not
+            edited) stays as it is.
         observe: called with the raw pattern of every forward pass, or None.
         regularise: called likewise while training, with a pattern that carries its gradient (None if the kernel forms
             none), the mask, and whether tokens look at themselves.
     """
 
-    def __init__(self, width: int, heads: int, *, kernel: str | Kernel = "softmax", dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        kernel: str | Kernel = "softmax",
+        dropout: float = 0.0,
+        inner: int | None = None,
+        bias: bool = True,
+        depth: int = 0,
+        positions: str = "none",
+        keys: int = 0,
+        start: int = 0,
+    ) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is not a multiple of {heads} heads")
-        if isinstance(kernel, str) and kernel not in KERNELS:
-            raise ValueError(f"no attention kernel is called {kernel!r}; known: {', '.join(KERNELS)}")
+        self.inner = width if inner is None else inner
+        if self.inner % heads:
+            raise ValueError(f"width {self.inner} is not a multiple of {heads} heads")
         self.heads = heads
-        self.kernel = kernel
-        self.project = nn.Linear(width, 3 * width)  # queries, keys and values in one product
+        self.kernel = make_kernel(kernel, self.inner, heads, depth) if isinstance(kernel, str) else kernel
+        parts = self.kernel.parts
+        self.positions = score_positions(positions, self.inner // heads // parts, heads, parts, keys, start)
+        self.project = nn.Linear(width, 3 * self.inner, bias=bias)  # queries, keys and values in one product
         self.dropout = Dropout(dropout)
-        self.out = nn.Linear(width, width)
+        self.out = nn.Linear(self.inner, width, bias=bias)
         self.edit: PatternEdit | None = None
         self.observe: Callable[[Tensor], None] | None = None
         self.regularise: Regularise | None = None
@@ -198,7 +136,7 @@ class Attention(nn.Module):
 
         With a memory, keys and values are its tokens (cross-attention), all of which may be seen.
         """
-        width = x.shape[-1]
+        width = self.inner
         if memory is None:
             q, k, v = self._projected(x, 0, 3 * width)
         else:
@@ -211,8 +149,8 @@ class Attention(nn.Module):
         watched = self.observe is not None or self.regularise is not None
         if edit is None or edit.needs_weights or edit.keep_scores or watched:
             need_weights = dropping or watched or (edit is not None and edit.needs_weights)
-            mix = KERNELS[self.kernel] if isinstance(self.kernel, str) else self.kernel
-            out, weights, scores = mix(q, k, v, mask, bias, need_weights=need_weights)
+            scores, used = self._scores(q, k, bias)
+            out, weights = self.kernel(*used, v, mask, need_weights=need_weights)
             if self.observe is not None and weights is not None:
                 self.observe(weights.detach())
             if self.regularise is not None:
@@ -224,14 +162,33 @@ class Attention(nn.Module):
         if weights is not None and (out is None or dropping):
             out = torch.matmul(self.dropout(weights), v)
         assert out is not None
-        return self.out(rearrange(out, "b h t w -> b t (h w)")), scores
+        return self.out(rearrange(self.kernel.finish(out), "b h t w -> b t (h w)")), scores
+
+    def _scores(
+        self,
+        q: Float[Tensor, "batch head query width"],
+        k: Float[Tensor, "batch head key width"],
+        below: Scores | None,
+    ) -> tuple[Scores, Scores]:
+        """The scores that a next layer may add, and those that are used here."""
+        parts = self.kernel.parts
+        if parts > 1:
+            q, k = (x.mT.unflatten(2, (parts, -1)).flatten(1, 2).mT for x in (q, k))
+        own = Scores(q * q.shape[-1] ** -0.5, k)
+        if self.positions is None:
+            scores = own.plus(below)
+            return scores, scores
+        scores = self.positions.turned(own).plus(below)
+        return scores, self.positions.added(scores)
 
     def _projected(
         self, x: Float[Tensor, "batch token width"], start: int, end: int
     ) -> tuple[Float[Tensor, "batch head token head_width"], ...]:
-        """What some rows of the projection make of tokens: one tensor for every `width` rows."""
+        """What some rows of the projection make of tokens: one tensor for every `inner` rows."""
         # (batch, rows, token): the layout that kernels compute in, straight from the product.
         weight = self.project.weight[start:end].expand(x.shape[0], -1, -1)
-        projected = torch.bmm(weight, x.mT) + self.project.bias[start:end, None]
-        parts = rearrange(projected, "b (n h w) t -> n b h w t", w=x.shape[-1] // self.heads, h=self.heads)
+        projected = torch.bmm(weight, x.mT)
+        if self.project.bias is not None:
+            projected = projected + self.project.bias[start:end, None]
+        parts = rearrange(projected, "b (n h w) t -> n b h w t", w=self.inner // self.heads, h=self.heads)
         return tuple(part.mT for part in parts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from forecheck.nn.attention import Attention, Scores
+from forecheck.nn.attention import Attention
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.feedforward import FeedForward
+from forecheck.nn.kernels.base import Scores
 from forecheck.nn.norms import NORMS
 
 
@@ -33,11 +34,16 @@ class EncoderBlock(nn.Module):
         norm: str = "batch",
         kernel: str = "softmax",
         attention_dropouts: int = 2,
+        depth: int = 0,
+        positions: str = "none",
+        tokens: int = 0,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
             raise ValueError(f"no norm is called {norm!r}; known: {', '.join(NORMS)}")
-        self.attention = Attention(width, heads, kernel=kernel, dropout=attention_dropout)
+        self.attention = Attention(
+            width, heads, kernel=kernel, dropout=attention_dropout, depth=depth, positions=positions, keys=tokens
+        )
         self.attention_out_dropout = Dropout(1 - (1 - dropout) ** attention_dropouts)
         self.attention_norm = NORMS[norm](width)
         self.feed_forward = FeedForward(width, hidden, dropout)

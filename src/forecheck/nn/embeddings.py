@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.positions import sinusoidal
+from forecheck.nn.positions import token_positions
 
 
 class TimeConvolution(nn.Module):
@@ -32,20 +32,18 @@ class TimeConvolution(nn.Module):
 
 
 class StepEmbedding(nn.Module):
-    r"""One token a step: :math:`z_t = D(\mathrm{conv}(x)_t + p_t)` with fixed sinusoidal positions p.
+    r"""One token a step: :math:`z_t = D(\mathrm{conv}(x)_t + p_t)` with codes p of positions, see `POSITIONS`.
 
     Source: Zhou et al. 2021 (Informer, arXiv 2012.07436), appendix B, less its time features: windows hold values only.
     """
 
-    position: Tensor
-
-    def __init__(self, channels: int, width: int, steps: int, dropout: float) -> None:
+    def __init__(self, channels: int, width: int, steps: int, dropout: float, positions: str = "sinusoidal") -> None:
         super().__init__()
         self.value = TimeConvolution(channels, width)
-        self.register_buffer("position", sinusoidal(steps, width), persistent=False)
+        self.positions = token_positions(positions, steps, width)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch time width"]:
         """Tokens of a series of `steps` steps."""
-        tokens: Tensor = self.dropout(self.value(x) + self.position)
+        tokens: Tensor = self.dropout(self.positions(self.value(x)))
         return tokens

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.nn.attention import Attention, Kernel
+from forecheck.nn.attention import Attention
 from forecheck.nn.causal import CausalPart
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.embeddings import StepEmbedding
 from forecheck.nn.feedforward import FeedForward
+from forecheck.nn.kernels.base import Kernel
 
 
 class Mixer(nn.Module):
@@ -29,10 +30,22 @@ class AttentionMixer(Mixer):
     """`Attention`, which audits can edit; causal: no token sees a later one."""
 
     def __init__(
-        self, width: int, heads: int, *, kernel: str | Kernel = "softmax", dropout: float = 0.0, causal: bool = False
+        self,
+        width: int,
+        heads: int,
+        *,
+        kernel: str | Kernel = "softmax",
+        dropout: float = 0.0,
+        causal: bool = False,
+        depth: int = 0,
+        positions: str = "none",
+        keys: int = 0,
+        start: int = 0,
     ) -> None:
         super().__init__()
-        self.attention = Attention(width, heads, kernel=kernel, dropout=dropout)
+        self.attention = Attention(
+            width, heads, kernel=kernel, dropout=dropout, depth=depth, positions=positions, keys=keys, start=start
+        )
         self.causal = causal
 
     def forward(
@@ -115,11 +128,12 @@ class EncoderDecoder(nn.Module):
         dropout: float,
         encoder: Sequence[nn.Module],
         decoder: Sequence[DecoderLayer],
+        positions: str = "sinusoidal",
     ) -> None:
         super().__init__()
         self.label, self.horizon = label, horizon
-        self.embed_window = StepEmbedding(channels, width, lookback, dropout)
-        self.embed_label = StepEmbedding(channels, width, label + horizon, dropout)
+        self.embed_window = StepEmbedding(channels, width, lookback, dropout, positions)
+        self.embed_label = StepEmbedding(channels, width, label + horizon, dropout, positions)
         self.encoder = nn.Sequential(*encoder, nn.LayerNorm(width))
         self.decoder = nn.ModuleList(decoder)
         self.norm = nn.LayerNorm(width)

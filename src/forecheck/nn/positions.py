@@ -1,10 +1,26 @@
-"""Position codes added to tokens."""
+"""Positions by name, and the codes among them that are added to tokens."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+Positions = Literal["learned", "none", "sinusoidal", "rope", "score-bias", "recency"]
+"""`learned` and `sinusoidal` are codes of tokens; the last three act on scores, see `score_positions`."""
+POSITIONS: tuple[Positions, ...] = get_args(Positions)
+
+
+def check_positions(name: str) -> None:
+    """Refuse what is none of `POSITIONS`.
+
+    Raises:
+        ValueError: naming all.
+    """
+    if name not in POSITIONS:
+        raise ValueError(f"no positions are called {name!r}; known: {', '.join(POSITIONS)}")
 
 
 def sinusoidal(tokens: int, width: int) -> Float[Tensor, "tokens width"]:
@@ -32,3 +48,28 @@ class LearnedPositions(nn.Module):
     def forward(self, tokens: Float[Tensor, "series token width"]) -> Float[Tensor, "series token width"]:
         """Tokens with their position's code added."""
         return tokens + self.code
+
+
+class SinusoidalPositions(nn.Module):
+    """`sinusoidal` codes."""
+
+    code: Tensor
+
+    def __init__(self, tokens: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("code", sinusoidal(tokens, width), persistent=False)
+
+    def forward(self, tokens: Float[Tensor, "series token width"]) -> Float[Tensor, "series token width"]:
+        """Tokens with their position's code added."""
+        return tokens + self.code
+
+
+def token_positions(name: str, tokens: int, width: int) -> nn.Module:
+    """What adds codes to tokens; the tokens themselves if positions act on scores, or there are none.
+
+    Raises:
+        ValueError: if there are no such positions.
+    """
+    check_positions(name)
+    kinds: dict[str, type[nn.Module]] = {"learned": LearnedPositions, "sinusoidal": SinusoidalPositions}
+    return kinds.get(name, nn.Identity)(tokens, width)

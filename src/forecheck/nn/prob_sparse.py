@@ -7,12 +7,13 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from forecheck.nn.attention import KernelOutput, Scores, softmax_attention
+from forecheck.nn.kernels.base import Kernel, KernelOutput
+from forecheck.nn.kernels.softmax import softmax_attention
 
 
-class ProbSparse(nn.Module):
+class ProbSparse(Kernel):
     r"""An attention kernel in which few queries are active.
 
     .. math::
@@ -61,18 +62,15 @@ class ProbSparse(nn.Module):
         k: Float[Tensor, "batch head key width"],
         v: Float[Tensor, "batch head key width"],
         mask: Bool[Tensor, "query key"] | None = None,
-        bias: Scores | None = None,
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """Mix `v`; see `forecheck.nn.attention.softmax_attention` for the arguments."""
-        if bias is not None:
-            raise ValueError("ProbSparse attention takes no scores from the layer below")
+        """A V and A."""
         top = self._most_selective(q, k)
         rows = top[..., None]
         chosen = q.gather(2, rows.expand(-1, -1, -1, q.shape[3]))
         let = None if mask is None else mask[top]
-        out, weights, _ = softmax_attention(chosen, k, v, let, need_weights=need_weights)
+        out, weights = softmax_attention(chosen, k, v, let, need_weights=need_weights)
         if mask is None:
             mean = v.mean(dim=2, keepdim=True).expand(-1, -1, q.shape[2], -1)
         else:
@@ -84,13 +82,13 @@ class ProbSparse(nn.Module):
             assert weights is not None
             lazy = q.new_full((q.shape[2], k.shape[2]), 1 / k.shape[2]) if mask is None else share
             pattern = lazy.expand(*q.shape[:2], -1, -1).scatter(2, rows.expand_as(weights), weights)
-        return KernelOutput(mixed, pattern, None)
+        return KernelOutput(mixed, pattern)
 
     @torch.no_grad()
     def _most_selective(
         self, q: Float[Tensor, "batch head query width"], k: Float[Tensor, "batch head key width"]
     ) -> Int[Tensor, "batch head active"]:
-        """The queries with the largest M; the scale of scores does not change which these are."""
+        """The queries with the largest M."""
         sample = self.sample
         if self.training:
             drawn = np.random.Generator(self._bits).integers(self.keys, size=tuple(sample.shape))

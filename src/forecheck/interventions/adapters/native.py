@@ -27,6 +27,11 @@ class NativeSite:
     built_in: PatternEdit | None
     projected: bool = True
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether rows of the raw pattern sum to one."""
+        return self.attention.kernel.stochastic
+
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
         # What is put on later would still be in training mode, where shuffles are drawn anew at every pass.
@@ -39,7 +44,7 @@ class NativeSite:
 
 @torch.no_grad()
 def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSite]:
-    """Every `Attention` that `example` passes, in the order in which the forward pass meets them."""
+    """Every `Attention` that `example` passes, in the order in which the forward pass meets them, once each."""
     subject = Subject.of(subject)
     module = subject.module
     if module is None:
@@ -49,6 +54,8 @@ def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSi
 
     def meet(path: str) -> Callable[[Tensor], None]:
         def record(weights: Tensor) -> None:
+            if any(site.path == path for site in found):  # a roll-out passes the same attention at every step
+                return
             heads, queries, keys = weights.shape[1:]
             module = modules[path]
             found.append(NativeSite(path, len(found), heads, queries, keys, module, module, module.edit))

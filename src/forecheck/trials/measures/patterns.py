@@ -52,7 +52,9 @@ class PatternSums:
         self.count += len(weights)
         self.total += weights.sum(dim=0)
         self.squares += weights.square().sum(dim=0)
-        self.entropies -= torch.xlogy(weights, weights).sum(dim=(0, 3))
+        # Patterns with weights below 0 (linear and differential ones) are no distributions and have no entropy.
+        signed = math.nan if bool((weights < 0).any()) else 1.0
+        self.entropies -= signed * torch.xlogy(weights, weights).sum(dim=(0, 3))
         self.variations += (weights - self.uniform).abs().sum(dim=(0, 3)) / 2
 
     @property
