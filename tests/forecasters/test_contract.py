@@ -16,21 +16,28 @@ from panels import TINY
 # Channels are numbered: their forecasts come from maps over all of them, or every channel has weights of its own.
 NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
 NUMBERED |= {"anchored-net"}
-
+CODES = {"vq_codes": 8, "vq_width": 4, "vq_updates": 5, "vq_batch": 64, "vq_revive": 0.5}
+EMBEDDINGS = ("mlp", "conv", "vq", "vq-residual")
 EXPECTED = {
-    "informer": {"check_causality": "ProbSparse chooses the decoder's active queries among all steps, later ones too"}
+    "conv": {"check_gradients": "more than a tenth of its rectifiers are off for a whole batch"},
+    "informer": {"check_causality": "ProbSparse chooses the decoder's active queries among all steps, later ones too"},
 }
 
 
 def subjects():
     found = []
     for forecaster in registry.all_forecasters():
-        options = {key: value for key, value in TINY.items() if key in registry.defaults(forecaster)}
+        options = {key: value for key, value in (TINY | CODES).items() if key in registry.defaults(forecaster)}
         if "per_channel" in registry.defaults(forecaster):
             found.append(Subject(forecaster.name, {"per_channel": True}, permutes=False))
             options["per_channel"] = False
         expected = EXPECTED.get(forecaster.name, {})
         found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED, expected=expected))
+        if forecaster.name == "patchtst":
+            found += [
+                Subject("patchtst", options | {"embedding": name}, expected=EXPECTED.get(name, {}))
+                for name in EMBEDDINGS
+            ]
     return found
 
 

@@ -16,7 +16,7 @@ from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.interventions.edits import Edit, edit_from_dict
 from forecheck.nn.causal import CausalPart
-from forecheck.training.loop import History, Progress, train
+from forecheck.training.loop import History, Prepare, Progress, train
 from forecheck.training.recipe import Recipe
 
 N = TypeVar("N", bound="NeuralForecaster")
@@ -45,6 +45,14 @@ class NeuralForecaster(Forecaster):
     def build(self) -> nn.Module:
         """The untrained module."""
 
+    def prepare(self) -> Prepare | None:
+        """What is to be done once before training, or None; a resumed fit does not repeat it."""
+        return None
+
+    def measured(self, train_windows: Windows) -> dict[str, Any]:
+        """What is to stand in the details of the fit's report besides the course of training, as JSON types."""
+        return {}
+
     def fit(
         self,
         train_windows: Windows,
@@ -56,7 +64,14 @@ class NeuralForecaster(Forecaster):
         """Train; with `checkpoint`, resumable after every epoch."""
         started = time.perf_counter()
         self.history = train(
-            self.module, train_windows, validation, self.config, seed, checkpoint=checkpoint, progress=progress
+            self.module,
+            train_windows,
+            validation,
+            self.config,
+            seed,
+            checkpoint=checkpoint,
+            progress=progress,
+            prepare=self.prepare(),
         )
         seconds = max(self.history.seconds, time.perf_counter() - started)
         trained = [p for p in self.module.parameters() if p.requires_grad]
@@ -66,6 +81,7 @@ class NeuralForecaster(Forecaster):
             "train_loss": self.history.train,
             "validation_loss": self.history.validation,
             "windows_per_second": self.history.windows_per_second,
+            **self.measured(train_windows),
         }
         return FitReport(seconds, sum(p.numel() for p in trained), details)
 

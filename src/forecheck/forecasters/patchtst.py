@@ -10,19 +10,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.forecasters.base import Task
-from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
+from forecheck.forecasters.vq import VQForecaster, VQRecipe
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import WindowNorm
-from forecheck.nn.patches import PatchEmbedding, patch_count
+from forecheck.nn.patch_embeddings import ConvolutionEmbedding, MLPEmbedding
+from forecheck.nn.patches import Embedding, PatchEmbedding
 from forecheck.nn.positions import Positions, token_positions
-from forecheck.training.recipe import Recipe
+from forecheck.nn.quantise.autoencoder import VQAutoencoder
+from forecheck.nn.quantise.embedding import RAW, VQEmbedding
+
+PatchEmbeddingName = Literal[
+    "linear", "mlp", "conv", "vq", "vq-tuned", "vq-residual", "vq-encoder", "vq-kmeans", "vq-random"
+]
 
 
 @dataclass(frozen=True)
-class PatchTSTConfig(Recipe):
+class PatchTSTConfig(VQRecipe):
     """PatchTST's settings and its recipe; the defaults are those of its ETTh1 script.
 
     Attributes:
@@ -39,6 +45,8 @@ class PatchTSTConfig(Recipe):
         residual_scores: add every layer's attention scores to the next layer's (the official code's default).
         kernel: attention kernel by name.
         positions: positions by name; `learned` codes are the paper's.
+        embedding: of patches: `linear`, `mlp`, `conv` (a stack of convolutions whose strides make S; P plays no part),
+            or one of the variants by codes, see `VQEmbedding`, for which the options `vq_...` are.
     """
 
     patch: int = 16
@@ -54,10 +62,23 @@ class PatchTSTConfig(Recipe):
     residual_scores: bool = True
     kernel: KernelName = "softmax"
     positions: Positions = "learned"
+    embedding: PatchEmbeddingName = "linear"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_positive("patch", "stride", "width", "heads", "hidden", "layers")
+
+    def embed(self, lookback: int) -> Embedding:
+        """The untrained embedding of windows."""
+        name, cut = self.embedding, (lookback, self.patch, self.stride, self.width)
+        if name == "linear":
+            return PatchEmbedding(*cut, padding=self.padding)
+        if name == "mlp":
+            return MLPEmbedding(*cut, padding=self.padding)
+        if name == "conv":
+            return ConvolutionEmbedding(lookback, self.stride, self.width, padding=self.padding)
+        autoencoder = self.autoencoder(self.patch, raw=name in RAW)
+        return VQEmbedding(name, autoencoder, *cut, padding=self.padding)
 
 
 class PatchTSTModule(nn.Module):
@@ -66,10 +87,10 @@ class PatchTSTModule(nn.Module):
     def __init__(self, task: Task, config: PatchTSTConfig) -> None:
         super().__init__()
         c = config
-        tokens = patch_count(task.lookback, c.patch, c.stride, padding=c.padding)
         self.residual_scores = c.residual_scores
         self.window_norm = WindowNorm()
-        self.embed = PatchEmbedding(task.lookback, c.patch, c.stride, c.width, padding=c.padding)
+        self.embed = c.embed(task.lookback)
+        tokens = self.embed.tokens
         self.positions = token_positions(c.positions, tokens, c.width)
         self.dropout = Dropout(c.dropout)
         self.blocks = nn.ModuleList(
@@ -100,9 +121,27 @@ class PatchTSTModule(nn.Module):
         y = self.head(z.flatten(1))  # (batch*channel, horizon)
         return rearrange(y, "(b c) h -> b h c", b=x.shape[0]) * scale + mean
 
+    def loss(
+        self, x: Float[Tensor, "batch lookback channel"], y: Float[Tensor, "batch horizon channel"]
+    ) -> Float[Tensor, ""]:
+        """Mean squared error, and what the embedding adds to it."""
+        error = nn.functional.mse_loss(self(x), y)
+        penalty, self.embed.penalty = self.embed.penalty, None
+        return error if penalty is None else error + penalty
+
+    @property
+    def autoencoder(self) -> VQAutoencoder | None:
+        """Of an embedding by codes."""
+        return self.embed.autoencoder if isinstance(self.embed, VQEmbedding) else None
+
+    def patches(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "patches patch"]:
+        """Patches of normalised windows, as an embedding by codes cuts them."""
+        assert isinstance(self.embed, VQEmbedding)
+        return self.embed.cut(rearrange(self.window_norm(x)[0], "b l c -> (b c) l")).flatten(0, 1)
+
 
 @register
-class PatchTST(NeuralForecaster):
+class PatchTST(VQForecaster):
     """Patches as tokens, attention between the patches of one channel."""
 
     name = "patchtst"
@@ -114,3 +153,8 @@ class PatchTST(NeuralForecaster):
     def build(self) -> nn.Module:
         """The untrained network."""
         return PatchTSTModule(self.task, self.config)
+
+    @property
+    def learns_codes(self) -> bool:
+        """Random codes stay as they are."""
+        return self.config.embedding != "vq-random"

@@ -24,6 +24,7 @@ _MODULES = (
     "fixedvar",
     "lintrans",
     "samovar",
+    "vq_tokens",
     "transformer",
     "informer",
     "autoformer",

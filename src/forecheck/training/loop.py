@@ -27,6 +27,17 @@ from forecheck.training.sharpness import ascended
 Progress = Callable[[float, str], None]
 """Called with the fraction done in [0, 1] and a short word on what is going on."""
 
+Prepare = Callable[[Windows, int, Progress | None], None]
+"""A stage before training that changes the model, given training windows, seed, and whom to tell of progress."""
+
+_PREPARING = 0.2
+"""Of all progress, what is told for preparation; how long it takes is not known before."""
+
+
+def within(progress: Progress | None, start: float, end: float) -> Progress | None:
+    """Progress of a part of some work, told as that of the whole, where it goes from `start` to `end`."""
+    return None if progress is None else lambda done, word: progress(min(end, start + done * (end - start)), word)
+
 
 @dataclass
 class History:
@@ -36,7 +47,7 @@ class History:
         train: mean training loss (see `training_loss`) of every epoch, penalties included.
         validation: validation loss after every epoch.
         best: epoch (0-based) with the lowest validation loss, whose weights are kept.
-        seconds: wall time of training, validation included, over all sittings.
+        seconds: wall time of training, preparation and validation included, over all sittings.
         windows_per_second: training windows a second of training steps alone.
     """
 
@@ -99,6 +110,7 @@ def train(
     *,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    prepare: Prepare | None = None,
 ) -> History:
     """Train `model` in place by its `training_loss`; it ends with the weights of the best validation epoch.
 
@@ -112,8 +124,9 @@ def train(
         validation: windows that decide which epoch is kept and when to stop.
         recipe: how to train.
         seed: of all random streams.
-        checkpoint: file written after every epoch; if it exists, training goes on from there.
+        checkpoint: file written after preparation and after every epoch; if it exists, training goes on from there.
         progress: called after every step with the fraction done.
+        prepare: run once, after initialisation and before the first epoch.
 
     Raises:
         FloatingPointError: if the loss is no longer finite.
@@ -124,6 +137,10 @@ def train(
     state = _State(model, _optimizer(model, recipe), History(), copy.deepcopy(model.state_dict()))
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
+    elif prepare is not None:
+        _prepare(state, prepare, windows, seed, checkpoint, within(progress, 0, _PREPARING))
+    if prepare is not None:
+        progress = within(progress, _PREPARING, 1)
     history = state.history
     steps = math.ceil(len(windows) / recipe.batch)
     for epoch in range(len(history.train), recipe.epochs):
@@ -148,6 +165,18 @@ def train(
     model.load_state_dict(state.best)
     model.eval()
     return history
+
+
+def _prepare(
+    state: _State, prepare: Prepare, windows: Windows, seed: int, checkpoint: Path | None, progress: Progress | None
+) -> None:
+    """Run the stage before training; a checkpoint says that it is over."""
+    started = time.perf_counter()
+    prepare(windows, seed, progress)
+    state.best = copy.deepcopy(state.model.state_dict())
+    state.history.seconds = time.perf_counter() - started
+    if checkpoint is not None:
+        state.save(checkpoint)
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

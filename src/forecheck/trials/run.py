@@ -25,7 +25,7 @@ from forecheck.interventions.edits import edit_from_dict
 from forecheck.interventions.identity import identity_test
 from forecheck.interventions.means import mean_patterns
 from forecheck.interventions.sites import Attached, Subject, attach
-from forecheck.training.loop import Progress
+from forecheck.training.loop import Progress, within
 from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.score import Predicts, Scores, batch_size, score
 from forecheck.trials.trial import GIVEN, Trial
@@ -167,7 +167,8 @@ def _run_posthoc(
         for draw in range(edit.draws):
             with edit.drawn(draw).on(subject, example, calibration(experiment.train)) as attached:
                 through = _Through(attached)
-                drawn.append(score(through, experiment.test, _part(progress, draw, edit.draws)))
+                part = within(progress, draw / edit.draws, (draw + 1) / edit.draws)
+                drawn.append(score(through, experiment.test, part))
                 if draw == 0:
                     examples = example_forecasts(through, experiment.test)
     except UsageError as error:
@@ -175,11 +176,6 @@ def _run_posthoc(
         return
     scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
     ledger.put(trial, _summary(experiment, scores) | {"draws": edit.draws}, _arrays(scores) | examples)
-
-
-def _part(progress: Progress | None, part: int, parts: int) -> Progress | None:
-    """Progress of one of several equal parts, told as that of the whole."""
-    return None if progress is None else lambda fraction, word: progress((part + fraction) / parts, word)
 
 
 def _run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Given]) -> None:
