@@ -15,7 +15,7 @@ from forecheck.forecasters.vq import VQForecaster, VQRecipe
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
-from forecheck.nn.norms import WindowNorm
+from forecheck.nn.norms import NormName, WindowNorm
 from forecheck.nn.patch_embeddings import ConvolutionEmbedding, MLPEmbedding
 from forecheck.nn.patches import Embedding, PatchEmbedding
 from forecheck.nn.positions import Positions, token_positions
@@ -41,7 +41,7 @@ class PatchTSTConfig(VQRecipe):
         layers: encoder blocks.
         dropout: rate after tokens, attention and feed-forward.
         attention_dropout: rate on the attention pattern.
-        norm: `batch` (the paper's) or `layer`.
+        norm: `batch` (the paper's), `layer` or `rms`.
         residual_scores: add every layer's attention scores to the next layer's (the official code's default).
         kernel: attention kernel by name.
         positions: positions by name; `learned` codes are the paper's.
@@ -58,7 +58,7 @@ class PatchTSTConfig(VQRecipe):
     layers: int = 3
     dropout: float = 0.3
     attention_dropout: float = 0.0
-    norm: Literal["batch", "layer"] = "batch"
+    norm: NormName = "batch"
     residual_scores: bool = True
     kernel: KernelName = "softmax"
     positions: Positions = "learned"
@@ -67,6 +67,25 @@ class PatchTSTConfig(VQRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_positive("patch", "stride", "width", "heads", "hidden", "layers")
+
+    def block(self, depth: int, tokens: int) -> nn.Module:
+        """An untrained layer."""
+        return EncoderBlock(
+            self.width,
+            self.heads,
+            self.hidden,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            norm=self.norm,
+            kernel=self.kernel,
+            depth=depth,
+            positions=self.positions,
+            tokens=tokens,
+        )
+
+    def last_norm(self) -> nn.Module:
+        """Post-norm layers leave tokens normalised."""
+        return nn.Identity()
 
     def embed(self, lookback: int) -> Embedding:
         """The untrained embedding of windows."""
@@ -93,21 +112,8 @@ class PatchTSTModule(nn.Module):
         tokens = self.embed.tokens
         self.positions = token_positions(c.positions, tokens, c.width)
         self.dropout = Dropout(c.dropout)
-        self.blocks = nn.ModuleList(
-            EncoderBlock(
-                c.width,
-                c.heads,
-                c.hidden,
-                dropout=c.dropout,
-                attention_dropout=c.attention_dropout,
-                norm=c.norm,
-                kernel=c.kernel,
-                depth=layer,
-                positions=c.positions,
-                tokens=tokens,
-            )
-            for layer in range(c.layers)
-        )
+        self.blocks = nn.ModuleList(c.block(depth, tokens) for depth in range(c.layers))
+        self.norm = c.last_norm()
         self.head = nn.Linear(tokens * c.width, task.horizon)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
@@ -118,7 +124,7 @@ class PatchTSTModule(nn.Module):
         scores = None
         for block in self.blocks:
             z, scores = block(z, bias=scores if self.residual_scores else None)
-        y = self.head(z.flatten(1))  # (batch*channel, horizon)
+        y = self.head(self.norm(z).flatten(1))  # (batch*channel, horizon)
         return rearrange(y, "(b c) h -> b h c", b=x.shape[0]) * scale + mean
 
     def loss(

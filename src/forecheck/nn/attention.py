@@ -173,7 +173,7 @@ class Attention(nn.Module):
         """The scores that a next layer may add, and those that are used here."""
         parts = self.kernel.parts
         if parts > 1:
-            q, k = (x.mT.unflatten(2, (parts, -1)).flatten(1, 2).mT for x in (q, k))
+            q, k = (rearrange(x.mT, "b h (p w) t -> b (h p) w t", p=parts).mT for x in (q, k))
         own = Scores(q * q.shape[-1] ** -0.5, k)
         if self.positions is None:
             scores = own.plus(below)

@@ -60,3 +60,53 @@ class EncoderBlock(nn.Module):
         tokens = self.attention_norm(self.attention_out_dropout(mixed, tokens))
         tokens = self.feed_forward_norm(self.feed_forward(tokens, tokens))
         return tokens, scores
+
+
+class PreNormBlock(nn.Module):
+    r"""Pre-norm encoder layer whose attention has no biases.
+
+    .. math:: z' = z + D(\mathrm{Attn}(N_1(z))), \qquad z'' = z' + \mathrm{FF}(N_2(z'))
+
+    Source: Ye et al. 2024 (Differential Transformer, arXiv 2410.05258), section 2.2, whose feed-forward part is SwiGLU.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        dropout: float,
+        attention_dropout: float = 0.0,
+        norm: str = "rms",
+        kernel: str = "differential",
+        depth: int = 0,
+        positions: str = "none",
+        tokens: int = 0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = NORMS[norm](width)
+        self.attention = Attention(
+            width,
+            heads,
+            kernel=kernel,
+            dropout=attention_dropout,
+            bias=False,
+            depth=depth,
+            positions=positions,
+            keys=tokens,
+        )
+        self.attention_out_dropout = Dropout(dropout)
+        self.feed_forward_norm = NORMS[norm](width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "series token width"],
+        mask: Bool[Tensor, "token token"] | None = None,
+        bias: Scores | None = None,
+    ) -> tuple[Float[Tensor, "series token width"], Scores | None]:
+        """The next tokens, and this layer's scores for residual attention."""
+        mixed, scores = self.attention(self.attention_norm(tokens), mask, bias)
+        tokens = self.attention_out_dropout(mixed, tokens)
+        return self.feed_forward(self.feed_forward_norm(tokens), tokens), scores

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from forecheck.nn.rms_norm import RMSNorm
 
 
 class WindowNorm(nn.Module):
@@ -42,4 +46,5 @@ class TokenBatchNorm(nn.Module):
         return flat.view(tokens.shape)
 
 
-NORMS: dict[str, type[nn.Module]] = {"batch": TokenBatchNorm, "layer": nn.LayerNorm}
+NormName = Literal["batch", "layer", "rms"]
+NORMS: dict[str, type[nn.Module]] = {"batch": TokenBatchNorm, "layer": nn.LayerNorm, "rms": RMSNorm}

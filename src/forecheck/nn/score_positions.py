@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -53,7 +54,7 @@ def _turned(x: Float[Tensor, "batch head token width"], start: int) -> Float[Ten
     angle = rate[:, None] * torch.arange(start, start + tokens, dtype=torch.float64, device=x.device)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     # Features are rows in memory, as `SoftmaxAttention` wants them.
-    even, odd = x.mT.unflatten(2, (-1, 2)).unbind(3)
+    even, odd = rearrange(x.mT, "b h (w pair) t -> pair b h w t", pair=2)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=3).flatten(2, 3).mT
 
 
