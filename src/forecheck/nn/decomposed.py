@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from forecheck.nn.decomposition import SeriesDecomposition
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.embeddings import StepEmbedding, TimeConvolution
-from forecheck.nn.encoder_decoder import Mixer, last
+from forecheck.nn.embeddings import TimeConvolution
+from forecheck.nn.encoder_decoder import EncoderDecoder, Mixer, last
 from forecheck.nn.feedforward import FeedForward
 
 
@@ -87,7 +87,7 @@ class DecomposedDecoderLayer(nn.Module):
         return tokens, self.trend(first + second + third)
 
 
-class DecomposedEncoderDecoder(nn.Module):
+class DecomposedEncoderDecoder(EncoderDecoder):
     r"""A forecaster that decodes season and trend side by side.
 
     .. math:: s, t = S(x), \quad m = N(\mathrm{enc}(\mathrm{embed}_e(x))), \quad
@@ -112,15 +112,18 @@ class DecomposedEncoderDecoder(nn.Module):
         encoder: Sequence[DecomposedEncoderLayer],
         decoder: Sequence[DecomposedDecoderLayer],
     ) -> None:
-        super().__init__()
-        self.label, self.horizon = label, horizon
+        super().__init__(
+            lookback,
+            horizon,
+            channels,
+            label=label,
+            width=width,
+            dropout=dropout,
+            encoder=encoder,
+            decoder=decoder,
+            norm=SeasonalNorm,
+        )
         self.decomposition = SeriesDecomposition(kernels)
-        self.embed_window = StepEmbedding(channels, width, lookback, dropout)
-        self.embed_label = StepEmbedding(channels, width, label + horizon, dropout)
-        self.encoder = nn.Sequential(*encoder, SeasonalNorm(width))
-        self.decoder = nn.ModuleList(decoder)
-        self.norm = SeasonalNorm(width)
-        self.head = nn.Linear(width, channels)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast all channels together."""

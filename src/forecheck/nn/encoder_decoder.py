@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -127,16 +127,17 @@ class EncoderDecoder(nn.Module):
         width: int,
         dropout: float,
         encoder: Sequence[nn.Module],
-        decoder: Sequence[DecoderLayer],
+        decoder: Sequence[nn.Module],
         positions: str = "sinusoidal",
+        norm: Callable[[int], nn.Module] = nn.LayerNorm,
     ) -> None:
         super().__init__()
         self.label, self.horizon = label, horizon
         self.embed_window = StepEmbedding(channels, width, lookback, dropout, positions)
         self.embed_label = StepEmbedding(channels, width, label + horizon, dropout, positions)
-        self.encoder = nn.Sequential(*encoder, nn.LayerNorm(width))
+        self.encoder = nn.Sequential(*encoder, norm(width))
         self.decoder = nn.ModuleList(decoder)
-        self.norm = nn.LayerNorm(width)
+        self.norm = norm(width)
         self.head = nn.Linear(width, channels)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
