@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from forecheck.nn.decomposition import SeriesDecomposition
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.embeddings import TimeConvolution
-from forecheck.nn.encoder_decoder import EncoderDecoder, Mixer, last
+from forecheck.nn.encoder_decoder import EncoderDecoderParts, Mixer, last
 from forecheck.nn.feedforward import FeedForward
 
 
@@ -87,7 +87,7 @@ class DecomposedDecoderLayer(nn.Module):
         return tokens, self.trend(first + second + third)
 
 
-class DecomposedEncoderDecoder(EncoderDecoder):
+class DecomposedEncoderDecoder(EncoderDecoderParts):
     r"""A forecaster that decodes season and trend side by side.
 
     .. math:: s, t = S(x), \quad m = N(\mathrm{enc}(\mathrm{embed}_e(x))), \quad

@@ -106,15 +106,10 @@ class DecoderLayer(nn.Module):
         return result
 
 
-class EncoderDecoder(nn.Module):
-    r"""A forecaster that decodes its whole horizon in one pass.
+class EncoderDecoderParts(nn.Module):
+    """Embeddings, encoder, decoder, norms of both, and a linear head, for forecasts in one pass.
 
-    .. math:: m = N_e(\mathrm{enc}(\mathrm{embed}_e(x))), \qquad
-        \hat y = W N_d(\mathrm{dec}(\mathrm{embed}_d([x_{L-l+1 \dots L}, 0_H]), m))_{l+1 \dots l+H} + b
-
-    What is decoded starts with the last l steps of the window, the label part, and goes on with zeros.
-
-    Source: Informer, section 3.3 (generative decoder).
+    What is decoded starts with the last `label` steps of the window and goes on over the horizon.
     """
 
     def __init__(
@@ -139,6 +134,18 @@ class EncoderDecoder(nn.Module):
         self.decoder = nn.ModuleList(decoder)
         self.norm = norm(width)
         self.head = nn.Linear(width, channels)
+
+
+class EncoderDecoder(EncoderDecoderParts):
+    r"""A forecaster that decodes its whole horizon in one pass.
+
+    .. math:: m = N_e(\mathrm{enc}(\mathrm{embed}_e(x))), \qquad
+        \hat y = W N_d(\mathrm{dec}(\mathrm{embed}_d([x_{L-l+1 \dots L}, 0_H]), m))_{l+1 \dots l+H} + b
+
+    What is decoded starts with the last l steps of the window, the label part, and goes on with zeros.
+
+    Source: Informer, section 3.3 (generative decoder).
+    """
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast all channels together."""
