@@ -1,0 +1,1 @@
+"""The small models of the papers, exact: equations, weights in closed form, and what they cost."""
