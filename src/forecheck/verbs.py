@@ -80,6 +80,7 @@ def audit(
     name: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    remedies: Sequence[str] = (),
     budget: str = "quick",
     split: str | None = None,
     margin: float = 0.01,
@@ -105,6 +106,8 @@ def audit(
         name: what to call a given model.
         select: codes of checks, or their beginnings, to run; all that the budget has time for if empty.
         ignore: codes of checks, or their beginnings, not to run.
+        remedies: names of remedies, to be put side by side: with each, does attention contribute more, and is the
+            forecast better? They do not enter the verdict.
         budget: quick, standard or full: seeds, training and retrained arms.
         split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
         margin: relative difference of test MSE below which two forecasters count as equal.
@@ -143,6 +146,7 @@ def audit(
         step=step,
         options=options,
         selection=Selection.of(select, ignore),
+        remedies=remedies,
     )
     return Report(report)
 

@@ -106,6 +106,26 @@ def test_wrong_settings_name_the_file(forecheck, waves, model, tmp_path, text, m
     assert "pyproject.toml" in done.err
 
 
+def test_remedies_are_put_side_by_side(forecheck, waves, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.forecheck]\nremedy = ["sam"]\nselect = ["FC202"]\n')
+    small = tiny(layers=1, epochs=1, train_stride=4)
+    done = forecheck("audit", waves, *SMALL, *small, "--remedy", "sgd, weight-decay")
+    assert done.code == 0
+    assert [row["name"] for row in json.loads(done.out)["remedies"]["rows"]] == ["sgd", "weight-decay"]
+    shown = forecheck("audit", waves, *SMALL[:-2], *small, "--remedy", "sgd", "--remedy", "weight-decay")
+    assert "against no remedy" in shown.out
+
+
+def test_a_remedy_that_is_none_is_refused_before_the_work(forecheck, waves, tmp_path):
+    done = forecheck("audit", waves, *SMALL, *tiny(), "--remedy", "hope")
+    assert done.code == 2
+    assert "no remedy is called 'hope'" in done.err
+    (tmp_path / "pyproject.toml").write_text('[tool.forecheck]\nremedy = ["sam"]\n')
+    done = forecheck("audit", waves, *SMALL, *tiny(sam=0.5))
+    assert done.code == 2
+    assert "patchtst cannot take the remedy 'sam': it is like that already\n  It accepts: " in done.err
+
+
 def test_fail_on_makes_the_exit_code_three(forecheck, waves, model):
     # Repeating the last value loses to the season of these waves.
     asked = ("audit", waves, *SMALL, "--model", model, "--select", "FC2")

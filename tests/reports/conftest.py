@@ -23,6 +23,11 @@ def large():
     return report_samples.large_audit()
 
 
+@pytest.fixture(scope="session")
+def remedied():
+    return report_samples.remedied_audit()
+
+
 @pytest.fixture(scope="session", params=["audit", "large", "backtest"])
 def report(request):
     return Report(request.getfixturevalue(request.param))

@@ -119,10 +119,10 @@ def ask(dump):
 
 @pytest.fixture
 def use(dump, large):
-    """What the page of a large audit says on the way of `steps`."""
+    """What the page of a large audit, or of other data, says on the way of `steps`."""
 
-    def used(steps, fragment="", width=1100):
-        return dump(Report(large), USE.format(steps=steps, fragment=fragment, width=width))
+    def used(steps, fragment="", width=1100, data=large):
+        return dump(Report(data), USE.format(steps=steps, fragment=fragment, width=width))
 
     return used
 
@@ -285,7 +285,9 @@ def test_a_link_to_a_finding_that_is_filtered_out_takes_the_filter_away(use):
     assert said["words"] == ""
 
 
-def test_no_page_scrolls_sideways(use, large):
+@pytest.mark.parametrize("sample", ["large", "remedied"])
+def test_no_page_scrolls_sideways(use, sample, request):
+    data = request.getfixturevalue(sample)
     said = use(
         """
       all("#pages a").forEach(function (link) {
@@ -294,8 +296,9 @@ def test_no_page_scrolls_sideways(use, large):
       });
     """,
         width=400,
+        data=data,
     )
-    assert len(said) == 2 + len({each["family"] for each in large["findings"]}) + 4
+    assert len(said) == 2 + len({each["family"] for each in data["findings"]}) + 4 + ("remedies" in data)
     assert {page: width for page, width in said.items() if width > 400} == {}
 
 

@@ -133,6 +133,28 @@ def test_the_page_says_what_matters(audit):
         assert fact in said
 
 
+def test_remedies_have_a_page_with_what_attention_contributes(remedied):
+    page = Report(remedied).to_html()
+    section = page[page.index('<section class="page" id="remedies">') :].split("</section>")[0]
+    assert '<a href="#remedies"><span>Remedies</span>' in page
+    titles = re.findall(r'<th scope="rowgroup" colspan="4">(.*?)</th>', section)
+    assert [title.split(",")[0] for title in titles] == [
+        "Attention&#39;s contribution",
+        "Its growth by the remedy",
+        "Contribution of where it looks",
+    ]
+    assert section.count('<svg class="effect o-') == 4 + 3 + 4
+    assert [name for name in ("grows", "does-not-grow", "shrinks") if f'class="chip o-{name}"' not in section] == []
+    assert "contribution over the plain mean" not in section  # the plot has it
+    assert 'id="remedies"' not in Report(report_samples.audit()).to_html()
+
+
+def test_numbers_of_remedies_may_be_missing(remedied):
+    bare = Report(remedied | {"remedies": full_null(remedied["remedies"])})
+    assert "score-bias" in bare.to_html()
+    assert "score-bias" in bare.to_text()
+
+
 def test_a_backtest_page_says_what_matters(backtest):
     said = Page(Report(backtest).to_html()).text
     for fact in ("Forecast with rlinear:", "seasonal naive", "-0.2 % [-1.0, +1.2]", "ridge 0.001", "EPYC"):

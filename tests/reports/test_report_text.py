@@ -37,6 +37,15 @@ def test_narrow_terminals_lose_columns_but_no_rows(audit):
         assert re.search(rf"^{arm['label']} +\d", narrow, re.MULTILINE)
 
 
+def test_remedies_stand_side_by_side(remedied):
+    wide = Report(remedied).to_text(220)
+    assert re.search(r"none +0\.3800 +\S +no difference \+0\.4 % \[-0\.4, \+1\.2\] +\S +undecided", wide)
+    assert re.search(r"score-bias +0\.3720 +better -2\.1 % .* grows \+3\.0 % \[\+2\.2, \+3\.8\] +better -2\.1 %", wide)
+    assert "against rlinear" in wide
+    assert "retrained with attention as the identity" in wide
+    assert "| remedy | MSE | against no remedy | attention's contribution | grows? |" in Report(remedied).to_markdown()
+
+
 def test_a_backtest_shows_models_and_comparisons(backtest):
     shown = Report(backtest).to_text(100)
     assert shown.startswith("Forecast with rlinear:")

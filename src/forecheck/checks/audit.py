@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from forecheck.checks.catalogue import Selection, run_checks
 from forecheck.checks.describe import arm_rows, attention_maps, examples
 from forecheck.checks.evidence import LINEAR, NAIVE, Arm, Evidence
 from forecheck.checks.protocol import Check
+from forecheck.checks.remedies import compare_remedies, treatments
 from forecheck.checks.setting import Family, Place, Setting, Want
 from forecheck.checks.verdict import verdict
 from forecheck.data.panel import Panel
@@ -43,6 +44,7 @@ class Plan:
         skipped: those that will not, with the reason.
         arms: family, label and a trial a seed.
         measures: name, label of the arm that is measured, and a trial a seed.
+        treated: remedy, what attention is replaced by, and a trial a seed.
     """
 
     setting: Setting
@@ -50,11 +52,12 @@ class Plan:
     skipped: tuple[dict[str, Any], ...]
     arms: tuple[tuple[Family, str, tuple[Trial, ...]], ...]
     measures: tuple[tuple[str, str, tuple[Trial, ...]], ...] = ()
+    treated: tuple[tuple[str, str, tuple[Trial, ...]], ...] = ()
 
     @property
     def trials(self) -> list[Trial]:
         """All trials, the references first: they are done in seconds."""
-        return [trial for *_, trials in (*self.arms, *self.measures) for trial in trials]
+        return [trial for *_, trials in (*self.arms, *self.measures, *self.treated) for trial in trials]
 
 
 def plan(
@@ -64,11 +67,12 @@ def plan(
     options: Mapping[str, Mapping[str, Any]],
     period: int,
     selection: Selection | None = None,
+    remedies: Sequence[str] = (),
 ) -> Plan:
-    """Which trials an audit of `model` consists of: the raw model, the references, and what the checks want.
+    """Which trials an audit of `model` consists of: the raw model, the references, what the checks want, remedies.
 
     Raises:
-        UsageError: if the model is unknown, has no attention, or an option is wrong.
+        UsageError: if the model is unknown, has no attention, or cannot take a remedy, or an option is wrong.
     """
     test = experiment.test
     task = Task(test.lookback, test.horizon, test.channels, period)
@@ -116,6 +120,17 @@ def plan(
         tuple(skipped),
         tuple(arms),
         tuple((name, label, trials) for (name, label), trials in measures.items()),
+        tuple(
+            (
+                each.remedy,
+                each.mode,
+                tuple(
+                    trial(forecaster, each.config, seed, edit=each.edit.to_dict() if each.edit else None)
+                    for seed in seeds
+                ),
+            )
+            for each in treatments(setting, remedies)
+        ),
     )
 
 
@@ -169,6 +184,7 @@ def run_audit(
     step: int = 1,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     selection: Selection | None = None,
+    remedies: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
 
@@ -186,11 +202,12 @@ def run_audit(
         step: rows between two forecast origins.
         options: by forecaster, options that differ from the defaults.
         selection: which checks to run; None for all that the budget has time for.
+        remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
     """
     check_margin(margin)
     started = time.perf_counter()
     experiment = prepare(panel, lookback, horizon, split, step)
-    planned = plan(experiment, model, budget, options or {}, period or panel.frequency.period, selection)
+    planned = plan(experiment, model, budget, options or {}, period or panel.frequency.period, selection, remedies)
     known = sum(trial in ledger for trial in planned.trials)
     ledger.put_panel(panel)
     run(planned.trials, ledger)
@@ -218,6 +235,7 @@ def run_audit(
         "attention": attention_maps(evidence.raw),
         "examples": examples(evidence),
         "environment": environment(raw),
+        **_remedies(evidence, planned, ledger),
     }
 
 
@@ -235,6 +253,14 @@ def _evidence(experiment: Experiment, planned: Plan, ledger: Ledger, margin: flo
     for name, label, trials in planned.measures:
         measures[name, label] = tuple(ledger.need(trial) for trial in trials)
     return Evidence(experiment, tuple(arms), planned.setting, margin, measures, why_not)
+
+
+def _remedies(evidence: Evidence, planned: Plan, ledger: Ledger) -> dict[str, Any]:
+    arms = {
+        (name, mode): Arm(name, "remedy", tuple(ledger.need(trial) for trial in trials))
+        for name, mode, trials in planned.treated
+    }
+    return {"remedies": compare_remedies(evidence, arms)} if arms else {}
 
 
 def _curves(evidence: Evidence) -> list[dict[str, Any]]:

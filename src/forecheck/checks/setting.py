@@ -10,7 +10,7 @@ from forecheck.checks.budget import Budget
 from forecheck.forecasters.base import Task
 from forecheck.interventions.edits import Edit
 
-Family = Literal["raw", "retrained", "post-hoc", "perturbation", "positions", "patches", "heads", "reference"]
+Family = Literal["raw", "retrained", "post-hoc", "perturbation", "positions", "patches", "heads", "reference", "remedy"]
 """Arms that are tested together. Only `retrained` and `post-hoc` arms decide the verdict."""
 
 

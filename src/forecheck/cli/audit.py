@@ -36,6 +36,10 @@ def audit(
         list[str] | None, typer.Option(help="Checks to run, by code or its beginning ([b]FC3,FC401[/b]).")
     ] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Checks not to run, likewise.")] = None,
+    remedy: Annotated[
+        list[str] | None,
+        typer.Option(help="Remedies to put side by side ([b]rope,sam[/b]): does attention contribute more with them?"),
+    ] = None,
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,9 +73,9 @@ def audit(
 
       forecheck audit sales.csv --model my_model.py:build --lookback 96 --horizon 24 --fail-on hurts
 
-    select, ignore and fail-on may also stand in \\[tool.forecheck] of pyproject.toml.
+    select, ignore, remedy and fail-on may also stand in \\[tool.forecheck] of pyproject.toml.
     """
-    project = project_settings().under(select, ignore, fail_on)
+    project = project_settings().under(select, ignore, remedy, fail_on)
     check_fail_on(project.fail_on)
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
@@ -93,6 +97,7 @@ def audit(
             units=units,
             select=project.select,
             ignore=project.ignore,
+            remedies=project.remedy,
             budget=budget,
             split=split,
             margin=margin,

@@ -10,7 +10,7 @@ from typing import Any
 
 from forecheck.errors import UsageError
 
-_LISTS = ("select", "ignore", "fail-on")
+_LISTS = ("select", "ignore", "remedy", "fail-on")
 
 
 @dataclass(frozen=True)
@@ -20,27 +20,39 @@ class Settings:
     Attributes:
         select: codes of checks, or their beginnings.
         ignore: likewise.
+        remedy: names of remedies.
         fail_on: outcomes that make the command fail.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
     fail_on: tuple[str, ...] = ()
 
     def under(
-        self, select: Sequence[str] | None, ignore: Sequence[str] | None, fail_on: Sequence[str] | None
+        self,
+        select: Sequence[str] | None,
+        ignore: Sequence[str] | None,
+        remedy: Sequence[str] | None,
+        fail_on: Sequence[str] | None,
     ) -> Settings:
         """These settings with what the command line says instead, where it says anything."""
         return Settings(
             _codes(select) if select else self.select,
             _codes(ignore) if ignore else self.ignore,
+            _names(remedy) if remedy else self.remedy,
             tuple(fail_on) if fail_on else self.fail_on,
         )
 
 
 def _codes(texts: Sequence[str]) -> tuple[str, ...]:
     """`["FC3,FC401"]` as codes."""
-    return tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
+    return tuple(name.upper() for name in _names(texts))
+
+
+def _names(texts: Sequence[str]) -> tuple[str, ...]:
+    """`["rope,sam"]` as names."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
 
 def project_settings(folder: Path | None = None) -> Settings:
@@ -71,4 +83,9 @@ def _read(table: Any, file: Path) -> Settings:
             raise UsageError(f"{file}: tool.forecheck has no setting {key!r}", f"Known: {', '.join(_LISTS)}.")
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise UsageError(f'{file}: tool.forecheck.{key} is a list of texts, as in {key} = ["FC3"]')
-    return Settings(_codes(table.get("select", [])), _codes(table.get("ignore", [])), tuple(table.get("fail-on", [])))
+    return Settings(
+        _codes(table.get("select", [])),
+        _codes(table.get("ignore", [])),
+        _names(table.get("remedy", [])),
+        tuple(table.get("fail-on", [])),
+    )

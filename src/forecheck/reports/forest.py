@@ -58,6 +58,22 @@ def of_arms(data: Mapping[str, Any], families: Sequence[str] | None = None) -> F
     return _forest([(title, [(str(arm.get("label")), arm) for arm in arms]) for title, arms in groups], data)
 
 
+def of_remedies(data: Mapping[str, Any]) -> Forest | None:
+    """What attention contributes without and with each remedy, and by how much that grows; None without remedies."""
+    found = data.get("remedies")
+    if not found:
+        return None
+    given = [found["base"], *found["rows"]]
+    without = found.get("without")
+    titles = {
+        "contribution": f"Attention's contribution, retrained as the {without}",
+        "growth": "Its growth by the remedy",
+        "over_mean": "Contribution of where it looks, retrained as the plain mean" if without != "mean" else "",
+    }
+    groups = {title: [(str(row.get("name")), row.get(name) or {}) for row in given] for name, title in titles.items()}
+    return _forest([(title, rows) for title, rows in groups.items() if title], data)
+
+
 def of_pairs(data: Mapping[str, Any]) -> Forest | None:
     """The comparisons of a backtest by reference; None if there are none."""
     pairs = data.get("pairs") or []

@@ -98,6 +98,8 @@ def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
         "forest": forest.of_arms(data, [*CHIEF_ARMS, *stray]),
         "arms": others,
         "arms_of": {subject.name: _arms(data, subject.arms) for subject in subjects},
+        "remedies_forest": forest.of_remedies(data),
+        "remedies": tables.without(tables.remedies_table(data), ("contribution over the plain mean", "parameters")),
         "maps": heatmap.maps(data),
         "examples": plots.examples(data),
     }
@@ -119,8 +121,13 @@ def _pages(special: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Page]:
     if subjects:
         pages.append(Page("findings", "Findings", sum(len(subject.findings) for subject in subjects)))
     pages += [Page(f"family-{each.name}", each.title, len(each.findings), each.worst, inner=True) for each in subjects]
-    given = {"horizon": shared["horizon"], "attention": special.get("maps"), "examples": special.get("examples")}
-    titles = {"horizon": "Horizon", "attention": "Attention maps", "examples": "Examples"}
+    given = {
+        "remedies": special["remedies"].rows if "remedies" in special else [],
+        "horizon": shared["horizon"],
+        "attention": special.get("maps"),
+    }
+    given |= {"examples": special.get("examples")}
+    titles = {"remedies": "Remedies", "horizon": "Horizon", "attention": "Attention maps", "examples": "Examples"}
     return [*pages, *(Page(name, titles[name]) for name in given if given[name]), Page("setting", "Protocol")]
 
 

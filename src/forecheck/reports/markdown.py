@@ -48,7 +48,7 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     yield paragraph(content.skipped(data))
     audit = data["kind"] == "audit"
     for table in (
-        [tables.arms_table(data, tables.without_heads(data))]
+        [tables.remedies_table(data), tables.arms_table(data, tables.without_heads(data))]
         if audit
         else [tables.models_table(data), tables.pairs_table(data)]
     ):

@@ -88,6 +88,45 @@ def arms_table(data: Json, families: Sequence[str] | None = None) -> Table:
     return _without_empty(Table("All arms", columns, [group for group in groups if group.rows], note))
 
 
+def remedies_table(data: Json) -> Table:
+    """The remedies of an audit side by side, below the model without any; no rows if none were asked for."""
+    found = data.get("remedies") or {}
+    given = [found["base"], *found["rows"]] if found else []
+    losses = numbers.losses([row.get("mse") for row in given])
+    rows = [
+        [
+            str(row.get("name")),
+            losses[k],
+            *(answered(row.get(name)) for name in ("against_base", "contribution", "growth", "against_linear")),
+            answered(row.get("over_mean")) if found.get("without") != "mean" else "",
+            numbers.seconds(row.get("seconds")),
+            numbers.count(row.get("parameters")),
+        ]
+        for k, row in enumerate(given)
+    ]
+    columns = [
+        Column("remedy"),
+        Column("MSE", right=True),
+        *(Column(name) for name in ("against no remedy", "attention's contribution", "grows?")),
+        Column(f"against {found.get('linear') or 'linear'}"),
+        Column("contribution over the plain mean", wide=True),
+        *(Column(name, right=True, wide=True) for name in ("time", "parameters")),
+    ]
+    note = (
+        f"Contribution: by how much test MSE is higher when the same model is retrained with attention as the "
+        f"{found.get('without')}. Contributions and their growth are relative to the test MSE without a remedy, "
+        "forecasts to that of what they are compared with: below zero the remedy's forecast is better."
+    )
+    return _without_empty(Table("Remedies", columns, [Group("", rows)], note))
+
+
+def answered(answer: Json | None) -> str:
+    """An outcome with its effect: `grows +2.1 % [+1.2, +3.0]`."""
+    if not answer:
+        return numbers.NOTHING
+    return f"{answer.get('outcome')} {numbers.effect(answer.get('effect'), answer.get('interval'))}"
+
+
 def models_table(data: Json) -> Table:
     """The models of a backtest, the best first."""
     models = sorted(data.get("table") or [], key=lambda row: (row.get("mse") is None, row.get("mse") or 0.0))

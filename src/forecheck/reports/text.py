@@ -39,7 +39,8 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield _keys(data)
     yield from _findings(data, width)
     if data["kind"] == "audit":
-        shown = [tables.arms_table(data, tables.without_heads(data)), tables.horizon_table(data)]
+        shown = [tables.remedies_table(data), tables.arms_table(data, tables.without_heads(data))]
+        shown.append(tables.horizon_table(data))
     else:
         shown = [tables.models_table(data), tables.pairs_table(data), tables.horizon_table(data)]
     for table in shown:

@@ -51,23 +51,30 @@ def without_drift(
 def remove_drift(model: nn.Module, strength: float) -> None:
     r"""Take the drift out of the gradients of every `Attention`, layer by layer (see `without_drift`).
 
-    Projections include their bias, as the weight of a feature that is always 1. Of head r's values
+    Projections include their bias, if any, as the weight of a feature that is always 1. Of head r's values
     :math:`a_r = \mathrm{tr}(W_O^r W_V^r)` is handed on, summed over features. Attention whose scores got no gradient
     is left alone.
     """
     for attention in attentions(model):
-        weight, bias = attention.project.weight, attention.project.bias
-        if weight.grad is None or bias.grad is None:
+        projections: list[Tensor] = list(attention.project.parameters())  # weight, and bias if there is one
+        gradients = [each.grad for each in projections if each.grad is not None]
+        if len(gradients) < len(projections):
             continue
-        width, heads = weight.shape[1], attention.heads
-        shape = (3, heads, width // heads, width)
-        q, k, _ = torch.cat([weight.view(shape), bias.view(*shape[:3], 1)], dim=3).mT  # (head, feature, width)
-        slopes = torch.cat([weight.grad.view(shape), bias.grad.view(*shape[:3], 1)], dim=3).mT
-        out = attention.out.weight.view(width, heads, width // heads)
-        outputs = torch.einsum("fhw,hwf->h", out, weight.view(shape)[2])
-        corrected = without_drift(q, k, slopes[0], slopes[1], outputs, strength)
-        rows = torch.stack(corrected).mT.reshape(2 * width, width + 1)
-        weight.grad[: 2 * width], bias.grad[: 2 * width] = rows[:, :-1], rows[:, -1]
+        shape = (3, attention.heads, attention.inner // attention.heads, -1)
+
+        def parts(pieces: list[Tensor], shape: tuple[int, ...] = shape) -> Tensor:
+            return torch.cat([piece.view(shape) for piece in pieces], dim=3).mT  # (q k or v, head, feature, width)
+
+        q, k, _ = parts(projections)
+        q_gradient, k_gradient, _ = parts(gradients)
+        out = attention.out.weight.view(-1, *shape[1:3])
+        outputs = torch.einsum("fhw,hwf->h", out, projections[0].view(shape)[2])
+        corrected = torch.stack(without_drift(q, k, q_gradient, k_gradient, outputs, strength)).mT.flatten(0, 2)
+        start = 0
+        for gradient in gradients:  # of the weights, then of the bias
+            count = gradient[0].numel()
+            gradient[: 2 * attention.inner] = corrected[:, start : start + count].view(-1, *gradient.shape[1:])
+            start += count
 
 
 def attentions(model: nn.Module) -> list[Attention]:
