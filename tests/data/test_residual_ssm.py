@@ -67,10 +67,10 @@ def test_a_sample_is_the_same_whatever_is_drawn_with_it(signs):
 )
 @pytest.mark.parametrize("signs", ["consistent", "inconsistent"])
 def test_samples_by_signs_have_the_law_of_rejection(model, signs):
-    clean = model.sample(60_000, seed=1, signs=signs).clean
+    clean = model.sample(20_000, seed=1, signs=signs).clean
     product = clean[:, -2] * clean[:, -1]
     assert ((product < 0) == (signs == "inconsistent")).all()
-    every = model.sample(200_000, seed=2).clean
+    every = model.sample(80_000, seed=2).clean
     kept = every[((every[:, -2] * every[:, -1]) < 0) == (signs == "inconsistent")]
     for moment in (lambda u: u[:, :, None] * u[:, None, :], np.abs, lambda u: u**4):
         a, b = moment(clean), moment(kept)

@@ -68,7 +68,7 @@ class ResidualSSM:
 
     @cached_property
     def coefficients(self) -> Float[np.ndarray, " step"]:
-        r"""The c of :math:`u_{d+1} = \langle c, u_{1..d} \rangle`, :math:`P_{d+1} = \sum_k c_k P_k`; its last is c_d."""
+        r"""The c of :math:`u_{d+1} = \langle c, u_{1..d} \rangle`, that is :math:`P_{d+1} = \sum_k c_k P_k`."""
         return np.linalg.solve(self.features[:-1].T, self.features[-1])
 
     @property
@@ -100,7 +100,7 @@ class ResidualSSM:
 
     @property
     def linear_error(self) -> float:
-        r"""Mean squared error of :math:`\langle c, x \rangle` on any signs, :math:`\sigma^2 (1 + \lVert c \rVert^2)`."""
+        r"""Error of the forecast :math:`\langle c, x \rangle` on any signs, :math:`\sigma^2 (1 + \lVert c \rVert^2)`."""
         return float(self.noise**2 * (1 + self.coefficients @ self.coefficients))
 
     def sample(self, count: int, seed: int = 0, signs: Signs = "all", start: int = 0) -> Samples:
