@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from forecheck.verbs import backtest as backtest
     from forecheck.verbs import calibrate as calibrate
     from forecheck.verbs import checks as checks
+    from forecheck.verbs import fit as fit
     from forecheck.verbs import forecast as forecast
     from forecheck.verbs import models as models
 
@@ -52,6 +53,7 @@ _PUBLIC = {
     "calibrate": "forecheck.verbs",
     "checks": "forecheck.verbs",
     "datasets": "forecheck.data.catalog",
+    "fit": "forecheck.verbs",
     "forecast": "forecheck.verbs",
     "load": "forecheck.data.load",
     "models": "forecheck.verbs",
@@ -77,6 +79,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "calibrate",
     "checks",
     "datasets",
+    "fit",
     "forecast",
     "load",
     "models",

@@ -28,17 +28,27 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
-def replace_folder(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a folder beside `path`, then rename it to `path`; a folder that is there already stays."""
+def replace_folder(path: Path, write: Callable[[Path], None], *, instead: bool = False) -> None:
+    """Let `write` fill a folder beside `path`, then rename it to `path`.
+
+    A folder that is there already stays, or is replaced where the new one is wanted `instead`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
         write(part)
-        part.rename(path)
-    except OSError:
-        if not path.exists():  # somebody else may have finished the same content first
-            raise
+        if instead and path.exists():
+            old = path.with_name(f".{path.name}.{os.getpid()}.old")
+            path.rename(old)
+            part.rename(path)
+            shutil.rmtree(old)
+            return
+        try:
+            part.rename(path)
+        except OSError:
+            if not path.exists():  # somebody else may have finished the same content first
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)

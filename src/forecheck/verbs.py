@@ -27,12 +27,16 @@ from forecheck.forecasters.given import Given, given
 from forecheck.interventions.sites import Adapter
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
+from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
-from forecheck.trials.forecast import CANDIDATES, Forecast, run_forecast
+from forecheck.trials.fit import run_fit
+from forecheck.trials.fitted import Fitted
+from forecheck.trials.forecast import Forecast, make_forecast, run_forecast
 from forecheck.trials.ledger import Ledger
-from forecheck.trials.selection import default_lookback, usable
+from forecheck.trials.saved import check_place, load_fit, save_fit
+from forecheck.trials.selection import audit_lookback
 from forecheck.trials.trial import GIVEN, Trial
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -99,7 +103,8 @@ def audit(
             or function that maps windows (batch, lookback, channel) to (batch, horizon, channel). Its attention is
             edited after training only.
         horizon: H, steps to forecast.
-        lookback: L, steps of input; None for 336, or less if the data are short.
+        lookback: L, steps of input; None for 336 (more for models that are made for more), or less if the data are
+            short.
         wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise.
         units: what a given model expects and gives: `standardised` by the training rows, or `real`.
         adapter: reaches a given model's attention; None for the first of ours that does.
@@ -127,7 +132,11 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = _panel(data)
-    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    lookback = (
+        audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
+        if lookback is None
+        else lookback
+    )
     audited: str | Given = model
     if not isinstance(model, str):
         experiment = prepare(panel, lookback, horizon, split, step)
@@ -171,15 +180,14 @@ def backtest(
 
     Args:
         data: and all that is not named here: as in `audit`.
-        models: names of forecasters; None for the naive and the linear ones.
+        models: names of forecasters; None for those that `auto` chooses from.
+        lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = _panel(data)
-    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
-    season = panel.frequency.period if period is None else period
     report = run_backtest(
         panel,
-        usable(CANDIDATES, season, lookback) if models is None else list(models),
+        None if models is None else list(models),
         lookback,
         horizon,
         Engine(workers, watcher),
@@ -194,7 +202,7 @@ def backtest(
     return Report(report)
 
 
-def forecast(
+def fit(
     data: Any,
     *,
     horizon: int,
@@ -207,15 +215,87 @@ def forecast(
     period: int | None = None,
     options: Options | None = None,
     refit: bool = True,
+    output: Path | str | None = None,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Fitted:
+    """Fit a model once, for forecasts later: `forecast(data, model_dir=FOLDER)`; see `forecheck.trials.fit.run_fit`.
+
+    Args:
+        data: and all that is not named here: as in `forecast`.
+        level: coverages in percent that are wanted beside 1, 2, ..., 99, of which those are there that the data have
+            enough windows for.
+        output: folder to save the fit in; an earlier fit there is replaced.
+
+    Returns:
+        The fit: `.forecaster`, `.info` on why this model, `.widths` of the intervals.
+    """
+    if output is not None:
+        check_place(Path(output))
+    fitted = run_fit(
+        _panel(data),
+        horizon,
+        Engine(workers, watcher),
+        _ledger(ledger),
+        model=model,
+        candidates=list(candidates),
+        lookback=lookback,
+        levels=level,
+        every_percent=True,
+        split=split,
+        margin=margin,
+        period=period,
+        options=options,
+        refit=refit,
+    )
+    if output is not None:
+        save_fit(fitted, Path(output))
+    return fitted
+
+
+def forecast(
+    data: Any,
+    *,
+    horizon: int | None = None,
+    model: str = "auto",
+    model_dir: Path | str | None = None,
+    level: Sequence[float] = (),
+    lookback: int | None = None,
+    split: str | None = None,
+    candidates: Sequence[str] = CANDIDATES,
+    margin: float = 0.01,
+    period: int | None = None,
+    options: Options | None = None,
+    refit: bool = True,
     workers: int | None = None,
     ledger: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Forecast:
-    """Forecast with what works; see `forecheck.trials.forecast.run_forecast`.
+    """Forecast with what works; see `forecheck.trials.fit.run_fit`.
+
+    Args:
+        data: a panel, a named set, a file or a frame; for a saved fit with the channels and the step of its data.
+        model_dir: folder of a fit that was saved by `fit`. Nothing is fitted then, and horizon, lookback and all other
+            choices are those of the fit.
 
     Returns:
         A forecast: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`, and `.info` on why this model.
+
+    Raises:
+        DataError: if the data or the folder cannot be used as they are.
+        UsageError: if the saved fit has another horizon or lacks a level; or neither horizon nor folder is given.
     """
+    if model_dir is not None:
+        fitted = load_fit(Path(model_dir))
+        if horizon not in (None, fitted.forecaster.task.horizon):
+            raise UsageError(
+                f"the fit in {model_dir} forecasts {fitted.forecaster.task.horizon} steps, not {horizon}",
+                "Leave the horizon out, or fit again.",
+            )
+        return make_forecast(fitted, _panel(data), level)
+    if horizon is None:
+        raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
     return run_forecast(
         _panel(data),
         horizon,

@@ -8,9 +8,10 @@ from command_lines import tiny
 
 import forecheck as package
 from forecheck.reports.report import Report
+from forecheck.trials.candidates import CANDIDATES
 
 SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0)
-COMMANDS = ("audit", "forecast", "backtest", "datasets", "models")
+COMMANDS = ("audit", "forecast", "fit", "backtest", "datasets", "models")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -44,13 +45,10 @@ def test_backtest_prints_a_report(forecheck, waves):
     done = forecheck("backtest", waves, *SMALL)
     assert done.code == 0
     assert "Models compared" in done.out
-    assert all(name in done.out for name in ("last", "seasonal", "mean", "nlinear", "rlinear", "linear", "dlinear"))
-    assert done.err.splitlines() == [
-        f"[{i}/7] {name}, seed 0"
-        for i, name in enumerate(("last", "seasonal", "mean", "nlinear", "rlinear", "linear", "dlinear"), 1)
-    ]
+    assert all(name in done.out for name in CANDIDATES)
+    assert done.err.splitlines() == [f"[{i}/8] {name}, seed 0" for i, name in enumerate(CANDIDATES, 1)]
     again = forecheck("backtest", waves, *SMALL)
-    assert again.err == "7 of 7 trials are in the ledger already\n"
+    assert again.err == "8 of 8 trials are in the ledger already\n"
     assert forecheck("backtest", waves, *SMALL, "--quiet").err == ""
 
 
@@ -148,6 +146,16 @@ def test_missing_values_are_filled_on_request(forecheck, waves):
     assert refused.out == ""
     assert forecheck("forecast", waves, *SMALL, "--fill", "linear").code == 0
     assert forecheck("forecast", waves, *SMALL, "--drop", "c1").code == 0
+
+
+def test_a_saved_fit_forecasts_what_a_forecast_would_have(forecheck, waves, tmp_path):
+    done = forecheck("fit", waves, *SMALL, "--model", "nlinear", "-o", "kept", "--quiet")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("nlinear (named): test MSE ")
+    assert done.err.splitlines()[-1] == "wrote kept"
+    found = forecheck("forecast", waves, "--model-dir", "kept", "--level", 80, "--quiet")
+    expected = forecheck("forecast", waves, *SMALL, "--model", "nlinear", "--level", 80, "--quiet")
+    assert (found.code, found.out, found.err) == (0, expected.out, expected.err)
 
 
 # Audit

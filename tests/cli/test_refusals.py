@@ -76,6 +76,10 @@ def test_bad_input(command, arguments, message, forecheck, waves, no_work):
         (["forecast", "waves.csv", "--level", "100"], "a level is a percentage between 0 and 100"),
         (["forecast", "waves.csv", "--level", "99"], "a 99 % interval needs at least 99 calibration windows"),
         (["forecast", "waves.csv", "-o", "missing/a.csv"], "missing does not exist"),
+        (["forecast", "waves.csv", "--model-dir", "missing"], "--lookback has no effect on a saved fit"),
+        (["fit", "waves.csv", "-o", "missing/fit"], "missing does not exist"),
+        (["fit", "waves.csv", "-o", "waves.csv"], "cannot write waves.csv: it is a file"),
+        (["fit", "waves.csv", "-o", "fit", "--level", "0"], "a level is a percentage between 0 and 100"),
     ],
 )
 def test_bad_usage_of_one_command(arguments, message, forecheck, waves, no_work):
@@ -92,7 +96,7 @@ def test_bad_usage_of_one_command(arguments, message, forecheck, waves, no_work)
         (["nonsense"], "No such command 'nonsense'"),
         (["--nonsense"], "No such option"),
         (["backtest"], "Missing argument"),
-        (["forecast", "waves.csv"], "Missing option '--horizon'"),
+        (["fit", "waves.csv", "--horizon", "6"], "Missing option '--output'"),
         (["backtest", "waves.csv", "--horizn", "6"], "--horizn"),
         (["backtest", "waves.csv", "--horizon", "six"], "Invalid value for '--horizon'"),
         (["backtest", "waves.csv", "--horizon", "0"], "Invalid value for '--horizon'"),
@@ -109,6 +113,15 @@ def test_a_command_line_that_does_not_parse(arguments, message, forecheck, waves
     assert done.out == ""
     assert message in done.err
     assert "Usage: forecheck" in done.err
+
+
+def test_a_forecast_needs_a_horizon_or_a_fit(forecheck, waves, no_work):
+    done = forecheck("forecast", waves)
+    assert (done.code, done.out) == (2, "")
+    assert "say how many steps to forecast (--horizon), or name a saved fit (--model-dir)" in done.err
+    done = forecheck("forecast", waves, "--model-dir", "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert "nowhere does not hold a fit" in done.err
 
 
 def test_no_arguments_show_the_help(forecheck):

@@ -10,7 +10,9 @@ from forecheck.data.windows import prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task, predict_all
+from forecheck.forecasters.linear import Linear
 from forecheck.reports.report import Report
+from forecheck.reports.tables import models_table
 from forecheck.trials.backtest import run_backtest
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger
@@ -356,3 +358,42 @@ def test_the_verb_chooses_lookback_and_takes_frames(ledger):
     assert report.data["protocol"]["lookback"] == (210 - 12) // 2
     with pytest.raises(UsageError, match="lookback, horizon and step must be positive, got 0"):
         verbs.backtest(frame, ["last"], horizon=12, lookback=0, workers=0, ledger=ledger.root)
+
+
+# Lookbacks and ranks
+
+
+def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(ledger, monkeypatch):
+    monkeypatch.setattr(Linear, "usual_lookback", 96)
+    panel = hourly(1200, channels=1)
+    report = run_backtest(panel, ["nlinear", "linear"], None, 12, run_inline, ledger)
+    assert report["protocol"]["lookback"] is None
+    assert report["protocol"]["lookbacks"] == {"nlinear": 336, "linear": 96}
+    assert [(border["part"], border["windows"]) for border in report["protocol"]["borders"]] == [
+        ("train", None),
+        ("validation", 120 - 11),
+        ("test", 240 - 11),
+    ]
+    alone = run_backtest(panel, ["linear"], 96, 12, run_inline, ledger)
+    assert alone["protocol"]["trials"]["from ledger"] == 1
+    assert row(alone, "linear")["mse"] == row(report, "linear")["mse"]
+    text = Report(report).to_text(140)
+    assert "nlinear 336, linear 96" in text
+    assert "lookback 336" not in text
+    table = models_table(report)
+    place = [column.name for column in table.columns].index("lookback")
+    assert {row[0]: row[place] for row in table.rows} == {"nlinear": "336", "linear": "96"}
+
+
+def test_ranks_and_distances_to_the_best(report):
+    ranked = sorted(report["table"], key=lambda row: row["rank"])
+    assert [row["mse"] for row in ranked] == sorted(row["mse"] for row in report["table"])
+    best, *others = ranked
+    assert best["behind"] is None
+    for other in others:
+        low, high = other["behind"]["interval"]
+        assert low <= other["behind"]["effect"] <= high
+        assert other["behind"]["effect"] == pytest.approx(other["mse"] / best["mse"] - 1, abs=1e-6)
+    text = Report(report).to_text(140)
+    assert "Leaderboard" in text
+    assert "MSE against the best" in text

@@ -13,6 +13,7 @@ from forecheck.data.windows import prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
+from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.forecast import run_forecast
 from forecheck.trials.ledger import Ledger
@@ -163,7 +164,7 @@ def test_csv_is_plain(forecast):
 @pytest.mark.parametrize("noise", [0.05, 0.3, 2.0])
 def test_auto_takes_the_simplest_that_is_not_beaten_on_validation(noise, forecast):
     result = forecast(hourly(500, noise=noise), 12, lookback=48)
-    assert set(result.info["validation_mse"]) == {"last", "seasonal", "mean", "nlinear", "rlinear", "linear", "dlinear"}
+    assert set(result.info["validation_mse"]) == set(CANDIDATES)
     assert result.model == simplest_unbeaten(result.info["validation_mse"], 0.01)
     assert "simplest within 1 %" in result.info["rule"]
 
@@ -240,9 +241,7 @@ def test_a_refit_keeps_the_strength_that_validation_chose(forecast):
     np.testing.assert_allclose(grid(free, panel), grid(fixed, panel), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("model", "options"), [("patchtst", TINY), ("nlinear", {"per_channel": True})], ids=["trained", "per channel"]
-)
+@pytest.mark.parametrize(("model", "options"), [("patchtst", TINY), ("mean", {})])
 def test_some_models_are_not_refitted(model, options, forecast):
     panel = hourly(300)
     result = forecast(panel, 12, model=model, lookback=48, options={model: options})

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from forecheck.data.windows import prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
-from forecheck.trials.forecast import usable
-from forecheck.trials.selection import default_lookback, simplest_unbeaten
+from forecheck.trials.candidates import CANDIDATES
+from forecheck.trials.selection import audit_lookback, default_lookback, own_lookbacks, simplest_unbeaten, usable
 from panels import hourly, ragged
 
 NAMES = [forecaster.name for forecaster in registry.all_forecasters()]
@@ -112,3 +112,58 @@ def test_an_unknown_model_has_no_rank():
 @pytest.mark.parametrize(("period", "lookback", "left"), [(24, 24, True), (24, 23, False), (1, 48, False)])
 def test_a_season_must_fit_into_the_lookback(period, lookback, left):
     assert usable(["last", "seasonal", "mean"], period, lookback) == ["last", *(["seasonal"] * left), "mean"]
+
+
+# Lookbacks
+
+
+NATURAL = {
+    "last": 336,
+    "nlinear": 336,
+    "anchored": 1536,
+    "patchtst": 336,
+    "tsmixer": 512,
+    **dict.fromkeys(("itransformer", "transformer", "informer", "autoformer", "fedformer"), 96),
+    **dict.fromkeys(("samovar", "lintrans", "fixedvar"), 1024),
+}
+
+
+def test_every_model_has_its_own_lookback_where_the_data_allow_it():
+    assert own_lookbacks(hourly(5000), 96, NATURAL) == NATURAL
+    assert own_lookbacks(hourly(5000), 96, NATURAL, lookback=7) == dict.fromkeys(NATURAL, 7)
+    room = (1400 - 96) // 2
+    assert own_lookbacks(hourly(2000), 96, NATURAL) == {name: min(natural, room) for name, natural in NATURAL.items()}
+
+
+@pytest.mark.parametrize(("horizon", "lookback"), [(24, 1024), (96, 1024), (192, 2048), (336, 2048), (720, 4096)])
+def test_longer_horizons_need_longer_inputs_in_the_samovar_family(horizon, lookback):
+    for name in ("samovar", "lintrans", "fixedvar"):
+        assert registry.find(name).natural_lookback(horizon) == lookback
+
+
+@given(st.lists(st.integers(30, 600), min_size=1, max_size=4), st.integers(1, 6), st.integers(1, 3))
+def test_models_of_different_lookbacks_forecast_the_same_windows(lengths, horizon, step):
+    panel = ragged(tuple(lengths))
+    try:
+        own = own_lookbacks(panel, horizon, NATURAL)
+        parts = [prepare(panel, lookback, horizon, step=step) for lookback in set(own.values())]
+    except DataError:
+        return
+    for part in ("validation", "test"):
+        (origins,) = {tuple(cut.part(part).origins) for cut in parts}
+        assert origins
+
+
+def test_where_a_series_is_short_all_models_have_one_lookback():
+    assert set(own_lookbacks(ragged((60, 400, 100)), 6, NATURAL).values()) == {(280 - 6) // 2}
+
+
+def test_an_audit_has_one_lookback_and_no_less_than_its_model_needs():
+    panel = hourly(5000)
+    assert audit_lookback(panel, 96, "patchtst") == audit_lookback(panel, 96, "informer") == 336
+    assert audit_lookback(panel, 96, None) == 336
+    assert audit_lookback(panel, 96, "samovar") == 1024
+
+
+def test_the_candidates_are_known_and_the_simplest_come_first():
+    assert [name for name in NAMES if name in CANDIDATES] == list(CANDIDATES)

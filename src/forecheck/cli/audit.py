@@ -83,9 +83,10 @@ def audit(
     panel = o.load_panel(data, time, series, target, fill, drop)
     from forecheck import verbs
     from forecheck.cli.progress import Bars
-    from forecheck.trials.selection import default_lookback
+    from forecheck.trials.selection import audit_lookback
 
-    lookback = default_lookback(panel, horizon, split) if lookback is None else lookback
+    if lookback is None:
+        lookback = audit_lookback(panel, horizon, audited if isinstance(audited, str) else None, split)
     if not isinstance(audited, str):
         audited = build_model(audited, lookback, horizon, len(panel.channels))
     with Bars(quiet=quiet) as watcher:

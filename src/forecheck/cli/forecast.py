@@ -5,30 +5,33 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from forecheck.cli import options as o
+from forecheck.errors import UsageError
+
+_MARGIN = 0.01
 
 
 def forecast(
     data: o.Data,
-    horizon: o.Horizon,
-    model: Annotated[
-        str, typer.Option(help="A model's name, or auto: the simplest that none beats by more than the margin.")
-    ] = "auto",
+    horizon: Annotated[int | None, typer.Option(min=1, help="H, steps to forecast; a saved fit has its own.")] = None,
+    model: o.Model = "auto",
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="A fit that [b]forecheck fit[/b] saved."),
+    ] = None,
     level: Annotated[list[float] | None, typer.Option(help="Coverage of an interval in percent; repeatable.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="CSV or Parquet file; else standard output.")
     ] = None,
     lookback: o.Lookback = None,
-    candidates: Annotated[
-        str, typer.Option(help="What auto chooses from, separated by commas.")
-    ] = "last,seasonal,mean,nlinear,rlinear,linear,dlinear",
-    refit: Annotated[bool, typer.Option(help="Refit closed-form models on all rows before forecasting.")] = True,
+    candidates: o.Candidates = o.CANDIDATES,
+    refit: o.Refit = True,
     split: o.Split = None,
-    margin: o.Margin = 0.01,
+    margin: o.Margin = _MARGIN,
     period: o.Period = None,
     settings: o.Set = None,
     time: o.Time = None,
@@ -48,7 +51,17 @@ def forecast(
       forecheck forecast sales.csv --horizon 24 --level 80 --level 95 -o forecast.csv
 
       forecheck forecast ETTh1 --horizon 96 --model rlinear
+
+      forecheck forecast sales.csv --model-dir sales-model --level 80
     """
+    if model_dir is not None:
+        given: dict[str, Any] = {
+            "--model": model != "auto",
+            "--lookback": lookback,
+            "--candidates": candidates != o.CANDIDATES,
+        }
+        given |= {"--no-refit": not refit, "--split": split, "--margin": margin != _MARGIN, "--period": period}
+        check_saved(given | {"--set": settings})
     o.check_writable(output, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
@@ -60,6 +73,7 @@ def forecast(
             panel,
             horizon=horizon,
             model=model,
+            model_dir=model_dir,
             level=level or (),
             lookback=lookback,
             split=split,
@@ -73,11 +87,7 @@ def forecast(
             watcher=watcher,
         )
     info = result.info
-    typer.echo(
-        f"{result.model} ({info['rule']}): test MSE {info['test_mse']:.4f} standardised, "
-        f"lookback {info['lookback']}, {info['calibration_windows']} calibration windows",
-        err=True,
-    )
+    typer.echo(o.said_of(info), err=True)
     described = jsonlib.dumps(info, indent=1) + "\n"
     if json not in (None, "-"):
         Path(json).write_text(described)
@@ -88,3 +98,12 @@ def forecast(
         sys.stdout.write(described)
     elif output is None:
         sys.stdout.write(result.to_csv().decode())
+
+
+def check_saved(given: dict[str, Any]) -> None:
+    """Refuse options that a saved fit has settled, which would have no effect (UsageError)."""
+    settled = [option for option, value in given.items() if value]
+    if settled:
+        raise UsageError(
+            f"{settled[0]} has no effect on a saved fit (--model-dir)", "Leave it out, or fit again with forecheck fit."
+        )

@@ -12,6 +12,7 @@ from forecheck.cli.audit import audit
 from forecheck.cli.backtest import backtest
 from forecheck.cli.calibrate import calibrate
 from forecheck.cli.checks import checks
+from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(audit)
 app.command()(forecast)
+app.command()(fit)
 app.command()(backtest)
 app.command()(checks)
 app.command()(calibrate)

@@ -10,10 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.errors import UsageError
+from forecheck.trials.candidates import CANDIDATES as _CANDIDATES
 
 Data = Annotated[str, typer.Argument(help="A named set (see [b]forecheck datasets[/b]), or a CSV or Parquet file.")]
 Horizon = Annotated[int, typer.Option(min=1, help="H, steps to forecast.")]
-Lookback = Annotated[int | None, typer.Option(min=1, help="L, steps of input; 336, or less if the data are short.")]
+Model = Annotated[
+    str, typer.Option(help="A model's name, or auto: the simplest that none beats by more than the margin.")
+]
+Candidates = Annotated[str, typer.Option(help="What auto chooses from, separated by commas.")]
+CANDIDATES = ",".join(_CANDIDATES)
+Refit = Annotated[bool, typer.Option(help="Refit closed-form models on all rows before forecasting.")]
+Lookback = Annotated[int | None, typer.Option(min=1, help="L, steps of input; what suits model and data by default.")]
 Time = Annotated[str | None, typer.Option(help="The time column, if it cannot be guessed.")]
 Series = Annotated[str | None, typer.Option(help="The column that names the series, for long data.")]
 Target = Annotated[list[str] | None, typer.Option(help="Columns to keep; may be repeated.")]
@@ -59,6 +66,14 @@ def read_settings(settings: Sequence[str] | None) -> dict[str, dict[str, str]]:
 def read_names(names: str) -> list[str]:
     """`"last, nlinear"` as a list."""
     return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def said_of(info: dict[str, Any]) -> str:
+    """Which model was fitted and how good it is, on one line."""
+    return (
+        f"{info['model']} ({info['rule']}): test MSE {info['test_mse']:.4f} standardised, "
+        f"lookback {info['lookback']}, {info['calibration_windows']} calibration windows"
+    )
 
 
 def load_panel(

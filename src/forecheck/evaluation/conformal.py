@@ -30,9 +30,18 @@ def conformal_width(
 
     Source: Vovk et al. 2005; Lei et al. 2018, JASA, section 2.2.
     """
+    rank = conformal_rank(len(residuals), level)
+    return np.partition(np.abs(residuals), rank - 1, axis=0)[rank - 1]
+
+
+def conformal_rank(count: int, level: float) -> int:
+    r"""Which of n absolute residuals, the smallest first, is the half-width: :math:`\lceil (n + 1) \, level \rceil`.
+
+    Raises:
+        ValueError, DataError: as `conformal_width`.
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
-    count = len(residuals)
     rank = math.ceil(round((count + 1) * level, 9))
     if rank > count:
         needed = math.ceil(level / (1 - level))
@@ -40,4 +49,4 @@ def conformal_width(
             f"a {100 * level:g} % interval needs at least {needed} calibration windows, but there are {count}",
             "Give a lower level, a shorter horizon, or more data.",
         )
-    return np.partition(np.abs(residuals), rank - 1, axis=0)[rank - 1]
+    return rank

@@ -1,4 +1,4 @@
-"""Settings and recipe that SAMoVAR shares with its controls."""
+"""What SAMoVAR shares with its controls: settings, recipe and lookback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from forecheck.forecasters.base import Task
+from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.arx import ArxNetwork, ArxTokens, Centre
 from forecheck.training.recipe import Optimizer, Recipe, Schedule
 
@@ -104,3 +105,12 @@ class ArxConfig(Recipe):
         peak = 0.05 * total - 1
         up = min(1.0, step / peak) if peak > 0 else 1.0
         return up, max(0.0, (step - peak) / (total - 1 - peak))
+
+
+class ArxForecaster(NeuralForecaster):
+    """A member of the SAMoVAR family."""
+
+    @classmethod
+    def natural_lookback(cls, horizon: int) -> int:
+        """1024 for horizons up to 96, 2048 up to 336, 4096 beyond (the official scripts': 96, 192, 336 and 720)."""
+        return next((lookback for most, lookback in ((96, 1024), (336, 2048)) if horizon <= most), 4096)

@@ -74,6 +74,7 @@ class Autoformer(NeuralForecaster):
     source = "Wu et al. 2021, Autoformer: Decomposition Transformers with Auto-Correlation, arXiv 2106.13008"
     rank = 82
     Config = AutoformerConfig
+    usual_lookback = 96
 
     def build(self) -> nn.Module:
         """The untrained network."""

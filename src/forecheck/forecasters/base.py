@@ -68,10 +68,21 @@ class Forecaster(ABC):
     Config: ClassVar[type[Any]]
     trained: ClassVar[bool] = False
     """Fitted by gradient descent (so seeds matter)."""
+    usual_lookback: ClassVar[int] = 336
+    """L of its authors' defaults, where that is one for all horizons."""
 
     def __init__(self, task: Task, config: Any = None) -> None:
         self.task = task
         self.config = self.Config() if config is None else config
+
+    @classmethod
+    def natural_lookback(cls, horizon: int) -> int:
+        """L, steps of input that suit it: the longest of its members where it has several, else its usual ones.
+
+        The data may not allow it; see `forecheck.trials.selection.own_lookbacks`.
+        """
+        del horizon
+        return max(getattr(cls.Config(), "lookbacks", (cls.usual_lookback,)))
 
     @abstractmethod
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:

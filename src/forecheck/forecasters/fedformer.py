@@ -95,6 +95,7 @@ class FEDformer(NeuralForecaster):
     source = "Zhou et al. 2022, FEDformer: Frequency Enhanced Decomposed Transformer, arXiv 2201.12740"
     rank = 83
     Config = FEDformerConfig
+    usual_lookback = 96
 
     def build(self) -> nn.Module:
         """The untrained network."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from forecheck.forecasters.arx_config import ArxConfig
-from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.arx_config import ArxConfig, ArxForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.var_attention import FixedCoefficients, Structure, VarAttention
 
@@ -24,7 +23,7 @@ class FixedVARConfig(ArxConfig):
 
 
 @register
-class FixedVAR(NeuralForecaster):
+class FixedVAR(ArxForecaster):
     """One vector autoregression over patches, the same for every window."""
 
     name = "fixedvar"

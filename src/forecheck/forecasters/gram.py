@@ -40,6 +40,22 @@ class Gram:
     target_square: Float[np.ndarray, " horizon"]
     floor: float
 
+    def __add__(self, other: Gram) -> Gram:
+        """Gram of both sets of windows together: every sum is additive.
+
+        The floor is that of sums of products of the windows as they are, so add before anything is subtracted.
+        """
+        inputs = self.inputs + other.inputs
+        return Gram(
+            count=self.count + other.count,
+            inputs=inputs,
+            cross=self.cross + other.cross,
+            input_sum=self.input_sum + other.input_sum,
+            target_sum=self.target_sum + other.target_sum,
+            target_square=self.target_square + other.target_square,
+            floor=_floor(inputs),
+        )
+
     def normalised(self, functional: Float[np.ndarray, " lookback"]) -> Gram:
         r"""Gram of the windows less a linear functional of their input.
 
@@ -111,8 +127,6 @@ def gram(windows: Windows) -> Gram:
     if short:
         sums.add_windows(windows.values, np.concatenate(short) - windows.lookback)
     L = windows.lookback
-    # Sums of products carry an error of a few eps times the largest square, in each of L rows.
-    largest = max(float(sums.products.diagonal().max()), 0.0)
     return Gram(
         count=len(windows) * windows.channels,
         inputs=sums.products[:, :L],
@@ -120,8 +134,18 @@ def gram(windows: Windows) -> Gram:
         input_sum=sums.totals[:L],
         target_sum=sums.totals[L:],
         target_square=sums.squares[L:],
-        floor=8 * L * float(np.finfo(np.float64).eps) * largest,
+        floor=_floor(sums.products[:, :L]),
     )
+
+
+def gram_of(windows: Windows, channels: slice) -> Gram:
+    """Gram matrix over all windows of some channels."""
+    return gram(replace(windows, values=windows.values[:, channels]))
+
+
+def _floor(inputs: Float[np.ndarray, "lookback lookback"]) -> float:
+    """Sums of products carry an error of a few eps times the largest square, in each of L rows."""
+    return 8 * len(inputs) * float(np.finfo(np.float64).eps) * max(float(inputs.diagonal().max()), 0.0)
 
 
 @dataclass(frozen=True, eq=False)

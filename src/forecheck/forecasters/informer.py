@@ -110,6 +110,7 @@ class Informer(NeuralForecaster):
     source = "Zhou et al. 2021, Informer: Beyond Efficient Transformer for Long Sequence Forecasting, arXiv 2012.07436"
     rank = 81
     Config = InformerConfig
+    usual_lookback = 96
 
     def build(self) -> nn.Module:
         """The untrained network."""

@@ -104,6 +104,7 @@ class ITransformer(NeuralForecaster):
     source = "Liu et al. 2024, iTransformer: Inverted Transformers Are Effective, arXiv 2310.06625"
     rank = 51
     Config = ITransformerConfig
+    usual_lookback = 96
 
     def build(self) -> nn.Module:
         """The untrained network."""

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -26,10 +26,12 @@ from torch import Tensor
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
-from forecheck.forecasters.gram import Gram, gram
+from forecheck.forecasters.gram import Gram, gram_of
 from forecheck.forecasters.linear_ridge import RIDGE_PATH, Ridge, fit_ridge
 from forecheck.forecasters.registry import register
 from forecheck.training.loop import Progress
+
+C = TypeVar("C", bound="ClosedForm")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class DLinearConfig(LinearConfig):
         check_kernel(self.kernel)
 
 
-class _ClosedForm(Forecaster):
+class ClosedForm(Forecaster):
     r"""A linear forecaster by ridge regression.
 
     .. math:: \hat y = m 1 + W^\top F^\top (x - m 1) + b, \qquad m = p^\top x
@@ -103,16 +105,13 @@ class _ClosedForm(Forecaster):
         del seed
         start = time.perf_counter()
         strengths = RIDGE_PATH if self.config.ridge is None else (self.config.ridge,)
-        groups = [slice(c, c + 1) for c in range(self.task.channels)] if self.config.per_channel else [slice(None)]
         fits: list[Ridge] = []
-        for group in groups:
-            fits.append(
-                fit_ridge(self._gram(train, group), self._gram(validation, group), strengths, bias=self.config.bias)
-            )
+        for group in self.groups:
+            seen = self._seen(gram_of(train, group)), self._seen(gram_of(validation, group))
+            fits.append(fit_ridge(*seen, strengths, bias=self.config.bias))
             if progress is not None:
-                progress(len(fits) / len(groups), "weights")
-        self._weight = torch.from_numpy(np.stack([self._unfold(fit.weight) for fit in fits]))
-        self._bias = torch.from_numpy(np.stack([fit.bias for fit in fits]))
+                progress(len(fits) / len(self.groups), "weights")
+        self._weight, self._bias = self._maps(fits)
         chosen = [fit.strength for fit in fits]
         errors = [fit.validation_mse.tolist() for fit in fits]
         return FitReport(
@@ -127,10 +126,28 @@ class _ClosedForm(Forecaster):
             },
         )
 
-    def _gram(self, windows: Windows, channels: slice) -> Gram:
-        """Gram of some channels' windows as the regression sees them."""
+    @property
+    def groups(self) -> list[slice]:
+        """Channels that share a Gram matrix, a strength and weights."""
+        return [slice(c, c + 1) for c in range(self.task.channels)] if self.config.per_channel else [slice(None)]
+
+    def refitted(self: C, grams: Sequence[Gram], strengths: Sequence[float]) -> C:
+        """The same forecaster fitted on the windows of these Gram matrices at these strengths, one a group."""
+        again = type(self)(self.task, self.config)
+        seen = [self._seen(one) for one in grams]
+        fits = [fit_ridge(one, one, (rho,), bias=self.config.bias) for one, rho in zip(seen, strengths, strict=True)]
+        again._weight, again._bias = self._maps(fits)  # noqa: SLF001  of its own class
+        return again
+
+    def _maps(
+        self, fits: Sequence[Ridge]
+    ) -> tuple[Float[Tensor, "group lookback horizon"], Float[Tensor, "group horizon"]]:
+        weight = np.stack([self._unfold(fit.weight) for fit in fits])
+        return torch.from_numpy(weight), torch.from_numpy(np.stack([fit.bias for fit in fits]))
+
+    def _seen(self, result: Gram) -> Gram:
+        """The Gram matrix of windows as the regression sees them."""
         functional, basis = self._functional, self._basis
-        result = gram(replace(windows, values=windows.values[:, channels]))
         if functional is not None:
             result = result.normalised(functional)
         return result if basis is None else result.mapped(basis)
@@ -184,7 +201,7 @@ class _ClosedForm(Forecaster):
 
 
 @register
-class NLinear(_ClosedForm):
+class NLinear(ClosedForm):
     r"""Linear map of the window less its last value: :math:`\hat y = x_L + W^\top (x - x_L) + b`."""
 
     name = "nlinear"
@@ -201,7 +218,7 @@ class NLinear(_ClosedForm):
 
 
 @register
-class RLinear(_ClosedForm):
+class RLinear(ClosedForm):
     r"""Linear map of the window less its mean: :math:`\hat y = \bar x + W^\top (x - \bar x) + b`.
 
     Without ridge this is NLinear: both are all affine maps whose weights sum to one. Ridge tells them apart: it
@@ -220,7 +237,7 @@ class RLinear(_ClosedForm):
 
 
 @register
-class Linear(_ClosedForm):
+class Linear(ClosedForm):
     r"""Linear map of the window as it is: :math:`\hat y = W^\top x + b`; ridge draws it to the training mean."""
 
     name = "linear"
@@ -230,7 +247,7 @@ class Linear(_ClosedForm):
 
 
 @register
-class DLinear(_ClosedForm):
+class DLinear(ClosedForm):
     r"""Linear maps of the window's moving average and of what remains.
 
     .. math:: \hat y = U_r^\top (x - A^\top x) + U_t^\top A^\top x + b

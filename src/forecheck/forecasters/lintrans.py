@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from forecheck.forecasters.arx_config import ArxConfig
-from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.arx_config import ArxConfig, ArxForecaster
 from forecheck.forecasters.registry import register
 from forecheck.nn.linear_transformer import LinearTransformer
 
 
 @register
-class LinTrans(NeuralForecaster):
+class LinTrans(ArxForecaster):
     """Causal linear attention between patches, in ordinary pre-norm blocks."""
 
     name = "lintrans"

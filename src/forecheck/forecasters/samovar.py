@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.forecasters.arx_config import ArxConfig
-from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.arx_config import ArxConfig, ArxForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.samovar_explained import Explanation, Jacobian, explain, jacobian
 from forecheck.nn.var_attention import DynamicCoefficients, Scale, Structure, VarAttention
@@ -29,7 +28,7 @@ class SAMoVARConfig(ArxConfig):
 
 
 @register
-class SAMoVAR(NeuralForecaster):
+class SAMoVAR(ArxForecaster):
     """A mixture of dynamic vector autoregressions over patches."""
 
     name = "samovar"

@@ -114,6 +114,7 @@ class Transformer(NeuralForecaster):
     source = "Vaswani et al. 2017, Attention Is All You Need, as compared in Wu et al. 2021, arXiv 2106.13008"
     rank = 80
     Config = TransformerConfig
+    usual_lookback = 96
 
     def build(self) -> nn.Module:
         """The untrained network."""

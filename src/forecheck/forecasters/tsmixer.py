@@ -127,6 +127,7 @@ class TSMixer(NeuralForecaster):
     source = "Chen et al. 2023, TSMixer: An All-MLP Architecture for Time Series Forecasting, arXiv 2303.06053"
     rank = 30
     Config = TSMixerConfig
+    usual_lookback = 512
 
     def build(self) -> nn.Module:
         """The untrained network."""

@@ -128,14 +128,20 @@ def answered(answer: Json | None) -> str:
 
 
 def models_table(data: Json) -> Table:
-    """The models of a backtest, the best first."""
+    """The leaderboard of a backtest, the best first."""
     models = sorted(data.get("table") or [], key=lambda row: (row.get("mse") is None, row.get("mse") or 0.0))
     cells = {name: numbers.losses([row.get(name) for row in models]) for name in LOSSES}
+    behind = [row.get("behind") or {} for row in models]
+    several = data.get("protocol", {}).get("lookback") is None
     rows = [
         [
             str(row.get("model")),
+            numbers.count(row.get("rank")),
             *(cells[name][k] for name in ("mse", "mae")),
+            numbers.effect(behind[k].get("effect"), behind[k].get("interval")),
+            behind[k].get("outcome") or numbers.NOTHING,
             numbers.seconds(row.get("seconds")),
+            numbers.count(row.get("lookback")) if several else "",
             numbers.count(row.get("seeds")),
             *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
             numbers.count(row.get("parameters")),
@@ -145,11 +151,16 @@ def models_table(data: Json) -> Table:
     ]
     columns = [
         Column("model"),
-        *(Column(name, right=True) for name in ("MSE", "MAE", "time")),
-        *(Column(name, right=True, wide=True) for name in ("seeds", *REST)),
+        *(Column(name, right=True) for name in ("rank", "MSE", "MAE", "MSE against the best")),
+        Column("outcome"),
+        Column("time", right=True),
+        *(Column(name, right=True, wide=True) for name in ("lookback", "seeds", *REST)),
         Column("options", wide=True),
     ]
-    return _without_empty(Table("Models", columns, [Group("", rows)], f"Losses on the test windows, {units(data)}."))
+    note = f"Losses on the test windows, {units(data)}."
+    if any(behind):
+        note += " The best one was picked on these very windows, which flatters it a little."
+    return _without_empty(Table("Leaderboard", columns, [Group("", rows)], note))
 
 
 def pairs_table(data: Json) -> Table:

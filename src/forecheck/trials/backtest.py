@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ from jaxtyping import Float
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import UsageError
-from forecheck.evaluation.inference import AS_FORECASTER, compare
+from forecheck.evaluation.inference import AS_FORECASTER, Comparison, compare
 from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
+from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result
-from forecheck.trials.selection import simplest_unbeaten
+from forecheck.trials.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.trials.trial import Trial
+
+Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
 
 
 def plan(
@@ -31,8 +35,11 @@ def plan(
     options: Mapping[str, Mapping[str, Any]],
     seeds: int,
     period: int,
+    lookbacks: Mapping[str, int] | None = None,
 ) -> dict[str, list[Trial]]:
     """Trials by model; models that are not trained by gradient descent need one seed only.
+
+    Lookbacks are by model, where they are not that of the experiment.
 
     Raises:
         UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
@@ -46,13 +53,14 @@ def plan(
         raise UsageError(f"seeds and period must be positive, got {seeds} and {period}")
     planned = {}
     e, test = experiment, experiment.test
-    task = Task(test.lookback, test.horizon, test.channels, period)
     for name in models:
+        lookback = test.lookback if lookbacks is None else lookbacks[name]
+        task = Task(lookback, test.horizon, test.channels, period)
         # Built once here, so that what cannot be built is told before any work is done.
         forecaster = registry.create(name, task, options.get(name, {}))
         config = asdict(forecaster.config)
         planned[name] = [
-            Trial(e.panel.fingerprint, e.split, test.lookback, test.horizon, name, config, period, test.step, seed)
+            Trial(e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step, seed)
             for seed in range(seeds if forecaster.trained else 1)
         ]
     return planned
@@ -70,8 +78,8 @@ def check_margin(margin: float) -> None:
 
 def run_backtest(
     panel: Panel,
-    models: Sequence[str],
-    lookback: int,
+    models: Sequence[str] | None,
+    lookback: int | None,
     horizon: int,
     run: Run,
     ledger: Ledger,
@@ -85,6 +93,9 @@ def run_backtest(
 ) -> dict[str, Any]:
     """Score models on all test windows and compare every pair; returns the report as a plain dict.
 
+    Without models, those that `auto` chooses from. Without a lookback every model has its own
+    (`selection.own_lookbacks`); validation and test windows are the same.
+
     With more than one seed the pairwise verdicts are about the models, else about these fits.
 
     Raises:
@@ -92,20 +103,27 @@ def run_backtest(
     """
     check_margin(margin)
     started = time.perf_counter()
-    experiment = prepare(panel, lookback, horizon, split, step)
-    planned = plan(experiment, models, options or {}, seeds, panel.frequency.period if period is None else period)
+    period = panel.frequency.period if period is None else period
+    own = own_lookbacks(panel, horizon, CANDIDATES if models is None else models, lookback, split)
+    if models is None:
+        models = usable(CANDIDATES, period, own["seasonal"])
+        own = {name: own[name] for name in models}
+    experiment = prepare(panel, max(own.values(), default=1), horizon, split, step)
+    planned = plan(experiment, models, options or {}, seeds, period, own)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in ledger for trial in trials)
     ledger.put_panel(panel)
     run(trials, ledger)
     results = {name: [ledger.need(trial) for trial in group] for name, group in planned.items()}
-    table = [_row(name, group) for name, group in results.items()]
+    losses = {name: _losses(experiment, group) for name, group in results.items()}
+    compared = partial(_compare, losses, overlap=experiment.test.overlap, margin=margin)
+    table = _leaderboard([_row(name, group) for name, group in results.items()], compared)
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in table}, margin)
     protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
     return header("backtest") | {
-        "protocol": protocol | {"margin": margin, "level": 0.95, "seeds": list(range(seeds))},
+        "protocol": _with_lookbacks(protocol, own) | {"margin": margin, "level": 0.95, "seeds": list(range(seeds))},
         "table": table,
-        "pairs": _pairs(experiment, results, margin),
+        "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
         "horizon": {"curves": [_curve(name, group) for name, group in results.items()]},
         "winner": {
             "model": winner,
@@ -113,6 +131,23 @@ def run_backtest(
         },
         "environment": environment(next(iter(results.values()))[0]),
     }
+
+
+def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:
+    """The protocol with the models' lookbacks where they differ; then they have different training windows too."""
+    if len(set(lookbacks.values())) == 1:
+        return protocol
+    borders = [border | ({"windows": None} if border["part"] == "train" else {}) for border in protocol["borders"]]
+    return protocol | {"lookback": None, "lookbacks": dict(lookbacks), "borders": borders}
+
+
+def _leaderboard(rows: list[dict[str, Any]], compared: Compare) -> list[dict[str, Any]]:
+    """The rows with their rank by test MSE and how far they are behind the best one; Holm over the models."""
+    ranked = sorted(rows, key=lambda row: row["mse"])
+    best = ranked[0]["model"]
+    behind = compared([(best, row["model"]) for row in ranked[1:]])
+    found = {row["model"]: _comparison(c) for row, c in zip(ranked[1:], behind, strict=True)}
+    return [row | {"rank": ranked.index(row) + 1, "behind": found.get(row["model"])} for row in rows]
 
 
 def _row(name: str, results: list[Result]) -> dict[str, Any]:
@@ -124,6 +159,7 @@ def _row(name: str, results: list[Result]) -> dict[str, Any]:
         | {
             "seconds": float(np.mean([result.summary["fit"]["seconds"] for result in results])),
             "parameters": results[0].summary["fit"]["parameters"],
+            "lookback": results[0].trial.lookback,
             "seeds": len(results),
             "options": results[0].trial.config,
         }
@@ -140,30 +176,35 @@ def _losses(experiment: Experiment, results: list[Result]) -> Float[np.ndarray, 
     return np.stack([loss_by_time(result.arrays["mse"], times) for result in results])
 
 
-def _pairs(experiment: Experiment, results: Mapping[str, list[Result]], margin: float) -> list[dict[str, Any]]:
-    """Every pair of models; Holm over all pairs."""
-    losses = {name: _losses(experiment, group) for name, group in results.items()}
-    pairs = list(itertools.combinations(losses, 2))
+def _pairs(pairs: list[tuple[str, str]], compared: Compare) -> list[dict[str, Any]]:
+    """Comparisons of pairs (reference, model); Holm over all of them."""
+    return [
+        {"model": model, "reference": reference} | _comparison(c)
+        for (reference, model), c in zip(pairs, compared(pairs), strict=True)
+    ]
+
+
+def _comparison(c: Comparison) -> dict[str, Any]:
+    return {
+        "outcome": AS_FORECASTER[c.outcome],
+        "effect": c.effect,
+        "interval": list(c.interval),
+        "smallest_margin": c.smallest_margin,
+        "p": min(c.p_greater, c.p_less, c.p_equivalent),
+        "why": c.reason,
+    }
+
+
+def _compare(
+    losses: Mapping[str, Float[np.ndarray, "_ time"]], pairs: list[tuple[str, str]], overlap: int, margin: float
+) -> list[Comparison]:
+    """One family of comparisons of a reference and a model each."""
     if not pairs:
         return []
-    # One family, but every pair has its own reference loss: differences are scaled before they are compared.
+    # Every pair has its own reference loss: differences are scaled before they are compared.
     differences = []
     for reference, model in pairs:
         a, b = losses[model], losses[reference]
-        seeds = max(len(a), len(b))
-        shape = (seeds, a.shape[1])
+        shape = (max(len(a), len(b)), a.shape[1])
         differences.append((np.broadcast_to(a, shape) - np.broadcast_to(b, shape)) / b.mean())
-    compared = compare(differences, 1.0, experiment.test.overlap, margin=margin, over_seeds="if several")
-    return [
-        {
-            "model": model,
-            "reference": reference,
-            "outcome": AS_FORECASTER[c.outcome],
-            "effect": c.effect,
-            "interval": list(c.interval),
-            "smallest_margin": c.smallest_margin,
-            "p": min(c.p_greater, c.p_less, c.p_equivalent),
-            "why": c.reason,
-        }
-        for (reference, model), c in zip(pairs, compared, strict=True)
-    ]
+    return compare(differences, 1.0, overlap, margin=margin, over_seeds="if several")

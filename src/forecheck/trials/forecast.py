@@ -1,32 +1,22 @@
-"""Forecast: fit what the backtest's rule picks, and say how far off it tends to be."""
+"""Forecasts: what a fit says about the steps after the end of every series, in real units."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from forecheck.data.panel import Panel
-from forecheck.data.splits import Borders, origins
-from forecheck.data.windows import Experiment, Windows, prepare
-from forecheck.errors import DataError, UsageError
-from forecheck.evaluation.conformal import conformal_width
+from forecheck.errors import DataError
 from forecheck.files import replace_file
-from forecheck.forecasters import registry
-from forecheck.forecasters.base import Forecaster
-from forecheck.trials.backtest import check_margin, plan
 from forecheck.trials.engines.base import Run
+from forecheck.trials.fit import run_fit
+from forecheck.trials.fitted import Fitted
 from forecheck.trials.ledger import Ledger
-from forecheck.trials.score import batch_size
-from forecheck.trials.selection import default_lookback, simplest_unbeaten, usable
-
-CANDIDATES = ("last", "seasonal", "mean", "nlinear", "rlinear", "linear", "dlinear")
-_RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,150 +84,48 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def run_forecast(
-    panel: Panel,
-    horizon: int,
-    run: Run,
-    ledger: Ledger,
-    *,
-    model: str = "auto",
-    candidates: Sequence[str] = CANDIDATES,
-    lookback: int | None = None,
-    levels: Sequence[float] = (),
-    split: str | None = None,
-    margin: float = 0.01,
-    period: int | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    refit: bool = True,
+    panel: Panel, horizon: int, run: Run, ledger: Ledger, *, levels: Sequence[float] = (), **how: Any
 ) -> Forecast:
-    """Forecast the `horizon` steps after the end of every series.
+    """Fit and forecast the same panel; see `forecheck.trials.fit.run_fit` for the arguments."""
+    return make_forecast(run_fit(panel, horizon, run, ledger, levels=levels, **how), panel, levels)
 
-    The panel is split in three: models are fitted on the first part, chosen on the second, and the intervals are
-    calibrated on the third, which neither fitting nor choosing saw. Then closed-form models are refitted, with the
-    strength that was chosen, on everything; the intervals stay those of the calibrated fit.
+
+def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
+    """Forecast the steps after the end of every series of a panel that the fit can read.
 
     Args:
-        panel: the data.
-        horizon: steps to forecast.
-        run: engine.
-        ledger: where fits are kept.
-        model: name of a forecaster, or `auto`: the simplest candidate not beaten beyond the margin on validation.
-        candidates: what `auto` chooses from.
-        lookback: L, or None for a length that the data allow.
-        levels: coverage of the intervals, in percent.
-        split: notation of a split, or None for the panel's standard one.
-        margin: of `auto`.
-        period: season, or None for that of the panel's frequency.
-        options: by model, options that differ from the defaults.
-        refit: refit closed-form models on all rows.
+        fitted: a fit; nothing is fitted here.
+        panel: the data of the fit, or others with the same channels and step; see `Fitted.aligned`.
+        levels: coverage of the intervals, in percent; of those that the fit is calibrated for.
 
     Raises:
-        DataError: if a series is too short, or there are too few windows for a level.
-        UsageError: if a name, option or level is wrong.
+        DataError: if the panel is not of the kind that was fitted, a series is shorter than the lookback, or a
+            forecast is not finite.
+        UsageError: if the fit has no interval of a level.
     """
-    if horizon < 1:
-        raise UsageError(f"horizon must be positive, got {horizon}")
-    check_margin(margin)
-    for level in levels:
-        if not 0 < level < 100:
-            raise UsageError(f"a level is a percentage between 0 and 100, got {level:g}")
-    if lookback is None:  # every series has to fill one
-        lookback = min(default_lookback(panel, horizon, split), int(panel.lengths.min()))
-    experiment = prepare(panel, lookback, horizon, split)
-    short = np.flatnonzero(panel.lengths < lookback)
-    if len(short):
-        raise DataError(
-            f'series "{panel.series[short[0]]}" of {panel.name} has {panel.lengths[short[0]]} rows, '
-            f"fewer than the lookback {lookback}",
-            "Give a shorter --lookback, or drop the series.",
-        )
-    for level in levels:  # too few windows are told before any work is done
-        conformal_width(np.zeros((len(experiment.test), 1, 1)), level / 100)
-    period = panel.frequency.period if period is None else period
-    names = usable(candidates, period, lookback) if model == "auto" else [model]
-    left_out = set(candidates) - set(names) if model == "auto" else set()
-    chosen_options = {key: value for key, value in (options or {}).items() if key not in left_out}
-    planned = plan(experiment, names, chosen_options, 1, period)
-    ledger.put_panel(panel)
-    run([trial for group in planned.values() for trial in group], ledger)
-    results = {name: ledger.need(group[0]) for name, group in planned.items()}
-    losses = {name: result.summary["validation_mse"] for name, result in results.items()}
-    chosen = simplest_unbeaten(losses, margin)
-    result = results[chosen]
-    fitted = registry.load(result.folder / "model")
-    widths = _widths(fitted, experiment, levels)
-    details = result.summary["fit"]["details"]
-    final = _refitted(fitted, experiment, details) if refit else fitted
-    info = {
-        "model": chosen,
-        "rule": f"simplest within {100 * margin:g} % of the best validation loss" if model == "auto" else "named",
-        "lookback": lookback,
-        "validation_mse": losses,
-        "test_mse": result.summary["mse"],
-        "test_mae_real": result.summary["mae_real"],
-        "calibration_windows": len(experiment.test),
-        "refitted": final is not fitted,
-        "split": experiment.split,
-    }
-    return Forecast(chosen, _frame(final, experiment, chosen, widths), info)
-
-
-def _widths(
-    fitted: Forecaster, experiment: Experiment, levels: Sequence[float]
-) -> dict[str, Float[np.ndarray, "horizon channel"]]:
-    """Conformal half-widths by level, standardised units; series share them, channels do not."""
-    if not levels:
-        return {}
-    test = experiment.test
-    stride = max(1, len(test) * test.horizon * test.channels // _RESIDUALS)
-    windows = test.strided(stride)
-    residuals = np.concatenate(
-        [(fitted.predict(x) - y).abs().numpy() for _, x, y in windows.batches(batch_size(windows))]
-    )
-    return {f"{level:g}": conformal_width(residuals, level / 100) for level in levels}
-
-
-def _refitted(fitted: Forecaster, experiment: Experiment, details: Mapping[str, Any]) -> Forecaster:
-    """The forecaster fitted on every row, where that takes no training; else the one that is there."""
-    ridge = details.get("ridge")
-    if ridge is None or isinstance(ridge, list):  # trained, or nothing to fit, or a strength a channel
-        return fitted
-    lengths = experiment.panel.lengths
-    everything = Borders(lengths, lengths, lengths)
-    test = experiment.test
-    rows = origins(experiment.panel, everything, "train", test.lookback, test.horizon)
-    windows = Windows(test.values, test.lookback, test.horizon, rows)
-    again = type(fitted)(fitted.task, replace(fitted.config, ridge=ridge))
-    again.fit(windows, windows)
-    return again
-
-
-def _frame(
-    fitted: Forecaster,
-    experiment: Experiment,
-    name: str,
-    widths: Mapping[str, Float[np.ndarray, "horizon channel"]],
-) -> dict[str, Any]:
-    """Columns of the forecast, series by series and channel by channel."""
-    panel, scaler, lookback = experiment.panel, experiment.scaler, experiment.test.lookback
-    horizon = experiment.test.horizon
+    widths = {f"{level:g}": fitted.width(level) for level in levels}
+    panel = fitted.aligned(panel)
+    mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
+    task = fitted.forecaster.task
     ends = panel.offsets[1:]
-    x = np.stack([experiment.test.values[end - lookback : end] for end in ends]).astype(np.float32)
-    y = np.concatenate([fitted.predict(part).numpy() for part in torch.split(torch.from_numpy(x), 64)]).astype(
-        np.float64
-    )
-    mean, std = scaler.mean[:, None, :], scaler.std[:, None, :]  # (series, 1, channel)
+    x = (np.stack([panel.values[end - task.lookback : end] for end in ends]) - mean) / std
+    batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
+    y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
+    if not np.isfinite(y).all():
+        raise DataError(f"the forecast of {fitted.forecaster.name} for {panel.name} is not finite")
+    name = fitted.forecaster.name
     bands = {name: y}
     for level, width in widths.items():
         bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
-    stamps = np.stack([panel.frequency.future(panel.time[end - 1], horizon) for end in ends])
+    stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
     ids = [_unique_id(panel, s, c) for s in range(len(panel.series)) for c in range(len(panel.channels))]
     columns: dict[str, Any] = {
-        "unique_id": np.repeat(np.array(ids, dtype=object), horizon).tolist(),
+        "unique_id": np.repeat(np.array(ids, dtype=object), task.horizon).tolist(),
         "ds": np.repeat(stamps, len(panel.channels), axis=0).reshape(-1),
     }
     for key, values in bands.items():
         columns[key] = (values * std + mean).transpose(0, 2, 1).reshape(-1)
-    return columns
+    return Forecast(name, columns, fitted.info)
 
 
 def _unique_id(panel: Panel, series: int, channel: int) -> str:

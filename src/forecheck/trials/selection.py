@@ -1,15 +1,15 @@
-"""Choosing: a lookback from the length of the data, and the simplest model that is not beaten, on validation."""
+"""Choosing: lookbacks from the length of the data, and the simplest model that is not beaten, on validation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from forecheck.data.panel import Panel
-from forecheck.data.splits import parse_split
+from forecheck.data.splits import Borders, parse_split
 from forecheck.errors import DataError
 from forecheck.forecasters import registry
 
-_LONGEST = 336
+_USUAL = 336
 
 
 def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> int:
@@ -21,7 +21,40 @@ def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> in
     Raises:
         DataError: if not even one window fits.
     """
+    return min(_USUAL, _room(panel, horizon, parse_split(split or panel.split, panel)))
+
+
+def own_lookbacks(
+    panel: Panel, horizon: int, models: Iterable[str], lookback: int | None = None, split: str | None = None
+) -> dict[str, int]:
+    """The lookback of every model: the one that is given, or its natural one, cut to what the data allow.
+
+    No longer than half of what the longest training part leaves beside the horizon, and than the shortest training
+    part, so that all models are asked about the same validation and test windows. Where the shortest training part is
+    shorter than the default lookback, all models have that one: they lose the same windows of the short series.
+
+    Raises:
+        DataError: if not even one window fits.
+        UsageError: if there is no such model.
+    """
+    if lookback is not None:
+        return dict.fromkeys(models, lookback)
     borders = parse_split(split or panel.split, panel)
+    room, shortest = _room(panel, horizon, borders), int(borders.train_end.min())
+    shared = min(_USUAL, room)
+    if shortest < shared:
+        return dict.fromkeys(models, shared)
+    return {name: min(registry.find(name).natural_lookback(horizon), room, shortest) for name in models}
+
+
+def audit_lookback(panel: Panel, horizon: int, model: str | None, split: str | None = None) -> int:
+    """One lookback for all arms of an audit: the default, or what the audited model needs beyond it."""
+    shared = default_lookback(panel, horizon, split)
+    return shared if model is None else max(shared, own_lookbacks(panel, horizon, [model], split=split)[model])
+
+
+def _room(panel: Panel, horizon: int, borders: Borders) -> int:
+    """The longest lookback that leaves as many training windows as weights a step."""
     room = int(borders.train_end.max()) - horizon
     if room < 2:
         raise DataError(
@@ -29,10 +62,10 @@ def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> in
             f"its training part has {int(borders.train_end.max())} rows",
             "Choose a shorter horizon, or give more data.",
         )
-    return max(1, min(_LONGEST, room // 2))
+    return max(1, room // 2)
 
 
-def usable(names: Sequence[str], period: int, lookback: int) -> list[str]:
+def usable(names: Iterable[str], period: int, lookback: int) -> list[str]:
     """Those of `names` that can be run: repeating a season needs one, inside the lookback."""
     return [name for name in names if name != "seasonal" or 1 < period <= lookback]
 

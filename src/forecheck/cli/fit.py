@@ -1,0 +1,70 @@
+"""`forecheck fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forecheck.cli import options as o
+
+
+def fit(
+    data: o.Data,
+    horizon: o.Horizon,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the fit; an earlier one is replaced.")],
+    model: o.Model = "auto",
+    level: Annotated[
+        list[float] | None,
+        typer.Option(help="Coverage of an interval in percent beside 1, 2, ..., 99 ([b]97.5[/b]); repeatable."),
+    ] = None,
+    lookback: o.Lookback = None,
+    candidates: o.Candidates = o.CANDIDATES,
+    refit: o.Refit = True,
+    split: o.Split = None,
+    margin: o.Margin = 0.01,
+    period: o.Period = None,
+    settings: o.Set = None,
+    time: o.Time = None,
+    series: o.Series = None,
+    target: o.Target = None,
+    fill: o.Fill = None,
+    drop: o.Drop = None,
+    workers: o.Workers = None,
+    ledger: o.LedgerFolder = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Fit a model and save it with all that later forecasts need; no pickle.
+
+    For example:
+
+      forecheck fit sales.csv --horizon 24 -o sales-model
+
+      forecheck forecast sales.csv --model-dir sales-model --level 80
+    """
+    chosen = o.read_settings(settings)
+    panel = o.load_panel(data, time, series, target, fill, drop)
+    from forecheck import verbs
+    from forecheck.cli.progress import Bars
+
+    with Bars(quiet=quiet) as watcher:
+        fitted = verbs.fit(
+            panel,
+            horizon=horizon,
+            model=model,
+            level=level or (),
+            lookback=lookback,
+            split=split,
+            candidates=o.read_names(candidates),
+            margin=margin,
+            period=period,
+            options=chosen,
+            refit=refit,
+            output=output,
+            workers=workers,
+            ledger=ledger,
+            watcher=watcher,
+        )
+    typer.echo(o.said_of(fitted.info), err=True)
+    typer.echo(f"wrote {output}", err=True)
