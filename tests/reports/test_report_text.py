@@ -42,6 +42,10 @@ def test_remedies_stand_side_by_side(remedied):
     assert re.search(r"none +0\.3800 +\S +no difference \+0\.4 % \[-0\.4, \+1\.2\] +\S +undecided", wide)
     assert re.search(r"score-bias +0\.3720 +better -2\.1 % .* grows \+3\.0 % \[\+2\.2, \+3\.8\] +better -2\.1 %", wide)
     assert "against rlinear" in wide
+    assert "why undecided" not in wide
+    rows = [row | {"growth": row["growth"] | {"why": "too few windows"}} for row in remedied["remedies"]["rows"]]
+    undecided = remedied | {"remedies": remedied["remedies"] | {"rows": rows}}
+    assert Report(undecided).to_text(300).count("too few windows") == 3
     assert "retrained with attention as the identity" in wide
     assert "| remedy | MSE | against no remedy | attention's contribution | grows? |" in Report(remedied).to_markdown()
 

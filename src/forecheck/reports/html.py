@@ -99,7 +99,11 @@ def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
         "arms": others,
         "arms_of": {subject.name: _arms(data, subject.arms) for subject in subjects},
         "remedies_forest": forest.of_remedies(data),
-        "remedies": tables.without(tables.remedies_table(data), ("contribution over the plain mean", "parameters")),
+        # The plot has the contributions over the mean, and for the reasons there is no room.
+        "remedies": tables.without(
+            tables.remedies_table(data),
+            ("contribution over the plain mean", "parameters", "why undecided whether it grows"),
+        ),
         "maps": heatmap.maps(data),
         "examples": plots.examples(data),
     }

@@ -101,6 +101,7 @@ def remedies_table(data: Json) -> Table:
             answered(row.get("over_mean")) if found.get("without") != "mean" else "",
             numbers.seconds(row.get("seconds")),
             numbers.count(row.get("parameters")),
+            str((row.get("growth") or {}).get("why") or ""),
         ]
         for k, row in enumerate(given)
     ]
@@ -111,6 +112,7 @@ def remedies_table(data: Json) -> Table:
         Column(f"against {found.get('linear') or 'linear'}"),
         Column("contribution over the plain mean", wide=True),
         *(Column(name, right=True, wide=True) for name in ("time", "parameters")),
+        Column("why undecided whether it grows", wide=True),
     ]
     note = (
         f"Contribution: by how much test MSE is higher when the same model is retrained with attention as the "
