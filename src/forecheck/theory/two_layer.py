@@ -208,6 +208,21 @@ class TwoLayer:
         return chunk(2 * x.shape[1] * len(parameters["weight"]), x.device)  # twice: doubles, not floats
 
 
+def limits_of_last_share(steps: int) -> tuple[float, float]:
+    r"""What the last of d white steps gets on average as the weight goes to minus and to plus infinity.
+
+    .. math:: \lim_{w \to -\infty} \mathbb E S_d = \frac{2^{1-d}}{d}, \qquad
+        \lim_{w \to \infty} \mathbb E S_d = \frac2d (1 - 2^{-d})
+
+    A one-hot softmax picks the last step if it is the largest and positive or the smallest and negative (w > 0), or if
+    it is the smallest and positive or the largest and negative (w < 0). Any continuous symmetric law of independent
+    steps will do.
+
+    Source: ours, beside Ke et al. 2025 (arXiv 2412.06061), theorem 5.3.
+    """
+    return 2.0 ** (1 - steps) / steps, 2 / steps * (1 - 2.0**-steps)
+
+
 def as_tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
     """Float64 tensors of arrays."""
     return tuple(torch.from_numpy(np.ascontiguousarray(a, dtype=np.float64)) for a in arrays)

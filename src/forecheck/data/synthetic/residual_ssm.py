@@ -100,7 +100,7 @@ class ResidualSSM:
 
     @property
     def linear_error(self) -> float:
-        r"""Error of the forecast :math:`\langle c, x \rangle` on any signs, :math:`\sigma^2 (1 + \lVert c \rVert^2)`."""
+        r"""Error of forecasts :math:`\langle c, x \rangle` on any signs, :math:`\sigma^2 (1 + \lVert c \rVert^2)`."""
         return float(self.noise**2 * (1 + self.coefficients @ self.coefficients))
 
     def sample(self, count: int, seed: int = 0, signs: Signs = "all", start: int = 0) -> Samples:
@@ -126,26 +126,39 @@ class ResidualSSM:
         noisy = clean + noise
         return Samples(noisy[:, :-1], noisy[:, -1], clean)
 
-    def _turned(self, state: np.ndarray, signs: Signs) -> np.ndarray:
-        """The states with their angle in the plane of the last two features mapped onto the sectors of those signs."""
+    @property
+    def angle(self) -> float:
+        """Between the features of the last and the next step, in [0, pi]."""
         last, target = self.features[-2] / np.linalg.norm(self.features[-2]), self.features[-1]
-        across = target - (target @ last) * last
+        return float(np.arctan2(np.linalg.norm(target - (target @ last) * last), target @ last))
+
+    def plane(self) -> tuple[Float[np.ndarray, " state"], Float[np.ndarray, " state"]]:
+        """Orthonormal axes of the plane of the last two features: along that of the last step, and across.
+
+        Raises:
+            UsageError: if they lie on one line, so that the last step tells the sign of the next.
+        """
+        along, target = self.features[-2] / np.linalg.norm(self.features[-2]), self.features[-1]
+        across = target - (target @ along) * along
         length = np.linalg.norm(across)
-        between = np.arctan2(length, target @ last)  # the angle of the next step's feature, in (0, pi)
-        if length < 1e-12 * self.scale:
+        if length <= 1e-12 * self.scale:
             raise UsageError(
-                f"no sample can be drawn by signs: the next step is {target @ last:g} times the last one",
+                f"nothing can be split by signs: the next step is {self.coefficients[-1]:g} times the last one",
                 "give features of which the last two are independent",
             )
-        across /= length
-        a, b = state @ last, state @ across
+        return along, across / length
+
+    def _turned(self, state: np.ndarray, signs: Signs) -> np.ndarray:
+        """The states with their angle in that plane mapped onto the sectors of those signs."""
+        along, across = self.plane()
+        a, b = state @ along, state @ across
         radius = np.hypot(a, b)
         half, share = np.divmod(np.arctan2(b, a) / np.pi + 1, 1)  # which half of the circle, and where in it
-        width = between if signs == "inconsistent" else np.pi - between
-        begin = np.pi / 2 if signs == "inconsistent" else between - np.pi / 2
-        angle = begin + width * share + np.pi * half
-        new_a, new_b = radius * np.cos(angle), radius * np.sin(angle)
-        return state + (new_a - a)[:, None] * last + (new_b - b)[:, None] * across
+        width = self.angle if signs == "inconsistent" else np.pi - self.angle
+        begin = np.pi / 2 if signs == "inconsistent" else self.angle - np.pi / 2
+        turned = begin + width * share + np.pi * half
+        new_a, new_b = radius * np.cos(turned), radius * np.sin(turned)
+        return state + (new_a - a)[:, None] * along + (new_b - b)[:, None] * across
 
 
 def white(coefficients: Float[np.ndarray, " step"], noise: float = 0.1) -> ResidualSSM:
