@@ -24,6 +24,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.given import Given, given
+from forecheck.forecasters.overview import overview
 from forecheck.interventions.sites import Adapter
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
@@ -171,6 +172,7 @@ def backtest(
     margin: float = 0.01,
     period: int | None = None,
     step: int = 1,
+    refit: int | None = None,
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
@@ -182,6 +184,8 @@ def backtest(
         data: and all that is not named here: as in `audit`.
         models: names of forecasters; None for those that `auto` chooses from.
         lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
+        refit: rows of the test part after which models in closed form are refitted on all rows before, with what
+            validation chose; None for never. Trained models are fitted once.
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = _panel(data)
@@ -198,6 +202,7 @@ def backtest(
         margin=margin,
         period=period,
         step=step,
+        refit=refit,
     )
     return Report(report)
 
@@ -343,17 +348,8 @@ def calibrate(
 
 
 def models() -> list[dict[str, Any]]:
-    """Every forecaster: name, summary, source, whether it is trained, its options with defaults."""
-    return [
-        {
-            "model": forecaster.name,
-            "summary": forecaster.summary,
-            "source": forecaster.source,
-            "trained": forecaster.trained,
-            "options": registry.defaults(forecaster),
-        }
-        for forecaster in registry.all_forecasters()
-    ]
+    """Every forecaster, the simplest first; see `forecheck.forecasters.overview.overview`."""
+    return [overview(forecaster) for forecaster in registry.all_forecasters()]
 
 
 def checks() -> list[dict[str, Any]]:

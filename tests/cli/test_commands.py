@@ -196,13 +196,19 @@ def test_datasets(forecheck):
 def test_models(forecheck):
     done = forecheck("models")
     assert done.code == 0
-    names = [line.split()[0] for line in done.out.splitlines() if line and not line.startswith(" ")][:-1]
+    names = [line.split()[0] for line in done.out.splitlines() if line and not line.startswith(" ")][:-2]
     known = json.loads(forecheck("models", "--json").out)
     assert [one["model"] for one in known] == names
     nlinear = next(one for one in known if one["model"] == "nlinear")
     assert nlinear["options"] == {"ridge": None, "bias": True, "per_channel": False}
     assert nlinear["trained"] is False
     assert "options: ridge=none, bias=true, per_channel=false" in done.out
+    # Counts that can be told without our code: a map of 336 steps and an intercept for each of 96.
+    assert nlinear["parameters"] == 337 * 96
+    assert "closed form, 32,352 parameters" in done.out
+    patchtst = next(one for one in known if one["model"] == "patchtst")
+    assert {"rope", "sgd", "differential"} <= set(patchtst["remedies"])
+    assert f"audit: {patchtst['attention']}" in done.out
 
 
 def test_options_as_models_lists_them_can_be_set(forecheck, waves):

@@ -68,10 +68,15 @@ class Honest(Forecaster):
 
     name = "honest"
     summary = "last value plus mean change"
+    mixes = "nothing"
     source = "this test"
     rank = 99
     Config = Config
     trained = True
+
+    @property
+    def parameters(self):
+        return self.task.horizon
 
     def fit(self, train, validation, seed=0, progress=None):
         if progress is not None:
@@ -80,7 +85,7 @@ class Honest(Forecaster):
         x, y = train.gather(slice(0, len(train)))
         noise = torch.randn(self.task.horizon, generator=torch.Generator().manual_seed(seed))
         self.change = (y - x[:, -1:]).mean(dim=(0, 2)) + 0.01 * self.config.scale * noise
-        return FitReport(0.1, self.task.horizon, {"change": self.change.tolist()})
+        return FitReport(0.1, self.parameters, {"change": self.change.tolist()})
 
     def predict(self, x):
         return x[:, -1:] + self.change[None, :, None]

@@ -41,6 +41,7 @@ class Honest(NeuralForecaster):
     """A forecaster around a network."""
 
     name, summary, source, rank = "honest", "a running mean, mapped", "this test", 99
+    mixes = "steps of one channel"
     Config = Config
     Module = Running
 

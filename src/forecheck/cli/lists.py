@@ -25,8 +25,9 @@ def datasets(json: Json = False) -> None:
 
 
 def models(json: Json = False) -> None:
-    """List the forecasters: what each does, where it comes from, and its options with defaults."""
+    """List the forecasters: source, parameters, what they mix, what an audit can edit, and options with defaults."""
     from forecheck import verbs
+    from forecheck.forecasters.overview import REFERENCE
 
     known = verbs.models()
     if json:
@@ -37,12 +38,31 @@ def models(json: Json = False) -> None:
 
     console = Console(highlight=False)
     for model in known:
-        options = ", ".join(f"{key}={_plain(value)}" for key, value in model["options"].items())
-        fitted = "trained by gradient descent" if model["trained"] else "closed form"
         console.print(f"[bold]{model['model']}[/]  {model['summary']}", soft_wrap=True)
-        for line in (f"{fitted}; {model['source']}", f"options: {options or 'none'}"):
+        for line in _facts(model):
             console.print(Padding(line, (0, 0, 0, 4)), markup=False)
-    console.print("\nSet an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.", markup=False)
+    task = REFERENCE
+    console.print(
+        f"\nParameters are those for a lookback of {task.lookback}, a horizon of {task.horizon} and {task.channels} "
+        "channels.\nSet an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.",
+        markup=False,
+    )
+
+
+def _facts(model: dict[str, Any]) -> tuple[str, ...]:
+    """What else is told of a forecaster, a line each."""
+    options = ", ".join(f"{key}={_plain(value)}" for key, value in model["options"].items())
+    fitted = "trained by gradient descent" if model["trained"] else "closed form"
+    reached = model["attention"] or (
+        f"black-box checks only: {model['why_not']}" if model["trained"] else "no attention"
+    )
+    return (
+        f"{fitted}, {model['parameters']:,} parameters; {model['source']}",
+        f"mixes: {model['mixes']}",
+        f"audit: {reached}",
+        f"remedies: {', '.join(model['remedies']) or 'none'}",
+        f"options: {options or 'none'}",
+    )
 
 
 def _plain(value: Any) -> str:

@@ -93,6 +93,7 @@ class Anchored(Forecaster):
 
     name = "anchored"
     summary = "stacked closed-form linear forecasts, as far as they are certain to beat the last value"
+    mixes = "steps of one channel, by linear maps"
     source = "this project; Breiman, Stacked Regressions, 1996; Zeng et al., AAAI 2023"
     rank = 15
     Config = AnchoredConfig
@@ -104,6 +105,12 @@ class Anchored(Forecaster):
         self.members = member_names(self.lookbacks, seasonal=has_season(task.lookback, task.period))
         self._maps: Maps | None = None
         self._weights: Float[Tensor, "channel member"] | None = None
+
+    @property
+    def parameters(self) -> int:
+        """The members' maps and their weights."""
+        maps = len(NORMALISATIONS) * sum(self.lookbacks) * self.task.horizon
+        return maps + (self.task.channels if self.config.per_channel else 1) * len(self.members)
 
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
         """Fit the members and their weights; `seed` changes nothing.
@@ -134,7 +141,7 @@ class Anchored(Forecaster):
         errors = moments.mean(axis=(0, 1)).diagonal()
         return FitReport(
             seconds=time.perf_counter() - start,
-            parameters=sum(group.numel() for group in maps) + (weights.size if self.config.per_channel else len(last)),
+            parameters=self.parameters,
             details={
                 "share": share,
                 "folds": len(folds),
@@ -174,7 +181,7 @@ class Anchored(Forecaster):
         r"""All that was fitted as one map a channel, :math:`\hat y_c = V_c^\top x_c`: every member is linear."""
         maps, weights = self._fitted()
         units = torch.eye(self.task.lookback, dtype=torch.float64)[:, None]  # a window for every step
-        rows = [torch.einsum("kbch,dk->dbh", self._forecasts(part, maps), weights) for part in units.split(128)]
+        rows = [torch.einsum("kbch,dk->dbh", self._forecasts(part, maps), weights) for part in torch.split(units, 128)]
         return torch.cat(rows, dim=1)
 
     def _fitted(self) -> tuple[Maps, Float[Tensor, "channel member"]]:

@@ -161,6 +161,7 @@ class AnchoredNet(NeuralForecaster):
 
     name = "anchored-net"
     summary = "anchored plus a small network on its residual, as far as it is certain to help"
+    mixes = "steps of one channel, by linear maps; its patches, by attention"
     source = "this project; Nie et al. 2023, arXiv 2211.14730 (the network)"
     rank = 16
     Config = AnchoredNetConfig
@@ -168,6 +169,11 @@ class AnchoredNet(NeuralForecaster):
     def __init__(self, task: Task, config: Any = None, edit: Any = None) -> None:
         super().__init__(task, config, edit)
         self.base = Anchored(task, self.config.closed_form())
+
+    @property
+    def parameters(self) -> int:
+        """Those of the network, and those of the closed forms."""
+        return super().parameters + self.base.parameters
 
     def build(self) -> nn.Module:
         """The untrained network."""
@@ -190,7 +196,7 @@ class AnchoredNet(NeuralForecaster):
         report = super().fit(train_windows, stopping, seed, within(progress, _FIRST, 1), checkpoint)
         network.share.fill_(self._share(judging))
         details = report.details | {"share": float(network.share), "closed form": base.details}
-        return FitReport(report.seconds + base.seconds, report.parameters + base.parameters, details)
+        return FitReport(report.seconds + base.seconds, self.parameters, details)
 
     @property
     def _network(self) -> AnchoredNetModule:

@@ -71,6 +71,7 @@ class Autoformer(NeuralForecaster):
 
     name = "autoformer"
     summary = "encoder and decoder over steps with auto-correlation, trend taken out after every part"
+    mixes = "steps, each of all channels, by autocorrelation"
     source = "Wu et al. 2021, Autoformer: Decomposition Transformers with Auto-Correlation, arXiv 2106.13008"
     rank = 82
     Config = AutoformerConfig

@@ -61,6 +61,8 @@ class Forecaster(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    mixes: ClassVar[str]
+    """What meets what on the way to a forecast, and by what means."""
     source: ClassVar[str]
     """Paper or book that defines it."""
     rank: ClassVar[int]
@@ -74,6 +76,11 @@ class Forecaster(ABC):
     def __init__(self, task: Task, config: Any = None) -> None:
         self.task = task
         self.config = self.Config() if config is None else config
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that a fit makes, which task and options tell beforehand; none unless a subclass says so."""
+        return 0
 
     @classmethod
     def natural_lookback(cls, horizon: int) -> int:

@@ -61,6 +61,7 @@ class DifferentialTransformer(PatchTST):
 
     name = "differential"
     summary = "Transformer over patches of one channel, whose attention is the difference of two patterns"
+    mixes = "patches of one channel, by differential attention"
     source = "Ye et al. 2024, Differential Transformer, arXiv 2410.05258; for series: this project"
     rank = 54
     Config = DifferentialConfig

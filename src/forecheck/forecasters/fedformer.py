@@ -92,6 +92,7 @@ class FEDformer(NeuralForecaster):
 
     name = "fedformer"
     summary = "encoder and decoder over steps that are mixed in few frequencies, trend taken out after every part"
+    mixes = "frequencies of all channels, by linear maps"
     source = "Zhou et al. 2022, FEDformer: Frequency Enhanced Decomposed Transformer, arXiv 2201.12740"
     rank = 83
     Config = FEDformerConfig

@@ -28,6 +28,7 @@ class FixedVAR(ArxForecaster):
 
     name = "fixedvar"
     summary = "SAMoVAR with fixed coefficients: one vector autoregression over patches"
+    mixes = "patches of one channel and of a mix of all, by coefficients that are parameters"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244, control"
     rank = 60
     Config = FixedVARConfig

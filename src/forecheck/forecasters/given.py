@@ -41,6 +41,7 @@ class Given(Forecaster):
 
     name = "given"
     summary = "a model that was trained elsewhere"
+    mixes = "unknown"
     source = "the user"
     rank = 1000
     Config = GivenConfig
@@ -50,10 +51,15 @@ class Given(Forecaster):
         super().__init__(task, config)
         self.subject = subject
 
+    @property
+    def parameters(self) -> int:
+        """Weights of the module, if it is known."""
+        module = self.subject.module
+        return sum(p.numel() for p in module.parameters()) if module is not None else 0
+
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
         """Count parameters; nothing is fitted."""
-        module = self.subject.module
-        return FitReport(0.0, sum(p.numel() for p in module.parameters()) if module is not None else 0)
+        return FitReport(0.0, self.parameters)
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:

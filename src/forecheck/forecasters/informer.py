@@ -107,6 +107,7 @@ class Informer(NeuralForecaster):
 
     name = "informer"
     summary = "Transformer over steps with ProbSparse attention and an encoder that halves its tokens"
+    mixes = "steps, each of all channels, by attention of few queries"
     source = "Zhou et al. 2021, Informer: Beyond Efficient Transformer for Long Sequence Forecasting, arXiv 2012.07436"
     rank = 81
     Config = InformerConfig

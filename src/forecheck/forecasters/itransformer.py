@@ -101,6 +101,7 @@ class ITransformer(NeuralForecaster):
 
     name = "itransformer"
     summary = "Transformer over channels, each channel's window one token"
+    mixes = "channels, by attention; steps of one channel, by linear maps"
     source = "Liu et al. 2024, iTransformer: Inverted Transformers Are Effective, arXiv 2310.06625"
     rank = 51
     Config = ITransformerConfig

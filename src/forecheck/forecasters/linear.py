@@ -80,6 +80,7 @@ class ClosedForm(Forecaster):
 
     Config: ClassVar[type[Any]] = LinearConfig
     normalisation: ClassVar[str] = "none"
+    mixes = "steps of one channel, by one linear map"
 
     def __init__(self, task: Task, config: Any = None) -> None:
         super().__init__(task, config)
@@ -116,7 +117,7 @@ class ClosedForm(Forecaster):
         errors = [fit.validation_mse.tolist() for fit in fits]
         return FitReport(
             seconds=time.perf_counter() - start,
-            parameters=self._weight.numel() + (self._bias.numel() if self.config.bias else 0),
+            parameters=self.parameters,
             details={
                 "ridge": chosen if self.config.per_channel else chosen[0],
                 "strengths": list(strengths),
@@ -125,6 +126,11 @@ class ClosedForm(Forecaster):
                 "bias": self.config.bias,
             },
         )
+
+    @property
+    def parameters(self) -> int:
+        """A map and, with `bias`, an intercept for every group of channels."""
+        return len(self.groups) * (self.task.lookback + int(self.config.bias)) * self.task.horizon
 
     @property
     def groups(self) -> list[slice]:

@@ -105,6 +105,7 @@ class NLinearSGD(NeuralForecaster):
 
     name = "nlinear-sgd"
     summary = "linear map of the window less its last value, by gradient descent"
+    mixes = "steps of one channel, by one linear map"
     source = "Zeng et al., AAAI 2023, Are Transformers Effective for Time Series Forecasting?, arXiv 2205.13504"
     rank = 20
     Config = LinearSGDConfig
@@ -120,6 +121,7 @@ class DLinearSGD(NeuralForecaster):
 
     name = "dlinear-sgd"
     summary = "linear maps of the window's moving average and remainder, by gradient descent"
+    mixes = "steps of one channel, by two linear maps"
     source = "Zeng et al., AAAI 2023, Are Transformers Effective for Time Series Forecasting?, arXiv 2205.13504"
     rank = 21
     Config = DLinearSGDConfig

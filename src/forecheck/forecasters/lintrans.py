@@ -15,6 +15,7 @@ class LinTrans(ArxForecaster):
 
     name = "lintrans"
     summary = "linear Transformer over patches of a channel and of the mix of all channels"
+    mixes = "patches of one channel and of a mix of all, by linear attention"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244, control"
     rank = 61
     Config = ArxConfig

@@ -35,7 +35,7 @@ class _Naive(Forecaster):
         start = time.perf_counter()
         if progress is not None:
             progress(1.0, "nothing to fit")
-        return FitReport(seconds=time.perf_counter() - start, parameters=0)
+        return FitReport(seconds=time.perf_counter() - start, parameters=self.parameters)
 
     def tensors(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -51,6 +51,7 @@ class Last(_Naive):
 
     name = "last"
     summary = "repeats the last value"
+    mixes = "nothing"
     rank = 0
 
     def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
@@ -70,6 +71,7 @@ class Seasonal(_Naive):
 
     name = "seasonal"
     summary = "repeats the last season"
+    mixes = "nothing"
     rank = 1
 
     def __init__(self, task: Task, config: Any = None) -> None:
@@ -92,6 +94,7 @@ class Mean(_Naive):
 
     name = "mean"
     summary = "repeats the mean of the window"
+    mixes = "steps of one channel, equally"
     rank = 2
 
     def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:

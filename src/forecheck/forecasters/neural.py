@@ -41,6 +41,11 @@ class NeuralForecaster(Forecaster):
         if edit is not None:
             edit.install(self.module, torch.zeros(2, task.lookback, task.channels))
 
+    @property
+    def parameters(self) -> int:
+        """Weights that are trained."""
+        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+
     @abstractmethod
     def build(self) -> nn.Module:
         """The untrained module."""
@@ -74,7 +79,6 @@ class NeuralForecaster(Forecaster):
             prepare=self.prepare(),
         )
         seconds = max(self.history.seconds, time.perf_counter() - started)
-        trained = [p for p in self.module.parameters() if p.requires_grad]
         details = {
             "epochs": len(self.history.train),
             "best_epoch": self.history.best,
@@ -83,7 +87,7 @@ class NeuralForecaster(Forecaster):
             "windows_per_second": self.history.windows_per_second,
             **self.measured(train_windows),
         }
-        return FitReport(seconds, sum(p.numel() for p in trained), details)
+        return FitReport(seconds, self.parameters, details)
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:

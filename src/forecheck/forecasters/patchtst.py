@@ -152,6 +152,7 @@ class PatchTST(VQForecaster):
 
     name = "patchtst"
     summary = "Transformer over patches of one channel, with a linear head on all tokens"
+    mixes = "patches of one channel, by attention"
     source = "Nie et al. 2023, A Time Series is Worth 64 Words, arXiv 2211.14730"
     rank = 50
     Config = PatchTSTConfig

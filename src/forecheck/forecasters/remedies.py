@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import Task
+from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.attention import Attention
 
@@ -128,34 +128,37 @@ def remedied(name: str, model: str, task: Task, config: Mapping[str, Any]) -> di
     Raises:
         UsageError: if there is no such remedy or the forecaster cannot take it; the message names those that it can.
     """
-    find_remedy(name)
+    remedy, forecaster = find_remedy(name), registry.create(model, task, config)
+    why_not = _why_not(remedy, forecaster)
+    if not why_not:
+        try:
+            return asdict(registry.create(model, task, {**config, **remedy.options}).config)
+        except UsageError as error:
+            why_not = error.message
+    others = accepted(forecaster)
+    hint = f"It accepts: {', '.join(others)}." if others else "It accepts none."
+    raise UsageError(f"{model} cannot take the remedy {name!r}: {why_not}", hint)
+
+
+def accepted(forecaster: Forecaster) -> list[str]:
+    """Names of the remedies that a forecaster has the options and the attention for, and is not like already."""
+    return [name for name, remedy in REMEDIES.items() if not _why_not(remedy, forecaster)]
+
+
+def _why_not(remedy: Remedy, forecaster: Forecaster) -> str:
+    """What in a forecaster speaks against a remedy, "" if nothing does."""
+    config = asdict(forecaster.config)
+    if missing := [option for option in remedy.options if option not in config]:
+        return f"it has no option {missing[0]!r}"
+    if all(config[option] == value for option, value in remedy.options.items()):
+        return "it is like that already"
     try:
-        return _apply(name, model, task, config)
+        registry.read_config(type(forecaster), {**config, **remedy.options})
     except UsageError as error:
-        accepted = [other for other in REMEDIES if _accepts(other, model, task, config)]
-        hint = f"It accepts: {', '.join(accepted)}." if accepted else "It accepts none."
-        raise UsageError(f"{model} cannot take the remedy {name!r}: {error.message}", hint) from error
-
-
-def _accepts(name: str, model: str, task: Task, config: Mapping[str, Any]) -> bool:
-    try:
-        _apply(name, model, task, config)
-    except UsageError:
-        return False
-    return True
-
-
-def _apply(name: str, model: str, task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
-    options = REMEDIES[name].options
-    known = {field.name for field in fields(registry.find(model).Config)}
-    if missing := [option for option in options if option not in known]:
-        raise UsageError(f"it has no option {missing[0]!r}")
-    if all(config[option] == value for option, value in options.items()):
-        raise UsageError("it is like that already")
-    forecaster = registry.create(model, task, {**config, **options})
-    if "correction" in options and not (
+        return error.message
+    if "correction" in remedy.options and not (
         isinstance(forecaster, NeuralForecaster)
         and any(isinstance(module, Attention) for module in forecaster.module.modules())
     ):
-        raise UsageError("it has no attention whose gradient could be corrected")
-    return asdict(forecaster.config)
+        return "it has no attention whose gradient could be corrected"
+    return ""

@@ -74,6 +74,7 @@ class SAMformer(NeuralForecaster):
 
     name = "samformer"
     summary = "one attention between channels around a linear map, trained by sharpness-aware minimisation"
+    mixes = "channels, by attention; steps of one channel, by linear maps"
     source = "Ilbert et al. 2024, SAMformer: Unlocking the Potential of Transformers, arXiv 2402.10198"
     rank = 48
     Config = SAMformerConfig

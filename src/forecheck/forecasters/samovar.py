@@ -33,6 +33,7 @@ class SAMoVAR(ArxForecaster):
 
     name = "samovar"
     summary = "stack of linear attentions aligned as one vector autoregression over patches"
+    mixes = "patches of one channel and of a mix of all, by linear attention"
     source = "Lu & Yang 2025, Linear Transformers as VAR Models, arXiv 2502.07244"
     rank = 62
     Config = SAMoVARConfig

@@ -111,6 +111,7 @@ class Transformer(NeuralForecaster):
 
     name = "transformer"
     summary = "Transformer over steps, whose decoder forecasts all steps in one pass"
+    mixes = "steps, each of all channels, by attention"
     source = "Vaswani et al. 2017, Attention Is All You Need, as compared in Wu et al. 2021, arXiv 2106.13008"
     rank = 80
     Config = TransformerConfig

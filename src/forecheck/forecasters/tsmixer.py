@@ -124,6 +124,7 @@ class TSMixer(NeuralForecaster):
 
     name = "tsmixer"
     summary = "perceptrons that mix time and channels in turn, with a linear head over time"
+    mixes = "steps and channels in turn, by perceptrons"
     source = "Chen et al. 2023, TSMixer: An All-MLP Architecture for Time Series Forecasting, arXiv 2303.06053"
     rank = 30
     Config = TSMixerConfig

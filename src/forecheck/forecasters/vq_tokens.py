@@ -144,6 +144,7 @@ class VQTokens(VQForecaster):
 
     name = "vq-tokens"
     summary = "causal Transformer over codes of patches, trained by cross-entropy on the next code"
+    mixes = "codes of patches of one channel, by causal attention"
     source = "Zida et al. 2025, Why Attention Fails, arXiv 2509.20942, appendix; codes: van den Oord et al. 2017"
     rank = 65
     Config = VQTokensConfig

@@ -32,9 +32,9 @@ from forecheck.trials.run import blind
 
 
 def check_names_itself(subject: Subject) -> None:
-    """Name, summary, source, rank and `trained` are there: lists and `auto` live on them."""
+    """Name, summary, what it mixes, source, rank and `trained` are there: lists and `auto` live on them."""
     kind = subject.kind
-    for attribute in ("name", "summary", "source"):
+    for attribute in ("name", "summary", "mixes", "source"):
         text = getattr(kind, attribute, None)
         require(isinstance(text, str) and bool(text.strip()), f"{attribute} must be a text, got {text!r}")
     require(isinstance(getattr(kind, "rank", None), int), "rank must be a whole number: the order of simplicity")
@@ -160,7 +160,10 @@ def check_report(subject: Subject) -> None:
     except (TypeError, ValueError) as error:
         raise AssertionError(f"the report of a fit must be of JSON types, without NaN: {error}") from error
     require(report.seconds >= 0, f"seconds must not be negative, got {report.seconds}")
-    require(report.parameters >= 0, f"parameters must not be negative, got {report.parameters}")
+    require(
+        report.parameters == subject.fitted.parameters >= 0,
+        f"the fit reports {report.parameters} parameters, the forecaster's property says {subject.fitted.parameters}",
+    )
 
 
 def check_progress(subject: Subject) -> None:

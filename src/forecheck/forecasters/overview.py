@@ -1,0 +1,51 @@
+"""What `forecheck models` tells of a forecaster: found out on an untrained one, not written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from forecheck.forecasters.base import Forecaster, Task
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.registry import defaults
+from forecheck.forecasters.remedies import accepted
+from forecheck.interventions.sites import attach
+
+REFERENCE = Task(lookback=336, horizon=96, channels=7, period=24)
+"""The task that parameters are counted on: hourly data of seven channels, as ETTh1."""
+
+
+def overview(forecaster: type[Forecaster], task: Task = REFERENCE) -> dict[str, Any]:
+    """Of a forecaster with its default options, as JSON types.
+
+    Returns:
+        `model`, `summary`, `source`, `trained`, `mixes`, `parameters` (for `task`), `attention` (what an audit's edits
+        reach, "" if nothing), `why_not` (why nothing is reached), `remedies` that it accepts, and `options` with their
+        defaults.
+    """
+    made = forecaster(task)
+    attention, why_not = _attention(made)
+    return {
+        "model": forecaster.name,
+        "summary": forecaster.summary,
+        "source": forecaster.source,
+        "trained": forecaster.trained,
+        "mixes": forecaster.mixes,
+        "parameters": made.parameters,
+        "attention": attention,
+        "why_not": why_not,
+        "remedies": accepted(made),
+        "options": defaults(forecaster),
+    }
+
+
+@torch.no_grad()
+def _attention(forecaster: Forecaster) -> tuple[str, str]:
+    """The sites that an audit edits in it, and why there are none."""
+    if not isinstance(forecaster, NeuralForecaster):
+        return "", "it is a closed form"
+    task = forecaster.task
+    example = torch.linspace(-1, 1, task.lookback)[None, :, None].repeat(1, 1, task.channels)
+    with attach(forecaster.module, example) as attached:
+        return (attached.describe(), "") if attached.sites else ("", attached.why_not)
