@@ -107,6 +107,21 @@ def scaled_coefficients(
     return drawn * (factor[:, None] ** np.arange(1, order + 1))[:, :, None, None]
 
 
+def recursion(
+    coefficients: Float[np.ndarray, "process lag channel channel"],
+    before: Float[np.ndarray, "lag series channel"],
+    noise: Float[np.ndarray, "time series channel"],
+) -> Float[np.ndarray, "time series channel"]:
+    """What follows `before` (oldest first) with these innovations; one process, or as many as series."""
+    order, (time, count, channels) = len(before), noise.shape
+    path = np.concatenate([before, noise])
+    # Oldest lag first, as in the path.
+    weights = np.broadcast_to(coefficients[:, ::-1].swapaxes(0, 1), (order, count, channels, channels))
+    for t in range(order, order + time):
+        path[t] += np.einsum("lsij,lsj->si", weights, path[t - order : t])
+    return path[order:]
+
+
 @dataclass(frozen=True, eq=False)
 class Autoregression:
     r"""Processes :math:`x_t = \sum_{k=1}^p \Phi_k x_{t-k} + \epsilon_t` with independent innovations.
@@ -190,7 +205,7 @@ class Autoregression:
     ) -> Float[np.ndarray, "process horizon channel"]:
         """The best forecast: innovations are zero from now on. One process, or as many as histories."""
         steps = np.zeros((horizon, *history[:, 0].shape))
-        return self._run(history[:, -self.order :].swapaxes(0, 1), steps).swapaxes(0, 1)
+        return recursion(self.coefficients, history[:, -self.order :].swapaxes(0, 1), steps).swapaxes(0, 1)
 
     def simulate(
         self, index: Int[np.ndarray, " series"], steps: int, seed: int = 0, law: Law = "normal", burn_in: int = 0
@@ -217,16 +232,4 @@ class Autoregression:
             normal = law == "normal"
             noise[:, series] = stream.standard_normal(shape) if normal else stream.laplace(0.0, 0.5**0.5, shape)
         noise = np.einsum("...ij,t...j->t...i", np.linalg.cholesky(self.noise), noise)
-        return self._run(before, noise)[burn_in:].swapaxes(0, 1)
-
-    def _run(
-        self, before: Float[np.ndarray, "lag series channel"], noise: Float[np.ndarray, "time series channel"]
-    ) -> Float[np.ndarray, "time series channel"]:
-        order, (time, count, channels) = self.order, noise.shape
-        path = np.concatenate([before, noise])
-        # Newest lag last, as in the path.
-        weights = self.coefficients[:, ::-1].swapaxes(0, 1)
-        weights = np.broadcast_to(weights, (order, count, channels, channels))
-        for t in range(order, order + time):
-            path[t] += np.einsum("lsij,lsj->si", weights, path[t - order : t])
-        return path[order:]
+        return recursion(self.coefficients, before, noise)[burn_in:].swapaxes(0, 1)
