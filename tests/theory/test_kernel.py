@@ -39,6 +39,22 @@ def test_kernel_is_the_product_of_autograds_jacobians(model, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("model", [v for k, v in SCALAR.items() if k != "bias"])
+def test_a_sum_over_nodes_is_that_over_neurons(model):
+    parameters, x, _ = drawn(model, neurons=40, samples=60, steps=8)
+    expected = k.tangent_kernel(model, parameters, x, x[:7] + 1, tabulated=False)
+    found = k.tangent_kernel(model, parameters, x, x[:7] + 1, tabulated=True)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 2e-10
+    wide = model.initial(3000, 8)
+    torch.testing.assert_close(k.tangent_kernel(model, wide, x), k.tangent_kernel(model, wide, x, tabulated=False))
+
+
+def test_neurons_of_more_weights_are_not_tabulated():
+    model = FORMS["bias"]
+    with pytest.raises(ValueError, match="cannot be tabulated"):
+        k.tangent_kernel(model, model.initial(4, 8), windows(3), tabulated=True)
+
+
 @pytest.mark.parametrize("model", SCALAR.values(), ids=SCALAR.keys())
 def test_infinite_width_is_the_mean_of_wide_networks(model):
     x = windows(6)
@@ -79,13 +95,13 @@ def test_infinite_width_of_two_weights_is_refused():
 def test_nothing_is_near_the_real_line():
     # Zeros of sum_k exp(w x_d x_k), found on a grid of complex weights, lie beyond the distance.
     x = windows(5, steps=4, seed=1)
-    distance = k.pole_distance(TwoLayer(), x)
+    distance = TwoLayer().pole_distance(x)
     re, im = np.meshgrid(np.linspace(-5, 5, 201), distance * np.linspace(0, 0.999, 50))
     sums = np.exp((re + 1j * im)[..., None, None] * (x[:, -1:] * x).numpy()).sum(axis=-1)
     size = np.exp(re[..., None, None] * (x[:, -1:] * x).numpy()).max(axis=-1)
     assert (np.abs(sums) / size).min() > 1e-3
     two = torch.tensor([[-1.0, 2.0]], dtype=torch.float64)  # exp(-2w) + exp(4w): zero at w = i pi / 6
-    assert k.pole_distance(TwoLayer(), two) == pytest.approx(np.pi / 6)
+    assert TwoLayer().pole_distance(two) == pytest.approx(np.pi / 6)
 
 
 def test_small_eigenvalues_are_rounding_from_a_few_windows_on():

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from forecheck.nn.chunks import pieces
+from forecheck.theory.interpolation import Grid
 from forecheck.theory.two_layer import Parameters, TwoLayer
 
 _NEURONS = 512
@@ -19,10 +20,16 @@ _STEPS_A_POLE = 6
 
 
 def jacobian(model: TwoLayer, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> dict[str, Tensor]:
-    """Derivatives of f with respect to what is learnt, (sample, parameters of that name)."""
-    neurons = len(parameters["output"])
-    scale = parameters["output"].new_full((neurons,), neurons**-0.5)
-    return _jacobian(model, parameters, x, scale)
+    """Derivatives of f with respect to what is learnt, (sample, parameters of that name); a bias's by step, neuron."""
+    masses, neurons = _masses(parameters), len(parameters["output"])
+    rows = _derivatives(model, parameters, x)
+    for name, row in rows.items():
+        if name == "mix":
+            row.div_(neurons**0.5)
+        else:
+            sign = 1 if name == "output" else parameters["output"].sign()
+            row.view(len(x), -1, neurons).mul_(masses[name].sqrt() * sign)
+    return rows
 
 
 def tangent_kernel(
@@ -30,6 +37,7 @@ def tangent_kernel(
     parameters: Parameters,
     x: Float64[Tensor, "sample step"],
     other: Float64[Tensor, "other step"] | None = None,
+    tabulated: bool | None = None,
 ) -> Float64[Tensor, "sample other"]:
     r"""The kernel of gradient descent, the Jacobian's products; with `x` itself unless with other windows.
 
@@ -38,12 +46,31 @@ def tangent_kernel(
         \quad\Bigl(= \frac1m x_{i,d} x_{j,d} \sum_r v_{i,r} v_{j,r}, \; v_{i,r} = \mathrm{Var}_{S_{i,r}}(x_i)
         \text{ in the paper's form}\Bigr)
 
-    Neurons are taken a block at a time, so memory is that of the kernel and of one block.
+    Neurons are taken a block at a time, so memory is that of the kernel and of one block. Where neurons have one
+    weight, the sum over them may be one over the nodes of a `Grid`, at a cost that does not depend on the width.
+
+    Args:
+        model: the form.
+        parameters: where derivatives are taken.
+        x: windows.
+        other: windows of the columns.
+        tabulated: whether to sum over nodes (to about 1e-10); by default where that is less work.
+
+    Raises:
+        ValueError: if nodes are asked for and the form has more than one weight a neuron.
 
     Source: Ke et al. 2025 (arXiv 2412.06061), section 5.1; its H* is this at the start.
     """
-    neurons = len(parameters["output"])
-    return _kernel(model, parameters, x, other, parameters["output"].new_full((neurons,), neurons**-0.5))
+    if tabulated and (model.bias or model.differential):
+        raise ValueError("neurons of more than one weight cannot be tabulated: leave `tabulated` out")
+    if tabulated is not False and not (model.bias or model.differential):
+        weight = parameters["weight"]
+        grid = Grid(model.pole_distance(_both(x, other)), float(weight.abs().max()))
+        if tabulated or len(grid.nodes) < len(weight):
+            placed = grid.around(weight)
+            masses = {name: grid.gathered(*placed, mass) for name, mass in _masses(parameters).items()}
+            return _kernel(model, {"weight": grid.nodes}, x, other, masses)
+    return _kernel(model, parameters, x, other, _masses(parameters))
 
 
 def infinite_tangent_kernel(
@@ -54,9 +81,7 @@ def infinite_tangent_kernel(
     .. math:: H^\infty_{ij} = x_{i,d} x_{j,d} \, \mathbb E_{w \sim N(0, 1)} [v_i(w) v_j(w)]
 
     and likewise for biases (at zero) and outputs. The expectation is a trapezoidal sum, which is exact but for terms of
-    :math:`e^{-2 \pi \delta / h}` at steps h when the integrand is analytic within :math:`\delta` of the real line: and
-    softmaxes are, within :math:`\delta = \pi / \max_i |x_{i,d}| (\max_k \rho_k x_{i,k} - \min_k \rho_k x_{i,k})`, since
-    there all terms of their sums lie in one half-plane.
+    :math:`e^{-2 \pi \delta / h}` at steps h, with :math:`\delta` that of `TwoLayer.pole_distance`.
 
     Raises:
         ValueError: for the differential form, whose two weights would need a sum over both.
@@ -65,22 +90,14 @@ def infinite_tangent_kernel(
     """
     if model.differential:
         raise ValueError("the infinite width of the differential form is not at hand: take a wide finite one")
-    both = x if other is None else torch.cat([x, other])
-    step = min(0.5, pole_distance(model, both) / _STEPS_A_POLE)
+    step = min(0.5, model.pole_distance(_both(x, other)) / _STEPS_A_POLE)
     ends = math.ceil(9 / step)  # beyond 9 the density is below 1e-18
     weight = step * torch.arange(-ends, ends + 1, dtype=torch.float64)
-    scale = (step / math.sqrt(2 * math.pi) * (-0.5 * weight.square()).exp()).sqrt()
-    nodes = {"weight": weight, "output": torch.ones_like(weight)}
+    mass = step / math.sqrt(2 * math.pi) * (-0.5 * weight.square()).exp()
+    nodes = {"weight": weight}
     if model.bias:
         nodes["bias"] = weight.new_zeros(x.shape[1], len(weight))
-    return _kernel(model, nodes, x, other, scale)
-
-
-def pole_distance(model: TwoLayer, x: Float64[Tensor, "sample step"]) -> float:
-    r"""A distance from the real line within which means are analytic in a neuron's weight, on all windows."""
-    keys = model.keys(x)
-    reach = float((x[:, -1].abs() * (keys.amax(dim=1) - keys.amin(dim=1))).max())
-    return math.pi / max(reach, 1e-300)
+    return _kernel(model, nodes, x, other, dict.fromkeys(("weight", "output", "bias"), mass))
 
 
 class Spectrum(NamedTuple):
@@ -138,40 +155,54 @@ def kernel_descent(
     return cross @ (vectors @ (lr * grown / rate * (vectors.T @ y)))
 
 
-def _jacobian(model: TwoLayer, parameters: Parameters, x: Tensor, scale: Tensor) -> dict[str, Tensor]:
-    """Derivatives of sum_r scale_r a_r (mu_r - lambda mu'_r); what is not of one neuron in rows of one number."""
-    scaled, found = scale * parameters["output"], dict[str, list[Tensor]]()
+def _both(x: Tensor, other: Tensor | None) -> Tensor:
+    return x if other is None else torch.cat([x, other])
+
+
+def _masses(parameters: Parameters) -> dict[str, Tensor]:
+    """What the derivatives by each neuron's own parameters count for in the kernel."""
+    square = parameters["output"].square() / len(parameters["output"])
+    return {"weight": square, "second": square, "bias": square, "output": torch.full_like(square, 1 / len(square))}
+
+
+def _derivatives(model: TwoLayer, parameters: Parameters, x: Tensor) -> dict[str, Tensor]:
+    """Derivatives of each neuron, without its output and the root of the width; that by lambda is of all of them."""
+    found = dict[str, list[Tensor]]()
     for (x_,) in pieces(model.rows(parameters, x), x):
-        mixed = torch.zeros(())
-        bias = torch.zeros(())
+        mixed, bias = torch.zeros(()), torch.zeros(())
         for name, factor, (powers, total, mean, slope) in model.branches(parameters, x_):
-            found.setdefault(name, []).append(factor * scaled * slope)
-            mixed = mixed + factor * mean
+            found.setdefault(name, []).append(slope if name == "weight" else factor * slope)
             if name == "second":
-                found.setdefault("mix", []).append(-(mean @ scaled)[:, None])
+                found.setdefault("mix", []).append(-(mean @ parameters["output"])[:, None])
+            if model.train_output:
+                mixed = mixed + factor * mean
             if model.bias:
                 bias = bias + factor * (x_[:, :, None] - mean[:, None]).mul_(powers.div_(total[:, None]))
         if model.train_output:
-            found.setdefault("output", []).append(scale * mixed)
+            found.setdefault("output", []).append(mixed)
         if model.bias:
-            found.setdefault("bias", []).append((scaled * bias).flatten(1))
+            found.setdefault("bias", []).append(bias.flatten(1))
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _kernel(model: TwoLayer, parameters: Parameters, x: Tensor, other: Tensor | None, scale: Tensor) -> Tensor:
+def _kernel(
+    model: TwoLayer, parameters: Parameters, x: Tensor, other: Tensor | None, masses: dict[str, Tensor]
+) -> Tensor:
     """The kernel, summed over blocks of neurons."""
     kernel = x.new_zeros(len(x), len(x if other is None else other))
+    neurons = len(parameters["weight"])
     # Lambda is of all neurons together, so its product comes last.
     mix, other_mix = kernel.new_zeros(len(kernel), 1), kernel.new_zeros(kernel.shape[1], 1)
-    for start in range(0, len(scale), _NEURONS):
+    for start in range(0, neurons, _NEURONS):
         block = slice(start, start + _NEURONS)
         part = {name: value[..., block] if value.ndim else value for name, value in parameters.items()}
-        rows = _jacobian(model, part, x, scale[block])
-        columns = rows if other is None else _jacobian(model, part, other, scale[block])
+        rows = _derivatives(model, part, x)
+        columns = rows if other is None else _derivatives(model, part, other)
         for name, row in rows.items():
-            if name != "mix":
-                kernel.addmm_(row, columns[name].T)
-        if "mix" in rows:
-            mix += rows["mix"]
-            other_mix += columns["mix"]
-    return kernel.addmm_(mix, other_mix.T)
+            if name == "mix":
+                mix += row
+                other_mix += columns[name]
+            else:
+                mass = masses[name][block]
+                kernel.addmm_((row.view(len(x), -1, len(mass)) * mass).flatten(1), columns[name].T)
+    return kernel.addmm_(mix, other_mix.T, alpha=1 / neurons)

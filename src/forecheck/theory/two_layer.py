@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -201,6 +202,18 @@ class TwoLayer:
             response = self.response(parameters["weight"], parameters.get("bias"), x_)
             sums += response.powers.div_(response.total[:, None]).sum(dim=0)
         return sums / len(x)
+
+    def pole_distance(self, x: Float64[Tensor, "sample step"]) -> float:
+        r"""A distance from the real line within which means and slopes are analytic in the weight, on all windows.
+
+        .. math:: \delta = \min_i \frac{\pi}{|x_{i,d}| \, (\max_k \rho_k x_{i,k} - \min_k \rho_k x_{i,k})}
+
+        Nearer than this all terms of :math:`\sum_k e^{w x_d \rho_k x_k + \dots}` lie in one open half-plane, so it has
+        no zero.
+        """
+        keys = self.keys(x)
+        reach = float((x[:, -1].abs() * (keys.amax(dim=1) - keys.amin(dim=1))).max())
+        return math.pi / max(reach, 1e-300)
 
     @staticmethod
     def rows(parameters: Parameters, x: Float64[Tensor, "sample step"]) -> int:
