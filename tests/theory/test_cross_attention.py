@@ -149,9 +149,37 @@ def test_depth_helps_with_long_context_and_hurts_with_short():
 
     def error(context, depth):
         prompt, _ = tasks.prompts(context, seed=1)
-        query = prompt[:, :-1, -1]
-        best = (tasks.weights() * query).sum(dim=1)
-        return (theory.predict(prompt, depth, step) - best).square().mean().item()
+        return tasks.excess(theory.learnt_weights(prompt, depth, step)).mean().item()
 
     assert error(1000, 10) < 0.2 * error(1000, 2) < 0.2 * error(1000, 1)
     assert error(50, 20) > 10 * error(50, 2)
+
+
+@pytest.mark.parametrize("coupling", [None, -0.05])
+def test_learnt_weights_predict(coupling):
+    prompt, _ = draws().prompts(9)
+    weights = theory.learnt_weights(prompt, 5, 0.1, coupling)
+    made = (weights * prompt[:, :-1, -1]).sum(dim=1)
+    torch.testing.assert_close(made, theory.predict(prompt, 5, 0.1, coupling))
+
+
+def test_the_excess_is_over_all_queries():
+    tasks = draws(count=1)
+    other = tasks.weights() + 0.5
+    many = theory.Factors(tasks.loadings.expand(40_000, -1, -1), tasks.response.expand(40_000, -1))
+    prompt, target = many.prompts(1, seed=3)
+    query = prompt[:, :-1, -1]
+    gained = (query @ other[0] - target).square() - (query @ tasks.weights()[0] - target).square()
+    expected = tasks.excess(other).item()
+    assert abs(gained.mean().item() - expected) < 4 * gained.std().item() / 40_000**0.5
+
+
+def test_one_layer_in_finite_context_costs_the_spread_of_its_label_sums():
+    """For normal data the covariance of (1/L) sum y x is (var(y) Sigma + M M') / L for one factor with b = 1."""
+    context, step = 20, theory.best_step(1.0, 9.0)
+    tasks = theory.draw_factors(20_000, 3, 1.0, 9.0)
+    errors = tasks.excess(theory.learnt_weights(tasks.prompts(context)[0], 1, step))
+    m = np.linspace(1.0, 9.0, 100_001)
+    spread = 2 + ((1 + m) ** 2).mean() + (m * (1 + m)).mean()
+    expected = theory.excess(1, step, 1.0, 9.0) + step**2 * spread / context
+    assert abs(errors.mean().item() - expected) < 4 * errors.std().item() / 20_000**0.5

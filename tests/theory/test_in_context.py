@@ -180,3 +180,15 @@ def test_collapse_is_the_first_step_of_a_run():
     rolled = torch.tensor([[1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], [1.0] * 7])
     assert theory.collapse_step(rolled, 1.0, run=3).tolist() == [4.0, math.inf]
     assert theory.collapse_step(rolled, 1.0, run=2).tolist() == [1.0, math.inf]
+
+
+def test_the_second_order_of_laplace_innovations():
+    """Weighted by one of its squares, e^2 of moments 6 (fourth) and 90 (sixth), the residual variance has these."""
+    n = 50
+    shrink = n / (n + 5)
+    second = (90 + 3 * 6 * (n - 1) + (n - 1) * (n - 2)) / n**2
+    exact = 1 - 2 * shrink * (6 + n - 1) / n + shrink**2 * second
+    assert exact == pytest.approx(1.09 * theory.gap(1.0, n, 3.0), rel=0.003)
+    rng = np.random.default_rng(0)
+    squares = np.square(rng.laplace(0, 0.5**0.5, (100_000, n)))
+    within(torch.from_numpy((squares * (1 - shrink * squares.mean(axis=1, keepdims=True)) ** 2).mean(axis=1)), exact)

@@ -40,6 +40,12 @@ class Factors:
         r"""Its squared error :math:`b^\top (I + M^\top M)^{-1} b`."""
         return (self.response * torch.linalg.solve(self._inner(), self.response)).sum(dim=1)
 
+    def excess(self, weights: Float[Tensor, "task width"]) -> Float[Tensor, " task"]:
+        r"""Error of other weights beyond it, over all queries: :math:`(v - w)^\top \Sigma (v - w)`."""
+        missed = weights - self.weights()
+        along = torch.einsum("tdf,td->tf", self.loadings, missed)
+        return missed.square().sum(dim=1) + along.square().sum(dim=1)
+
     def _inner(self) -> Float[Tensor, "task factor factor"]:
         return torch.eye(self.loadings.shape[2], dtype=self.loadings.dtype) + self.loadings.mT @ self.loadings
 
@@ -87,6 +93,24 @@ def predict(
         z = z + step * query + beta * torch.einsum("tij,tj->ti", known[:, :-1, :-1], z)
     rows = torch.eye(prompt.shape[1], dtype=prompt.dtype)
     return read(known, rows[-1:], rows[None, :, :-1], z)
+
+
+def learnt_weights(
+    prompt: Float[Tensor, "task row column"], depth: int, step: float, coupling: float | None = None
+) -> Float[Tensor, "task width"]:
+    r"""The weights of x_q in `predict`, which is linear in it: the polynomial of S applied to the context's labels.
+
+    .. math:: \alpha \sum_{t < T} (I + \beta S)^t \; \frac1L \sum_i y_i x_i
+
+    With them errors are taken over all queries at once (`Factors.excess`), at far less variance than over one query.
+    """
+    known = gram(prompt)
+    labels = known[:, :-1, -1]
+    beta = -step if coupling is None else coupling
+    w = torch.zeros_like(labels)
+    for _ in range(depth):
+        w = w + step * labels + beta * torch.einsum("tij,tj->ti", known[:, :-1, :-1], w)
+    return w
 
 
 def best_step(low: float, high: float) -> float:
