@@ -26,9 +26,8 @@ def gap(explained: float, columns: int, excess_kurtosis: float = 0.0) -> float:
 
     Exact for normal innovations at any n: the residuals are n innovations, the query is linear in them and in what was
     before, and weighting by the square of an innovation turns chi^2_n into chi^2_{n+2}; with the factor n / (n + 2) the
-    squared error is 2 / (n + 2) either way.
-    For others the second order in 1/n is missing (with Laplace innovations 9 % at n = 50, if all of the query is made of
-    innovations of the context).
+    squared error is 2 / (n + 2) either way. For others the second order in 1/n is missing: with Laplace innovations 9 %
+    at n = 50, if all of the query is made of innovations of the context.
 
     Args:
         explained: gamma_0 - sigma^2, variance of the series less that of its innovations.
