@@ -172,6 +172,7 @@ def backtest(
     margin: float = 0.01,
     period: int | None = None,
     step: int = 1,
+    refit: int | None = None,
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
@@ -183,6 +184,8 @@ def backtest(
         data: and all that is not named here: as in `audit`.
         models: names of forecasters; None for those that `auto` chooses from.
         lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
+        refit: rows of the test part after which models in closed form are refitted on all rows before, with what
+            validation chose; None for never. Trained models are fitted once.
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = _panel(data)
@@ -199,6 +202,7 @@ def backtest(
         margin=margin,
         period=period,
         step=step,
+        refit=refit,
     )
     return Report(report)
 

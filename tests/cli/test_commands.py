@@ -89,6 +89,13 @@ def test_options_of_the_protocol_reach_the_report(forecheck, stores, tmp_path):
     assert (tmp_path / "mine" / "trials").is_dir()
 
 
+def test_refits_reach_the_report(forecheck, waves):
+    done = forecheck("backtest", waves, *SMALL, "--models", "last,nlinear", "--refit", 20, "--json", "-", "--quiet")
+    report = json.loads(done.out)
+    assert report["protocol"]["refit"] == 20
+    assert [row["refits"] for row in report["table"]] == [None, 4]
+
+
 # Forecast
 
 

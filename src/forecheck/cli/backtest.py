@@ -26,6 +26,10 @@ def backtest(
     margin: o.Margin = 0.01,
     period: o.Period = None,
     step: o.Step = 1,
+    refit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Refit closed-form models after so many rows of the test part, on all rows before."),
+    ] = None,
     settings: o.Set = None,
     time: o.Time = None,
     series: o.Series = None,
@@ -65,6 +69,7 @@ def backtest(
             margin=margin,
             period=period,
             step=step,
+            refit=refit,
             options=chosen,
             workers=workers,
             ledger=ledger,

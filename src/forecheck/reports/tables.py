@@ -134,7 +134,7 @@ def models_table(data: Json) -> Table:
     models = sorted(data.get("table") or [], key=lambda row: (row.get("mse") is None, row.get("mse") or 0.0))
     cells = {name: numbers.losses([row.get(name) for row in models]) for name in LOSSES}
     behind = [row.get("behind") or {} for row in models]
-    several = data.get("protocol", {}).get("lookback") is None
+    shared, refit = (data.get("protocol", {}).get(name) for name in ("lookback", "refit"))
     rows = [
         [
             str(row.get("model")),
@@ -143,7 +143,8 @@ def models_table(data: Json) -> Table:
             numbers.effect(behind[k].get("effect"), behind[k].get("interval")),
             behind[k].get("outcome") or numbers.NOTHING,
             numbers.seconds(row.get("seconds")),
-            numbers.count(row.get("lookback")) if several else "",
+            numbers.count(row.get("lookback")) if shared is None else "",
+            _fits(row) if refit else "",
             numbers.count(row.get("seeds")),
             *(cells[name][k] for name in ("validation_mse", "mse_real", "mae_real")),
             numbers.count(row.get("parameters")),
@@ -156,13 +157,20 @@ def models_table(data: Json) -> Table:
         *(Column(name, right=True) for name in ("rank", "MSE", "MAE", "MSE against the best")),
         Column("outcome"),
         Column("time", right=True),
-        *(Column(name, right=True, wide=True) for name in ("lookback", "seeds", *REST)),
+        *(Column(name, right=True, wide=True) for name in ("lookback", "fits", "seeds", *REST)),
         Column("options", wide=True),
     ]
     note = f"Losses on the test windows, {units(data)}."
     if any(behind):
         note += " The best one was picked on these very windows, which flatters it a little."
     return _without_empty(Table("Leaderboard", columns, [Group("", rows)], note))
+
+
+def _fits(row: Json) -> str:
+    """How often a model was fitted in a backtest with refits."""
+    if row.get("refits"):
+        return numbers.count(1 + int(row["refits"]))
+    return "once" if row.get("parameters") else "never"
 
 
 def pairs_table(data: Json) -> Table:

@@ -19,6 +19,7 @@ from forecheck.evaluation.inference import AS_FORECASTER, Comparison, compare
 from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
+from forecheck.forecasters.refit import can_refit
 from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
@@ -36,10 +37,11 @@ def plan(
     seeds: int,
     period: int,
     lookbacks: Mapping[str, int] | None = None,
+    refit: int = 0,
 ) -> dict[str, list[Trial]]:
     """Trials by model; models that are not trained by gradient descent need one seed only.
 
-    Lookbacks are by model, where they are not that of the experiment.
+    Lookbacks are by model, where they are not that of the experiment. With `refit` closed forms are refitted.
 
     Raises:
         UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
@@ -59,10 +61,9 @@ def plan(
         # Built once here, so that what cannot be built is told before any work is done.
         forecaster = registry.create(name, task, options.get(name, {}))
         config = asdict(forecaster.config)
-        planned[name] = [
-            Trial(e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step, seed)
-            for seed in range(seeds if forecaster.trained else 1)
-        ]
+        common = (e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step)
+        rolling = refit if can_refit(forecaster) else 0
+        planned[name] = [Trial(*common, seed, refit=rolling) for seed in range(seeds if forecaster.trained else 1)]
     return planned
 
 
@@ -90,11 +91,13 @@ def run_backtest(
     margin: float = 0.01,
     period: int | None = None,
     step: int = 1,
+    refit: int | None = None,
 ) -> dict[str, Any]:
     """Score models on all test windows and compare every pair; returns the report as a plain dict.
 
     Without models, those that `auto` chooses from. Without a lookback every model has its own
-    (`selection.own_lookbacks`); validation and test windows are the same.
+    (`selection.own_lookbacks`); validation and test windows are the same. With `refit` closed forms
+    are refitted after so many rows of the test part, on all rows before (`forecheck.trials.rolling`).
 
     With more than one seed the pairwise verdicts are about the models, else about these fits.
 
@@ -102,6 +105,8 @@ def run_backtest(
         DataError, UsageError: see `prepare` and `plan`.
     """
     check_margin(margin)
+    if refit is not None and refit < 1:
+        raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()
     period = panel.frequency.period if period is None else period
     own = own_lookbacks(panel, horizon, CANDIDATES if models is None else models, lookback, split)
@@ -109,7 +114,7 @@ def run_backtest(
         models = usable(CANDIDATES, period, own["seasonal"])
         own = {name: own[name] for name in models}
     experiment = prepare(panel, max(own.values(), default=1), horizon, split, step)
-    planned = plan(experiment, models, options or {}, seeds, period, own)
+    planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in ledger for trial in trials)
     ledger.put_panel(panel)
@@ -121,7 +126,8 @@ def run_backtest(
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in table}, margin)
     protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
     return header("backtest") | {
-        "protocol": _with_lookbacks(protocol, own) | {"margin": margin, "level": 0.95, "seeds": list(range(seeds))},
+        "protocol": _with_lookbacks(protocol, own)
+        | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
         "table": table,
         "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
         "horizon": {"curves": [_curve(name, group) for name, group in results.items()]},
@@ -160,6 +166,7 @@ def _row(name: str, results: list[Result]) -> dict[str, Any]:
             "seconds": float(np.mean([result.summary["fit"]["seconds"] for result in results])),
             "parameters": results[0].summary["fit"]["parameters"],
             "lookback": results[0].trial.lookback,
+            "refits": results[0].summary.get("refits"),
             "seeds": len(results),
             "options": results[0].trial.config,
         }

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.data.panel import Panel
-from forecheck.data.splits import Borders, origins
-from forecheck.data.windows import Experiment, Windows, prepare
+from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.evaluation.conformal import conformal_rank
 from forecheck.forecasters import registry
@@ -23,6 +22,7 @@ from forecheck.trials.describe import stamp
 from forecheck.trials.engines.base import Run
 from forecheck.trials.fitted import Fitted, check_lengths, check_level
 from forecheck.trials.ledger import Ledger
+from forecheck.trials.rolling import windows_before
 from forecheck.trials.score import batch_size
 from forecheck.trials.selection import own_lookbacks, simplest_unbeaten, usable
 
@@ -143,11 +143,7 @@ def _widths(
 
 def _refitted(fitted: Forecaster, experiment: Experiment, details: Mapping[str, Any]) -> Forecaster:
     """The forecaster fitted on every row."""
-    lengths = experiment.panel.lengths
-    everything = Borders(lengths, lengths, lengths)
-    test = experiment.test
-    rows = origins(experiment.panel, everything, "train", test.lookback, test.horizon)
-    return refitted(fitted, grams(fitted, Windows(test.values, test.lookback, test.horizon, rows)), details)
+    return refitted(fitted, grams(fitted, windows_before(experiment, experiment.panel.lengths)), details)
 
 
 def _described(panel: Panel) -> dict[str, Any]:

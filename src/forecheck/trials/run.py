@@ -27,6 +27,7 @@ from forecheck.interventions.means import mean_patterns
 from forecheck.interventions.sites import Attached, Subject, attach
 from forecheck.training.loop import Progress, within
 from forecheck.trials.ledger import Array, Ledger
+from forecheck.trials.rolling import score_rolled
 from forecheck.trials.score import Predicts, Scores, batch_size, score
 from forecheck.trials.trial import GIVEN, Trial
 
@@ -83,6 +84,10 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
     train, held_out = blind(experiment)
     report = forecaster.fit(train, held_out, trial.seed, progress, **fit_options)
     summary, arrays = _scored(forecaster, experiment, progress)
+    if trial.refit:
+        rolled, refits = score_rolled(forecaster, report.details, experiment, trial.refit, progress)
+        summary |= _summary(experiment, rolled) | {"refits": refits}
+        arrays |= _arrays(rolled)
     summary["fit"] = {"seconds": report.seconds, "parameters": report.parameters, "details": report.details}
     summary["harness"]["test_rows_hidden_from_fit"] = bool(np.isnan(train.values).any())
     if isinstance(forecaster, NeuralForecaster) and trial.edit is None:

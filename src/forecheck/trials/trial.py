@@ -29,6 +29,7 @@ class Trial:
         seed: of all random streams.
         edit: the intervention (`Edit.to_dict`), or None for the raw forecaster.
         posthoc: the edit is made on the trained raw forecaster instead of before training.
+        refit: rows after which a closed form is refitted in the test part (`forecheck.trials.rolling`), 0 for never.
         measure: what is measured on the trained raw forecaster (`forecheck.trials.measures`), None for a score.
     """
 
@@ -44,11 +45,15 @@ class Trial:
     edit: dict[str, Any] | None = None
     posthoc: bool = False
     measure: str | None = None
+    refit: int = 0
 
     @property
     def address(self) -> str:
         """SHA-256 of the canonical description."""
-        text = json.dumps(asdict(self) | {"version": RESULTS_VERSION}, sort_keys=True, separators=(",", ":"))
+        described = asdict(self) | {"version": RESULTS_VERSION}
+        if not self.refit:  # as before there were refits: results that are known stay known
+            del described["refit"]
+        text = json.dumps(described, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
