@@ -98,7 +98,8 @@ def training(contestant: str, steps: int) -> dict[str, Any]:
         return Windows(values, LOOKBACK, HORIZON, np.arange(LOOKBACK, LOOKBACK + count))
 
     forecaster = SAMoVAR(Task(LOOKBACK, HORIZON, CHANNELS), SAMoVARConfig(epochs=1))
-    forecaster.module.stack.attention = attention(contestant)
+    for each in forecaster.module.stack.attentions:
+        each.forward = attention(contestant)
     forecaster.fit(noise(2 * BATCH), noise(1))
     report = forecaster.fit(noise(steps * BATCH), noise(1))
     speed = report.details["windows_per_second"]

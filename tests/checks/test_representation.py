@@ -118,6 +118,12 @@ def test_patterns_that_could_not_be_had_say_so():
     assert (finding.outcome, finding.why) == ("not applicable", "the pattern changes its size")
 
 
+@pytest.mark.parametrize("check", [NearUniform(), EntropyCollapse()], ids=lambda check: check.code)
+def test_patterns_that_are_no_distributions_say_so(check):
+    finding = found(check, layer(0, entropy=None, variation=None))
+    assert (finding.outcome, "weights below 0" in finding.why) == ("not applicable", True)
+
+
 @pytest.mark.parametrize(("exact", "pulled"), [(0.7, True), (0.5, False)])
 def test_case_one_is_told(exact, pulled):
     e = experiment()

@@ -12,7 +12,7 @@ from forecheck.forecasters.overview import overview
 from forecheck.forecasters.remedies import REMEDIES, accepted, remedied
 
 TASK = Task(lookback=48, horizon=12, channels=2, period=4)
-NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "autoformer", "fedformer", "fixedvar", "lintrans", "samovar"}
+NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "autoformer", "fedformer"}
 
 
 @pytest.fixture(scope="module")

@@ -184,9 +184,9 @@ def test_lintrans_is_pre_norm_linear_attention():
     expected = h
     for block in stack.blocks:
         u = block.attention_norm(expected)
-        q, k, v = (f(u).view(2, 6, 2, 4) for f in (block.query, block.key, block.value))
+        q, k, v = (f(u).view(2, 6, 2, 4) for f in (block.attention.query, block.attention.key, block.attention.value))
         sums = torch.einsum("sthi,sthj->sthij", k, v).cumsum(dim=1)
-        expected = expected + block.out(torch.einsum("sthi,sthij->sthj", q, sums).flatten(2))
+        expected = expected + block.attention.out(torch.einsum("sthi,sthij->sthj", q, sums).flatten(2))
         forward = block.feed_forward
         expected = expected + forward.outer(nn.functional.gelu(forward.inner(block.norm(expected))))
     torch.testing.assert_close(stack(h), expected[:, 1::2])

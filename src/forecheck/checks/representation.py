@@ -18,6 +18,7 @@ _UNIFORM = 0.1
 _PULLED = 0.6
 _SAME = 0.01
 _ANALYSIS = "arXiv 2509.20942, representation analysis"
+_SIGNED = "its patterns have weights below 0, so their rows are no distributions over the keys"
 
 
 class Representation(MeasuredCheck):
@@ -139,7 +140,7 @@ class NearUniform(Representation):
         variation = by_layer(results, "patterns", "total_variation")
         known = [value for value in variation if value is not None]
         if not known:
-            return self.not_applicable(str(layers_of(results)[0]["patterns"].get("why_not", "")))
+            return self.not_applicable(str(layers_of(results)[0]["patterns"].get("why_not", "") or _SIGNED))
         entropy = by_layer(results, "patterns", "entropy")
         uniform = max(known) < _UNIFORM
         return self.finding(
@@ -252,7 +253,8 @@ class EntropyCollapse(Representation):
             lowest.append(min((value for value in values if value is not None), default=None))
         known = [value for value in lowest if value is not None]
         if not known:
-            return self.not_applicable("there is one key, so its entropy says nothing")
+            one = all(place.keys == 1 for place in evidence.setting.places)
+            return self.not_applicable("there is one key, so its entropy says nothing" if one else _SIGNED)
         collapsed = [i for i, value in enumerate(lowest) if value is not None and value < COLLAPSE]
         return self.passed(
             not collapsed,

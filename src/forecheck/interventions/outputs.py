@@ -20,6 +20,7 @@ from forecheck.interventions.edits import Edit
 from forecheck.interventions.means import mean_outputs
 from forecheck.interventions.parts import Part, PartName, find_parts
 from forecheck.interventions.sites import Attached
+from forecheck.nn.attention import Attention
 from forecheck.nn.kernels.base import Scores
 from forecheck.nn.seeding import derive
 
@@ -235,7 +236,8 @@ class Remove(OutputEdit):
             raise UsageError(f"the model has {there}")
         for site in sites:
             if self.layers is None or site.layer in self.layers:
-                module.set_submodule(site.path, NoAttention())
+                removed = NoAttention() if isinstance(site.attention, Attention) else NoMixing()
+                module.set_submodule(site.path, removed)
 
 
 class NoAttention(nn.Module):
@@ -249,3 +251,11 @@ class NoAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
         """Zeros, and the scores that came."""
         return torch.zeros_like(x), bias
+
+
+class NoMixing(nn.Module):
+    """In the place of a `LinearMixing`: adds nothing."""
+
+    def forward(self, x: Float[Tensor, "*batch token width"], *others: Tensor) -> Float[Tensor, "*batch token width"]:
+        """Zeros."""
+        return torch.zeros_like(x)

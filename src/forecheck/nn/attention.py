@@ -125,6 +125,11 @@ class Attention(nn.Module):
         self.observe: Callable[[Tensor], None] | None = None
         self.regularise: Regularise | None = None
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether rows of the raw pattern sum to one."""
+        return self.kernel.stochastic
+
     def forward(
         self,
         x: Float[Tensor, "batch token width"],

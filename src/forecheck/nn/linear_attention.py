@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.nn.attention import PatternEdit
 from forecheck.nn.chunks import recorded
 
 _CHUNK = 64  # tokens taken at once in the chunked form
@@ -88,3 +90,55 @@ def causal_linear_attention(
     """
     few = q.shape[2] <= max(_CHUNK, 2 * q.shape[3])
     return masked_linear_attention(q, k, v) if few else chunked_linear_attention(q, k, v)
+
+
+class LinearMixing(nn.Module):
+    r"""A sublayer around `causal_linear_attention`, whose pattern can be seen and edited.
+
+    .. math:: A = \mathrm{tril}(Q K^\top), \qquad O = A V
+
+    Where nobody sees or edits it, the pattern is not formed.
+
+    Attributes:
+        edit: an intervention on the pattern, or None.
+        observe: called with the raw pattern of every forward pass, or None.
+        stochastic: rows of the pattern do not sum to one.
+    """
+
+    stochastic: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edit: PatternEdit | None = None
+        self.observe: Callable[[Tensor], None] | None = None
+
+    def mix(
+        self,
+        q: Float[Tensor, "series head token width"],
+        k: Float[Tensor, "series head token width"],
+        v: Float[Tensor, "series head token width"],
+    ) -> Float[Tensor, "series head token width"]:
+        """O."""
+        edit = self.edit
+        weights = None
+        if self.observe is not None or (edit is not None and edit.needs_weights):
+            weights = torch.matmul(q, k.mT).tril()
+        if self.observe is not None and weights is not None:
+            self.observe(weights.detach())
+        if edit is None:
+            return causal_linear_attention(q, k, v)
+        allowed = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+        return edit.mix(weights if edit.needs_weights else None, allowed, v)
+
+
+class CausalLinearAttention(LinearMixing):
+    """The bare mixing: what it gives is what its sublayer gives."""
+
+    def forward(
+        self,
+        q: Float[Tensor, "series head token width"],
+        k: Float[Tensor, "series head token width"],
+        v: Float[Tensor, "series head token width"],
+    ) -> Float[Tensor, "series head token width"]:
+        """Mixed values."""
+        return self.mix(q, k, v)

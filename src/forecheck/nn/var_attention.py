@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.nn.dropout import Dropout
-from forecheck.nn.linear_attention import causal_linear_attention
+from forecheck.nn.linear_attention import CausalLinearAttention
 from forecheck.nn.normal_linear import NormalFeedForward, NormalLinear
 from forecheck.nn.rms_norm import RMSNorm, rms_norm
 from forecheck.nn.structural import StructuralMatrix
@@ -111,9 +110,6 @@ class VarAttention(nn.Module):
     With the structure `inverse`, the paper's form, the shortcut lies inside: :math:`y_t = D^{-1}(x_t + \sum_l o_t)`.
     Given q and v, y is linear in x: :math:`y_t = \sum_{j \le t} \Gamma_{t,j} x_j`; `var_coefficients` has the rest.
 
-    Attributes:
-        attention: how one layer mixes, `causal_linear_attention` or anything that computes the same.
-
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4, by the official code.
     """
 
@@ -137,7 +133,7 @@ class VarAttention(nn.Module):
         self.source = source
         self.dropouts = nn.ModuleList(Dropout(dropout) for _ in range(layers))
         self.matrix = StructuralMatrix(heads, width // heads)
-        self.attention: Callable[[Tensor, Tensor, Tensor], Tensor] = causal_linear_attention
+        self.attentions = nn.ModuleList(CausalLinearAttention() for _ in range(layers))
 
     def trace(self, tokens: Float[Tensor, "series token features"]) -> VarTrace:
         """Observations x, their coefficients, and the output of every layer."""
@@ -147,9 +143,9 @@ class VarAttention(nn.Module):
         coefficients = self.source(flat)
         x = rearrange(flat, "s t (h d) -> s h t d", h=self.heads)
         outputs, keys = list[Tensor](), x
-        for q, v, dropout in zip(*coefficients, self.dropouts, strict=True):
+        for q, v, attention, dropout in zip(*coefficients, self.attentions, self.dropouts, strict=True):
             # What is dropped is dropped from the next layer's keys too.
-            keys = dropout(self.attention(q, keys, v).mT).mT
+            keys = dropout(attention(q, keys, v).mT).mT
             outputs.append(keys)
         return VarTrace(x, coefficients, outputs)
 

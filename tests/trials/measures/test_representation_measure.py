@@ -84,6 +84,13 @@ def test_sums_are_those_of_all_windows_at_once(seed, keys):
     assert np.mean(found["heads"]["entropy"]) == pytest.approx(found["entropy"])
 
 
+def test_rows_with_weights_below_0_are_no_distributions():
+    found = sums(torch.tensor([[[[1.5, -0.5], [20.0, -3.0]]]])).summary()
+    assert found["entropy"] is None
+    assert found["total_variation"] is None
+    assert found["self_weight"] == pytest.approx(-0.75)
+
+
 def test_effective_rank_is_that_of_singular_values():
     matrix = np.random.default_rng(0).standard_normal((40, 7)) * np.arange(1, 8) + 5
     s = np.linalg.svd(matrix - matrix.mean(axis=0), compute_uv=False)

@@ -1,4 +1,4 @@
-"""Our own models: every attention is a `forecheck.nn.attention.Attention`."""
+"""Our own models: every attention is an `Attention` or a `LinearMixing` of `forecheck.nn`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from forecheck.interventions.sites import Attached, Forward, Subject, evaluating
 from forecheck.nn.attention import Attention, PatternEdit
+from forecheck.nn.linear_attention import LinearMixing
 
 
 @dataclass
 class NativeSite:
-    """An `Attention` of ours; taking an edit off leaves the one that is part of its architecture, if any."""
+    """An attention of ours; taking an edit off leaves the one that is part of its architecture, if any."""
 
     path: str
     layer: int
@@ -23,14 +24,14 @@ class NativeSite:
     queries: int
     keys: int
     module: nn.Module | None
-    attention: Attention
+    attention: Attention | LinearMixing
     built_in: PatternEdit | None
     projected: bool = True
 
     @property
     def stochastic(self) -> bool:
         """Whether rows of the raw pattern sum to one."""
-        return self.attention.kernel.stochastic
+        return self.attention.stochastic
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
@@ -44,12 +45,12 @@ class NativeSite:
 
 @torch.no_grad()
 def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSite]:
-    """Every `Attention` that `example` passes, in the order in which the forward pass meets them, once each."""
+    """Every attention of ours that `example` passes, in the order in which the forward pass meets them, once each."""
     subject = Subject.of(subject)
     module = subject.module
     if module is None:
         return []
-    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention)}
+    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention | LinearMixing)}
     found: list[NativeSite] = []
 
     def meet(path: str) -> Callable[[Tensor], None]:
@@ -86,7 +87,7 @@ class NativeAdapter:
 
     @contextmanager
     def attach(self, subject: Subject, example: Tensor) -> Iterator[Attached]:
-        """Reach every `Attention` that `example` passes."""
+        """Reach every attention of ours that `example` passes."""
         with evaluating(subject.module):
             yield Attached(self.name, [*native_sites(subject, example)], subject.forward)
 

@@ -52,10 +52,10 @@ class PatternSums:
         self.count += len(weights)
         self.total += weights.sum(dim=0)
         self.squares += weights.square().sum(dim=0)
-        # Patterns with weights below 0 (linear and differential ones) are no distributions and have no entropy.
-        signed = math.nan if bool((weights < 0).any()) else 1.0
-        self.entropies -= signed * torch.xlogy(weights, weights).sum(dim=(0, 3))
-        self.variations += (weights - self.uniform).abs().sum(dim=(0, 3)) / 2
+        # Rows with weights below 0 (of linear and differential attention) are no distributions: they have neither.
+        known = math.nan if bool((weights < 0).any()) else 1.0
+        self.entropies -= known * torch.xlogy(weights, weights).sum(dim=(0, 3))
+        self.variations += known * (weights - self.uniform).abs().sum(dim=(0, 3)) / 2
 
     @property
     def entropy(self) -> Float[Tensor, "head query"]:
