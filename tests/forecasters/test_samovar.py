@@ -263,6 +263,16 @@ def test_all_paths_sum_to_the_mixture():
     assert forecaster().explain(windows(), paths=0).path_matrices.shape == (3, 3, 0, 2, 4, 4)
 
 
+def test_chosen_channels_are_told_as_among_all():
+    made, x = forecaster(), windows()
+    whole, part = made.explain(x, paths=4), made.explain(x, 4, [2, 0])
+    for name in ("forecast", "constant", "parts", "by_layer"):
+        np.testing.assert_allclose(getattr(part, name), getattr(whole, name)[..., [2, 0]], rtol=1e-9, atol=1e-12)
+    for name in ("mixture", "coefficients", "path_nodes", "path_norms", "path_matrices"):
+        np.testing.assert_allclose(getattr(part, name), getattr(whole, name)[:, [2, 0]], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(made.jacobian(x, [1]).values, made.jacobian(x).values[:, :, [1]])
+
+
 def test_the_jacobian_is_how_the_forecast_changes_and_not_its_parts():
     made, x = forecaster(), windows(batch=2)
     told = made.jacobian(x).values

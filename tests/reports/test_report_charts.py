@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 import report_samples
 
-from forecheck.reports import charts, tables
+from forecheck.reports import arcs, charts, tables
 from forecheck.reports.numbers import NOTHING
 from forecheck.reports.report import Report
 
@@ -18,17 +18,25 @@ LINES = {
     "series": [{"label": "s", "y": [1.0, 3.0, 2.0]}, {"label": "t", "y": [None] * 3}],
 }
 HEAT = {"kind": "heat", "rows": ["r", "q"], "columns": ["0", "1"], "values": [[1.0, -2.0], [None, 0.5]], "unit": "%"}
+ARCS = {
+    "kind": "arcs",
+    "tokens": ["mix 1", "1", "mix 2", "2"],
+    "layers": 2,
+    "paths": [{"nodes": [3, 1], "weight": 1.0}, {"nodes": [3, 3, 0], "weight": 4.0}, {"nodes": [3, 2, 2], "weight": 2}],
+    "x_label": "token",
+}
 
 
 def chart(given, **finding):
-    return charts.of_finding({"code": "FC601", "title": "heads", "details": {"chart": given}} | finding)
+    drawn = charts.of_finding({"code": "FC601", "title": "heads", "details": {"chart": given}} | finding)
+    return drawn[0] if drawn else None
 
 
 def numbers_of(drawing, element, attribute):
     return [float(each.get(attribute)) for each in ET.fromstring(drawing).iter(element)]
 
 
-@pytest.mark.parametrize("given", [BARS, LINES, HEAT], ids=["bars", "lines", "heat"])
+@pytest.mark.parametrize("given", [BARS, LINES, HEAT, ARCS], ids=["bars", "lines", "heat", "arcs"])
 def test_a_drawing_is_well_formed_and_described(given):
     made = chart(given)
     for drawing in filter(None, (made.wide, made.narrow)):
@@ -77,10 +85,36 @@ def test_a_great_heat_map_says_what_it_leaves_out():
         {"kind": "bars"},
         {"kind": "heat", "rows": ["a"], "columns": ["b"], "values": [[None]]},
         {"kind": "lines", "x": [1], "series": [{"label": "s", "y": [math.nan]}]},
+        ARCS | {"paths": []},
+        ARCS | {"paths": [{"nodes": [3, 4], "weight": 1.0}, {"nodes": [3, 2, 1, 0], "weight": 1.0}]},
     ],
 )
 def test_a_chart_without_numbers_is_none(given):
     assert chart(given) is None
+
+
+def test_arcs_are_paths_layer_by_layer():
+    made = chart(ARCS)
+    assert made.table.rows == [["2 ← 2 ← mix 1", "2", "4"], ["2 ← mix 2 ← mix 2", "2", "2"], ["2 ← 1", "1", "1"]]
+    drawn = [each for each in ET.fromstring(made.wide).iter("path") if each.get("class", "").startswith("arc ")]
+    light, middle, heavy = drawn  # the heaviest is drawn last, on top
+    widths = [float(each.get("style").removeprefix("stroke-width:")) for each in drawn]
+    assert widths == pytest.approx([arcs.THICKEST / 4, arcs.THICKEST / 2, arcs.THICKEST])
+    hops = [[float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)", each.get("d"))] for each in drawn]
+    (only,), (first, second), (above, below) = hops
+    assert above == first < second == below == only  # a path of one layer runs in the bottom one
+    assert heavy.get("d").count("c") == middle.get("d").count("c") == 1  # a loop where a path stays at its token
+    assert light.get("d").count("a") == 1
+    # An arc spans the tokens of its hop: from token 3 back to token 1, half of the row.
+    assert float(light.get("d").split()[-2]) == pytest.approx(-(760 - 16 - 62) / 2, abs=0.2)
+    assert made.caption == "The heaviest of 3 paths is 2 ← 2 ← mix 1, of weight 4."
+
+
+def test_a_finding_may_have_several_charts_with_names():
+    details = {"charts": [HEAT | {"title": "coefficients"}, "nothing", HEAT | {"title": "Jacobian"}]}
+    drawn = charts.of_finding({"code": "FC710", "title": "t", "details": details})
+    assert [each.title for each in drawn] == ["coefficients", "Jacobian"]
+    assert "<title>FC710 t: Jacobian</title>" in drawn[1].wide
 
 
 def test_a_table_of_a_finding_is_aligned():
@@ -119,7 +153,7 @@ def test_every_family_of_arms_has_its_place(large):
 def test_hostile_charts_are_text():
     bad = report_samples.HOSTILE
     data = report_samples.audit(layers=1, heads=1, tokens=2, examples=0)
-    for finding, given in zip(data["findings"], (BARS, LINES, HEAT), strict=False):
+    for finding, given in zip(data["findings"], (BARS, LINES, HEAT, ARCS), strict=False):
         hostile = {
             "x": [bad, bad],
             "rows": [bad, bad],
@@ -127,6 +161,8 @@ def test_hostile_charts_are_text():
             "x_label": bad,
             "y_label": bad,
             "unit": bad,
+            "title": bad,
+            "tokens": [bad] * 4,
         }
         series = [{"label": bad, "y": [1.0, 2.0]}]
         table = {"columns": [bad], "rows": [[bad]]}

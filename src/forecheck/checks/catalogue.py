@@ -22,6 +22,7 @@ _MODULES = (
     "positions",
     "heads",
     "representation",
+    "explained",
     "data",
     "blackbox",
 )

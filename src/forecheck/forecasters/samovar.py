@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -46,10 +47,12 @@ class SAMoVAR(ArxForecaster):
         stack = VarAttention(coefficients, width, heads, c.layers, c.dropout, c.structure)
         return c.network(c.tokens(self.task), stack)
 
-    def explain(self, x: Float[Tensor, "batch lookback channel"], paths: int = 10) -> Explanation:
-        """What the forecast is made of, exactly; see `Explanation`."""
-        return explain(self.module, x, paths)
+    def explain(
+        self, x: Float[Tensor, "batch lookback channel"], paths: int = 10, channels: Sequence[int] | None = None
+    ) -> Explanation:
+        """What the forecast of some channels (None for all) is made of, exactly; see `Explanation`."""
+        return explain(self.module, x, paths, channels)
 
-    def jacobian(self, x: Float[Tensor, "batch lookback channel"]) -> Jacobian:
-        """How the forecast answers to its input; see `Jacobian`."""
-        return jacobian(self.module, x)
+    def jacobian(self, x: Float[Tensor, "batch lookback channel"], channels: Sequence[int] | None = None) -> Jacobian:
+        """How the forecast of some channels (None for all) answers to its input; see `Jacobian`."""
+        return jacobian(self.module, x, channels)

@@ -6,6 +6,7 @@ the same window as what they multiply, so they are no derivative. The Jacobian s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from forecheck.nn.arx import ArxNetwork
-from forecheck.nn.var_attention import VarAttention
+from forecheck.nn.var_attention import Coefficients, VarAttention
 from forecheck.nn.var_coefficients import mixture_row, strongest_paths
 
 
@@ -67,13 +68,19 @@ class Jacobian:
 
 
 @torch.no_grad()
-def explain(network: nn.Module, x: Float[Tensor, "batch lookback channel"], paths: int = 10) -> Explanation:
+def explain(
+    network: nn.Module,
+    x: Float[Tensor, "batch lookback channel"],
+    paths: int = 10,
+    channels: Sequence[int] | None = None,
+) -> Explanation:
     """The parts of the forecasts of `x`.
 
     Args:
         network: a SAMoVAR network.
         x: windows; memory grows with windows, channels, tokens and the cube of the head width.
         paths: how many paths to tell of every window and channel; 0 for none.
+        channels: whose forecasts, None for all; they are the channels of the explanation.
 
     Raises:
         ValueError: if there are too many paths to order.
@@ -83,8 +90,16 @@ def explain(network: nn.Module, x: Float[Tensor, "batch lookback channel"], path
     network.eval()
     stack = network.stack
     z, mean, scale = network.normalise(x)
+    chosen = list(range(x.shape[2])) if channels is None else list(channels)
     observations, coefficients, outputs = stack.trace(network.tokens(network.tokens.patches_of(z)))
-    channels = x.shape[2]
+
+    def rows(values: Tensor) -> Tensor:
+        """Of the chosen channels only."""
+        return rearrange(values, "(b c) ... -> b c ...", b=len(x))[:, chosen].flatten(0, 1)
+
+    observations, outputs = rows(observations), [rows(o) for o in outputs]
+    coefficients = Coefficients(*(tuple(map(rows, part)) for part in coefficients))
+    mean, scale = mean[..., chosen], scale[..., chosen]
 
     mixture = mixture_row(coefficients)
     last = torch.zeros_like(observations)
@@ -107,17 +122,17 @@ def explain(network: nn.Module, x: Float[Tensor, "batch lookback channel"], path
     assert eps is not None
     factor = network.norm.weight * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + eps)  # diag(g) r_t, a series
 
-    def forecasts(rows: Tensor) -> Tensor:
+    def forecasts(vectors: Tensor) -> Tensor:
         """What vectors y would add to the forecast, were the last norm fixed: (batch, row, horizon, channel)."""
-        steps = nn.functional.linear(rearrange(rows, "s h j d -> s j (h d)") * factor[:, None], network.head.weight)
-        return rearrange(steps, "(b c) j t -> b j t c", c=channels) * scale[:, None]
+        steps = nn.functional.linear(rearrange(vectors, "s h j d -> s j (h d)") * factor[:, None], network.head.weight)
+        return rearrange(steps, "(b c) j t -> b j t c", c=len(chosen)) * scale[:, None]
 
     def array(values: Tensor) -> np.ndarray:
-        return rearrange(values, "(b c) ... -> b c ...", c=channels).numpy()
+        return rearrange(values, "(b c) ... -> b c ...", c=len(chosen)).numpy()
 
     found = strongest_paths(coefficients, paths)
     return Explanation(
-        forecast=network(x).numpy(),
+        forecast=network(x)[..., chosen].numpy(),
         constant=(network.head.bias[:, None] * scale + mean).numpy(),
         parts=rearrange(forecasts(sources), "b (n role) t c -> b n role t c", role=2).numpy(),
         by_layer=forecasts(layers).numpy(),
@@ -129,12 +144,15 @@ def explain(network: nn.Module, x: Float[Tensor, "batch lookback channel"], path
     )
 
 
-def jacobian(network: nn.Module, x: Float[Tensor, "batch lookback channel"]) -> Jacobian:
-    """The Jacobian of the forecasts of `x`, one backward pass for every step and channel of the horizon."""
+def jacobian(
+    network: nn.Module, x: Float[Tensor, "batch lookback channel"], channels: Sequence[int] | None = None
+) -> Jacobian:
+    """The Jacobian of the forecasts of `x` in some channels (None for all), one backward pass a step and channel."""
     network.eval()
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        outputs = network(x).sum(dim=0).flatten()  # windows do not meet, so their gradients come apart by themselves
+        y = network(x) if channels is None else network(x)[..., list(channels)]
+        outputs = y.sum(dim=0).flatten()  # windows do not meet, so their gradients come apart by themselves
         rows = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in outputs]
-    values = rearrange(torch.stack(rows, dim=1), "b (t c) l s -> b t c l s", c=x.shape[2])
+    values = rearrange(torch.stack(rows, dim=1), "b (t c) l s -> b t c l s", c=y.shape[2])
     return Jacobian(values.numpy())

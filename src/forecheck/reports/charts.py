@@ -1,4 +1,4 @@
-"""The chart in the details of a finding: bars, lines, or a heat map such as the effect of every layer and head.
+"""The charts in the details of a finding: bars, lines, arcs, or a heat map such as the effect of every layer and head.
 
 Values are in the unit of the chart (2.0 with the unit `%` is 2 %); what is missing or not finite is left out.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
-from forecheck.reports import numbers
+from forecheck.reports import arcs, numbers
 from forecheck.reports.frame import Frame, span
 from forecheck.reports.numbers import Number
 from forecheck.reports.plots import swatch
@@ -33,13 +33,14 @@ class Chart:
     """A drawing for a wide and for a narrow page, its legend, and its numbers as a table.
 
     Attributes:
-        kind: bars, lines or heat.
+        kind: bars, lines, arcs or heat.
         wide: the drawing.
         narrow: the same for a narrow page; empty if the first one is scrolled there.
         caption: what is drawn, for those who do not see it.
         legend: names of the series with a piece of their line, if there are several.
         table: the numbers.
         note: what is left out, and how to read the colours.
+        title: what tells it from the other charts of its finding, if there are any.
     """
 
     kind: str
@@ -49,16 +50,29 @@ class Chart:
     legend: list[tuple[str, Markup]]
     table: Table
     note: str = ""
+    title: str = ""
 
 
-def of_finding(finding: Mapping[str, Any]) -> Chart | None:
-    """The chart of a finding; None if it has none, or one that cannot be drawn."""
-    given = (finding.get("details") or {}).get("chart")
-    if not isinstance(given, Mapping):
-        return None
-    title = f"{finding.get('code')} {finding.get('title')}"
+def of_finding(finding: Mapping[str, Any]) -> list[Chart]:
+    """The charts of a finding, one (`chart`) or several (`charts`), without those that cannot be drawn."""
+    found = finding.get("details") or {}
+    several = found.get("charts")
+    given = [found.get("chart"), *(several if isinstance(several, list) else [])]
+    drawn = []
+    for each in given:
+        if isinstance(each, Mapping):
+            name = str(each.get("title") or "")
+            title = f"{finding.get('code')} {finding.get('title')}" + (f": {name}" if name else "")
+            chart = _drawn(each, title)
+            drawn += [replace(chart, title=name)] if chart else []
+    return drawn
+
+
+def _drawn(given: Mapping[str, Any], title: str) -> Chart | None:
     if given.get("kind") == "heat":
         return _heat(given, title)
+    if given.get("kind") == "arcs":
+        return _arcs(given, title)
     series = [(str(each.get("label")), each.get("y") or []) for each in given.get("series") or []][:MOST_SERIES]
     x = list(given.get("x") or range(max((len(values) for _, values in series), default=0)))
     if not x or not any(numbers.known(value) for _, values in series for value in values):
@@ -156,10 +170,12 @@ def _heat(given: Mapping[str, Any], title: str) -> Chart | None:
         return None
     unit, most = str(given.get("unit") or ""), max(map(abs, known)) or 1.0
     digits = min(max(2 - math.floor(math.log10(most)), 0), 6)  # three digits of the greatest, the same in all cells
-    side = WIDE_CELL if len(columns) <= ALL_LABELS else NARROW_CELL
+    longest = max(len(f"{value:.{digits}f}") for value in known)
+    told = len(columns) <= ALL_LABELS
+    side = max(WIDE_CELL, 7 * longest + 5) if told else NARROW_CELL
     left, top = 7 * max(map(len, rows)) + 14, 40
     width, height = left + side * len(columns) + 2, top + ROW * len(rows) + 2
-    every = 1 if side == WIDE_CELL else 4
+    every = 1 if told else 4
     parts = [
         tag("text", name, x=left + side * (k + 0.5), y=top - 7, class_="label")
         for k, name in enumerate(columns)
@@ -177,9 +193,9 @@ def _heat(given: Mapping[str, Any], title: str) -> Chart | None:
             # The style sheet turns the share into a shade that the number in the cell stands out from.
             style = f"--share:{abs(value) / most:.2f}"
             text = f"{value:.{digits}f}"
-            cell = tag("title", f"{name}, {columns[k]}: {text} {unit}".rstrip()) if side == NARROW_CELL else NONE
+            cell = tag("title", f"{name}, {columns[k]}: {text} {unit}".rstrip()) if not told else NONE
             parts.append(tag("rect", cell, **box, class_="more" if value > 0 else "less", style=style))
-            if side == WIDE_CELL:
+            if told:
                 parts.append(tag("text", text, x=left + side * (k + 0.5), y=y + ROW / 2 + 4, class_="label cell"))
     where = f"{given.get('x_label') or 'column'} "
     ends = [
@@ -210,6 +226,21 @@ def _heat(given: Mapping[str, Any], title: str) -> Chart | None:
     note = f"{f'Values in {unit}; the' if unit else 'The'} stronger the colour, the further from zero.{signs}"
     note += f" {left_out:,} more rows are in the JSON report." if left_out else ""
     return Chart("heat", drawing, NONE, said, [], table, note)
+
+
+def _arcs(given: Mapping[str, Any], title: str) -> Chart | None:
+    """Paths over tokens, layer by layer."""
+    paths = arcs.paths_of(given)
+    if not paths:
+        return None
+    tokens = [str(each) for each in given["tokens"]]
+    wide, narrow = (arcs.draw(given, title, paths, tokens, width) for width in (760, 340))
+    columns = [Column(str(given.get("x_label") or "path")), Column("layers", right=True), Column("weight", right=True)]
+    rows = [[arcs.named(one, tokens), str(len(one.nodes) - 1), _short(one.weight)] for one in paths]
+    legend = [(arcs.named(one, tokens), swatch(_colour(k))) for k, one in enumerate(paths[:COLOURS])]
+    note = "The thicker the arc, the heavier the path; one colour follows a path from layer to layer."
+    note += " Lighter paths than those of the legend are grey." if len(paths) > COLOURS else ""
+    return Chart("arcs", wide, narrow, arcs.said(paths, tokens), legend, Table(title, columns, [Group("", rows)]), note)
 
 
 def _extreme(

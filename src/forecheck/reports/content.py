@@ -195,7 +195,11 @@ def statistics(finding: Json) -> list[tuple[str, str]]:
 
 def details(finding: Json, limit: int = 2000) -> str:
     """The details of a finding as JSON without what is drawn, cut at `limit` characters."""
-    rest = {name: value for name, value in (finding.get("details") or {}).items() if name not in {"table", "chart"}}
+    rest = {
+        name: value
+        for name, value in (finding.get("details") or {}).items()
+        if name not in {"table", "chart", "charts"}
+    }
     if not rest:
         return ""
     text = json.dumps(rest, indent=1, ensure_ascii=False)

@@ -151,7 +151,7 @@ def _templates() -> Environment:
         outcome_word=content.outcome_word,
         symbols=content.SYMBOLS,
         finding_table=tables.finding_table,
-        chart_of=charts.of_finding,
+        charts_of=charts.of_finding,
         margin=numbers.margin,
     )
     return environment

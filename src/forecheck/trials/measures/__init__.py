@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from forecheck.trials.measures.blackbox import blackbox
 from forecheck.trials.measures.case import Case, Measured
+from forecheck.trials.measures.explanation import explanation
 from forecheck.trials.measures.gradient import gradient
 from forecheck.trials.measures.representation import representation
 from forecheck.trials.measures.signs import signs
 
 MEASURES: dict[str, Callable[[Case], Measured]] = {
     "representation": representation,
+    "explanation": explanation,
     "gradient": gradient,
     "signs": signs,
     "blackbox": blackbox,
