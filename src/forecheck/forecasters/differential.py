@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
 from forecheck.forecasters.registry import register
-from forecheck.nn.blocks import PreNormBlock
+from forecheck.nn.blocks import EncoderBlock, PreNormBlock
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import NORMS, NormName
 from forecheck.nn.positions import Positions
@@ -24,26 +25,12 @@ class DifferentialConfig(PatchTSTConfig):
         positions: `rope` (the paper's), or any other.
     """
 
+    layer: ClassVar[type[EncoderBlock | PreNormBlock]] = PreNormBlock
     heads: int = 2
     norm: NormName = "rms"
     residual_scores: bool = False
     kernel: KernelName = "differential"
     positions: Positions = "rope"
-
-    def block(self, depth: int, tokens: int) -> nn.Module:
-        """An untrained layer."""
-        return PreNormBlock(
-            self.width,
-            self.heads,
-            self.hidden,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-            norm=self.norm,
-            kernel=self.kernel,
-            depth=depth,
-            positions=self.positions,
-            tokens=tokens,
-        )
 
     def last_norm(self) -> nn.Module:
         """As pre-norm layers leave tokens as they add up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from einops import rearrange
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.vq import VQForecaster, VQRecipe
-from forecheck.nn.blocks import EncoderBlock
+from forecheck.nn.blocks import EncoderBlock, PreNormBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import NormName, WindowNorm
@@ -49,6 +49,7 @@ class PatchTSTConfig(VQRecipe):
             or one of the variants by codes, see `VQEmbedding`, for which the options `vq_...` are.
     """
 
+    layer: ClassVar[type[EncoderBlock | PreNormBlock]] = EncoderBlock
     patch: int = 16
     stride: int = 8
     padding: bool = True
@@ -70,7 +71,7 @@ class PatchTSTConfig(VQRecipe):
 
     def block(self, depth: int, tokens: int) -> nn.Module:
         """An untrained layer."""
-        return EncoderBlock(
+        return self.layer(
             self.width,
             self.heads,
             self.hidden,
