@@ -126,3 +126,8 @@ def test_a_model_without_gradient_says_so():
 
 def test_without_attention_the_reason_stands():
     assert "no attention was found" in gradient(case("last"))[0]["why_not"]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "differential"])
+def test_patterns_that_are_no_softmax_say_so(kernel):
+    assert "do not sum to one" in gradient(case(options={"kernel": kernel}))[0]["why_not"]

@@ -97,7 +97,8 @@ def gradient(case: Case) -> Measured:
     - `exact`, what decides the sign of the score's update: :math:`D_{ii} - \sum_j A_{ij} D_{ij} > 0`, since the
       gradient of score (i, i) is :math:`A_{ii}` times this.
 
-    Only self-attention has a diagonal: sites with another number of keys than queries say so.
+    Only self-attention has a diagonal: sites with another number of keys than queries say so. Patterns that are no
+    softmax (linear, differential) have another gradient of the score, and no summary.
 
     Returns:
         Summary: `layers`, a list with path and shares, or `why_not`. Arrays: `case1_{layer}`, `exact_{layer}` and
@@ -114,6 +115,8 @@ def gradient(case: Case) -> Measured:
         sites = [site for site in attached.sites if site.queries == site.keys]
         if not sites:
             return {"why_not": "there is no self-attention, so no pattern has a diagonal"}, {}
+        if not all(getattr(site, "stochastic", True) for site in sites):
+            return {"why_not": "rows of the patterns do not sum to one, and the criterion is that of a softmax"}, {}
         counts = {site.layer: _Counts(site) for site in sites}
         # All layers keep their patterns, and what the way back needs beside them.
         for x, y in batches(train, index, batch_of(sites, train.channels, kept=4 * len(sites))):
