@@ -25,8 +25,8 @@ import torch
 
 from forecheck import verbs
 from forecheck.data.load import load
-from forecheck.data.splits import parse_split
 from forecheck.files import replace_file
+from forecheck.trials.selection import own_lookbacks
 
 RESULTS = Path(__file__).parent / "results"
 SETS = {"ETTh1": 24, "ETTh2": 24, "exchange_rate": 1, "weather": 144}
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     """A model of the table: what it is fitted with.
 
     Attributes:
-        lookback: L, steps of input; 0 for SAMoVAR's rule, which goes by the horizon.
+        lookback: L, steps of input; 0 for the model's own, cut to what the data allow.
         options: that differ from the defaults.
         about: what a reader has to know of these.
     """
@@ -55,15 +55,14 @@ MODELS = {
     "rlinear": Entry(336, {}, "closed form, ridge by validation"),
     "linear": Entry(336, {}, "closed form, ridge by validation"),
     "dlinear": Entry(336, {}, "closed form, ridge by validation"),
-    "anchored": Entry(1536, {}, "closed form"),
+    "anchored": Entry(0, {}, "closed form"),
     "dlinear-sgd": Entry(336, {}),
-    "anchored-net": Entry(1536, {}, "anchored, and a network as far as it is certain to help"),
+    "anchored-net": Entry(0, {}, "anchored, and a network as far as it is certain to help"),
     "samovar": Entry(0, {}, "lookback 1024 / 2048 / 2048 / 4096, as far as the training part reaches"),
     "patchtst": Entry(336, {"epochs": 40}, "its ETTh1 size for all sets; 40 of 100 epochs (lr is down to 2 % by then)"),
     "itransformer": Entry(96, {}),
     "tsmixer": Entry(336, {"patience": 5}),
 }
-SAMOVAR_LOOKBACK = {96: 1024, 192: 2048, 336: 2048, 720: 4096}
 PUBLISHED: dict[tuple[str, str], dict[int, float]] = {
     # Why Attention Fails, replies to reviewers, raw attention (their settings).
     ("patchtst", "ETTh1"): {96: 0.383, 192: 0.419, 336: 0.428, 720: 0.450},
@@ -95,17 +94,10 @@ def cells(sets: list[str], models: list[str]) -> list[tuple[str, int, str]]:
     return [cell for cell in first + rest if cell[2] != "seasonal" or SETS[cell[0]] > 1]
 
 
-def longest_lookback(name: str, horizon: int, wanted: int) -> int:
-    """The wanted lookback, or half of what the training part leaves: a window must fit in, and many of them."""
-    panel = load(name)
-    rows = int(parse_split(panel.split, panel).train_end.min())
-    return min(wanted, (rows - horizon) // 2)
-
-
 def measure(name: str, horizon: int, model: str, seed_count: int, ledger: Path | None) -> dict[str, Any]:
     """One cell."""
     entry = MODELS[model]
-    lookback = longest_lookback(name, horizon, entry.lookback or SAMOVAR_LOOKBACK[horizon])
+    lookback = entry.lookback or own_lookbacks(load(name), horizon, [model])[model]
     load_average = os.getloadavg()[0]
     report = verbs.backtest(
         name,
