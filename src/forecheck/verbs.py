@@ -133,11 +133,8 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = _panel(data)
-    lookback = (
-        audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
-        if lookback is None
-        else lookback
-    )
+    if lookback is None:
+        lookback = audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
     audited: str | Given = model
     if not isinstance(model, str):
         experiment = prepare(panel, lookback, horizon, split, step)

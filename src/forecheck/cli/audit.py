@@ -85,9 +85,8 @@ def audit(
     from forecheck.cli.progress import Bars
     from forecheck.trials.selection import audit_lookback
 
-    if lookback is None:
-        lookback = audit_lookback(panel, horizon, audited if isinstance(audited, str) else None, split)
-    if not isinstance(audited, str):
+    if not isinstance(audited, str):  # built for a lookback; for a named model the verb finds it
+        lookback = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
         audited = build_model(audited, lookback, horizon, len(panel.channels))
     with Bars(quiet=quiet) as watcher:
         report = verbs.audit(
