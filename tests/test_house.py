@@ -11,7 +11,7 @@ import forecheck
 
 ROOT = Path(forecheck.__file__).parent
 FLOORS = (
-    {"errors", "files", "__init__"},
+    {"errors", "files", "processes", "__init__"},
     {"data", "nn", "evaluation"},
     {"training", "interventions", "theory"},
     {"forecasters"},

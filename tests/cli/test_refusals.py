@@ -185,10 +185,10 @@ def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
 
 
 def test_a_worker_that_is_gone_is_no_closed_pipe(forecheck, waves, monkeypatch):
-    def gone(root):
+    def gone(module, arguments):
         return subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    monkeypatch.setattr("forecheck.trials.engines.local._spawn", gone)
+    monkeypatch.setattr("forecheck.processes._spawn", gone)
     done = forecheck("backtest", waves, "--horizon", "6", "--lookback", "24", "--models", "patchtst")
     assert done.code == 1
     assert "a worker process ended" in done.err
