@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,19 @@ def environment(result: Result) -> dict[str, Any]:
         **result.summary["versions"],
         "cpu": _cpu(),
         "threads": result.summary["threads"],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Versions and machine of what was just computed here."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
     }
 
 

@@ -1,0 +1,71 @@
+"""From numbers to verdicts: intervals, which side of a bound they lie on, and what several settings say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from forecheck.papers.claim import Estimate, Verdict
+
+LEVEL = 0.95
+
+
+def mean_estimate(values: Sequence[float]) -> Estimate:
+    r"""Mean over independent repetitions (seeds) with its t interval; none for fewer than two.
+
+    .. math:: \bar x \pm t_{S-1} \, s / \sqrt S
+    """
+    found = np.asarray(values, dtype=float)
+    mean = float(found.mean())
+    if len(found) < 2:
+        return Estimate(mean)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(found) - 1) * stats.sem(found))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def share_estimate(count: int, of: int) -> Estimate:
+    """A share of independent cases with Wilson's interval."""
+    bounds = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")
+    return Estimate(count / of, float(bounds.low), float(bounds.high))
+
+
+def slope_estimate(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """Least-squares slope of y on x with its t interval."""
+    line = stats.linregress(x, y)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * line.stderr)
+    return Estimate(float(line.slope), float(line.slope) - half, float(line.slope) + half)
+
+
+def holds(estimate: Estimate, *, above: float | None = None, below: float | None = None) -> bool | None:
+    """Whether a number lies above and below bounds: True or False if its whole interval says so, else None.
+
+    Args:
+        estimate: without an interval it is taken as exact.
+        above: must exceed this.
+        below: must stay under this.
+    """
+    low = estimate.value if estimate.low is None else estimate.low
+    high = estimate.value if estimate.high is None else estimate.high
+    checks = []
+    if above is not None:
+        checks.append(True if low > above else False if high <= above else None)
+    if below is not None:
+        checks.append(True if high < below else False if low >= below else None)
+    if False in checks:
+        return False
+    return None if None in checks else True
+
+
+def verdict_of(held: Sequence[bool | None]) -> Verdict:
+    """What several settings say together.
+
+    Confirmed or refuted if all say so; uneven if some do and others do not, or cannot tell; not testable here if none
+    can tell.
+    """
+    if not held or all(each is None for each in held):
+        return Verdict.UNTESTABLE
+    if all(held):
+        return Verdict.CONFIRMED
+    return Verdict.REFUTED if all(each is False for each in held) else Verdict.UNEVEN

@@ -1,0 +1,95 @@
+"""What claims hand to the reports to be drawn: curves over numbers, bars and heat maps, as plain dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+Scale = Literal["linear", "log"]
+Number = float | None
+
+
+def curve(
+    label: str,
+    x: Sequence[float],
+    y: Sequence[Number],
+    low: Sequence[Number] | None = None,
+    high: Sequence[Number] | None = None,
+    style: Literal["line", "dashed", "points"] = "line",
+) -> dict[str, Any]:
+    """One curve of `curves`.
+
+    Args:
+        label: its name in the legend.
+        x: where its points lie.
+        y: their values; None where there is none.
+        low, high: a band around it.
+        style: `line` for what was measured, `dashed` for what is predicted or a reference, `points` without a line.
+    """
+    drawn: dict[str, Any] = {"label": label, "x": list(x), "y": list(y), "style": style}
+    return drawn if low is None or high is None else drawn | {"low": list(low), "high": list(high)}
+
+
+def curves(
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Sequence[dict[str, Any]],
+    x_scale: Scale = "linear",
+    y_scale: Scale = "linear",
+    levels: Sequence[tuple[str, float]] = (),
+) -> dict[str, Any]:
+    """Curves over a number.
+
+    Args:
+        title: what is drawn.
+        x_label, y_label: of the axes, with units.
+        series: see `curve`.
+        x_scale, y_scale: of the axes; what is not positive is left out of a logarithmic one.
+        levels: horizontal lines with their names, such as a noise floor.
+    """
+    return {
+        "kind": "curves",
+        "title": title,
+        "x_label": x_label,
+        "y_label": y_label,
+        "x_scale": x_scale,
+        "y_scale": y_scale,
+        "series": list(series),
+        "levels": [{"label": label, "value": value} for label, value in levels],
+    }
+
+
+def bars(
+    title: str, y_label: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[Number]]]
+) -> dict[str, Any]:
+    """Bars by name, one a series beside each other."""
+    return {
+        "kind": "bars",
+        "title": title,
+        "y_label": y_label,
+        "x": list(names),
+        "series": [{"label": label, "y": list(values)} for label, values in series],
+    }
+
+
+def heat(
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[Number]],
+    x_label: str = "",
+    y_label: str = "",
+    unit: str = "",
+) -> dict[str, Any]:
+    """A heat map."""
+    return {
+        "kind": "heat",
+        "title": title,
+        "rows": list(rows),
+        "columns": list(columns),
+        "values": [list(row) for row in values],
+        "x_label": x_label,
+        "y_label": y_label,
+        "unit": unit,
+    }

@@ -1,0 +1,167 @@
+"""Papers are run: the parts that are not finished yet, then the judges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from forecheck.errors import UsageError
+from forecheck.papers.catalogue import check_budget, find_claims, find_papers
+from forecheck.papers.claim import Claim, Outcome, Paper, Verdict
+from forecheck.papers.experiment import FULL, Part, Row
+from forecheck.papers.journal import Journal
+from forecheck.papers.part import run_part
+from forecheck.processes import run_jobs
+from forecheck.trials.describe import header, machine
+from forecheck.trials.ledger import Ledger
+
+_UNDECIDED = "The intervals do not decide it; --budget full has more seeds."
+Tell = Callable[[str, int, int], None]
+"""Told of a paper's progress: its name, parts done, parts in all."""
+
+
+def reproduce(
+    papers: Sequence[str] = (),
+    claims: Sequence[str] = (),
+    budget: str = "quick",
+    *,
+    ledger: Ledger | None = None,
+    workers: int | None = None,
+    tell: Tell | None = None,
+) -> dict[str, Any]:
+    """Test the claims of papers.
+
+    Every part of an experiment is kept in the ledger when it is finished; what was stopped goes on from there.
+
+    Args:
+        papers: names, see `forecheck.papers.catalogue.PAPERS`; none for all.
+        claims: ids of claims, of one paper; none for all.
+        budget: quick or full.
+        ledger: where results are kept; the user's cache by default.
+        workers: processes, None for one a core, 0 for none.
+        tell: told of progress.
+
+    Returns:
+        By paper and claim the outcome, as JSON types: see `forecheck.reports`.
+
+    Raises:
+        UsageError: if there is no such paper, claim or budget.
+        TrialError: if an experiment fails; finished parts are kept.
+    """
+    check_budget(budget)
+    if claims and len(papers) != 1:
+        raise UsageError("a claim belongs to a paper", "Name one paper beside the claim.")
+    started = time.perf_counter()
+    ledger = ledger or Ledger()
+    tasks = [_Task(paper, find_claims(paper, claims), budget, Journal(ledger)) for paper in find_papers(list(papers))]
+    _run([task for task in tasks if task.left], ledger, workers, tell or (lambda *_: None))
+    described = [task.judged() for task in tasks]
+    counts = [claim["verdict"] for paper in described for claim in paper["claims"]]
+    return {
+        **header("reproduction"),
+        "budget": budget,
+        "counts": {str(verdict): counts.count(verdict) for verdict in Verdict},
+        "papers": described,
+        "environment": machine(),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+@dataclass
+class _Task:
+    """A paper, the claims that are wanted, and the parts that are not finished."""
+
+    paper: Paper
+    claims: Sequence[Claim]
+    budget: str
+    journal: Journal
+    parts: dict[str, Part] = field(init=False)
+    left: dict[str, Part] = field(init=False)
+    obstacles: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        wanted = [part for claim in self.claims for each in claim.experiments for part in each.parts(self.budget)]
+        self.parts = {self.journal.path(self.paper.name, part).name: part for part in wanted}
+        self.left = {name: part for name, part in self.parts.items() if self.journal.get(self.paper.name, part) is None}
+
+    def done(self, part: Part, obstacle: str) -> None:
+        """A part was run, or cannot be."""
+        if obstacle:
+            self.obstacles[part.experiment.name] = obstacle
+        self.left = {name: each for name, each in self.left.items() if each is not part}
+
+    def judged(self) -> dict[str, Any]:
+        """The paper with the outcomes of its claims, which are kept as the last ones."""
+        found = [(claim, self._outcome(claim)) for claim in self.claims]
+        described = [_described(claim, outcome) for claim, outcome in found]
+        kept = ("verdict", "found", "ours")
+        self.journal.note(
+            self.paper.name,
+            {each["id"]: {key: each[key] for key in kept} | {"budget": self.budget} for each in described},
+        )
+        about = {name: getattr(self.paper, name) for name in ("name", "title", "authors", "source", "about", "notes")}
+        return about | {"claims": described}
+
+    def _outcome(self, claim: Claim) -> Outcome:
+        measured: dict[str, list[Row]] = {}
+        for experiment in claim.experiments:
+            if experiment.name in self.obstacles:
+                return Outcome(Verdict.UNTESTABLE, self.obstacles[experiment.name])
+            rows = [self.journal.get(self.paper.name, part) for part in experiment.parts(self.budget)]
+            measured[experiment.name] = [row for row in rows if row is not None]
+        if claim.experiments and not any(measured.values()):
+            return Outcome(Verdict.UNTESTABLE, f"not run: it takes --budget {FULL}")
+        outcome = claim.judge(measured)
+        if claim.experiments and outcome.verdict is Verdict.UNTESTABLE and self.budget != FULL:
+            return replace(outcome, found=f"{outcome.found} {_UNDECIDED}")
+        return outcome
+
+
+class _Parts:
+    """Parts as jobs."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def message(self, job: tuple[_Task, Part]) -> dict[str, Any]:
+        task, part = job
+        return {"paper": task.paper.name, "experiment": part.experiment.name, "settings": dict(part.settings)}
+
+    def label(self, job: tuple[_Task, Part]) -> str:
+        return f"{job[0].paper.name}, {job[1].label}"
+
+    def ready(self, job: tuple[_Task, Part]) -> bool:
+        return True
+
+    def progressed(self, job: tuple[_Task, Part], fraction: float, word: str) -> None:
+        pass
+
+    def finished(self, job: tuple[_Task, Part], answer: Any) -> None:
+        task, part = job
+        task.done(part, answer)
+        self._tell(task.paper.name, len(task.parts) - len(task.left), len(task.parts))
+        if not task.left:
+            task.judged()  # and its verdicts are kept, whatever becomes of the other papers
+
+
+def _run(tasks: Sequence[_Task], ledger: Ledger, workers: int | None, tell: Tell) -> None:
+    """Run what is left of all papers."""
+    jobs = _Parts(tell)
+    for task in tasks:
+        tell(task.paper.name, len(task.parts) - len(task.left), len(task.parts))
+    queue = [(task, part) for task in tasks for part in task.left.values()]
+    if workers != 0:
+        run_jobs(queue, jobs, "forecheck.papers.worker", [str(ledger.root)], workers)
+        return
+    for task, part in queue:
+        told = partial(jobs.progressed, (task, part))
+        jobs.finished((task, part), run_part(task.paper.name, part, ledger, told))
+
+
+def _described(claim: Claim, outcome: Outcome) -> dict[str, Any]:
+    """A claim and its outcome as JSON types."""
+    about = {name: getattr(claim, name) for name in ("id", "title", "where", "rule", "quantity", "published")}
+    return about | asdict(outcome) | {"verdict": str(outcome.verdict)}
