@@ -1,7 +1,28 @@
-"""What the paper says, and how our numbers are judged."""
+"""The paper's claims, by the numbers of the experiments that test them."""
 
-from __future__ import annotations
+from forecheck.papers.curse_of_attention import (
+    gradients_claims,
+    kernel_claims,
+    learning_claims,
+    matrix_claims,
+    real_claims,
+    remedies_claims,
+    score_claims,
+    sign_claims,
+)
 
-from forecheck.papers.claim import Claim
-
-CLAIMS: tuple[Claim, ...] = ()
+CLAIMS = tuple(
+    sorted(
+        (
+            *gradients_claims.CLAIMS,
+            *sign_claims.CLAIMS,
+            *learning_claims.CLAIMS,
+            *score_claims.CLAIMS,
+            *kernel_claims.CLAIMS,
+            *remedies_claims.CLAIMS,
+            *matrix_claims.CLAIMS,
+            *real_claims.CLAIMS,
+        ),
+        key=lambda claim: int(claim.id[1:].split("-")[0]),
+    )
+)
