@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from forecheck.verbs import fit as fit
     from forecheck.verbs import forecast as forecast
     from forecheck.verbs import models as models
+    from forecheck.verbs import reproduce as reproduce
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
@@ -57,6 +58,7 @@ _PUBLIC = {
     "forecast": "forecheck.verbs",
     "load": "forecheck.data.load",
     "models": "forecheck.verbs",
+    "reproduce": "forecheck.verbs",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",
@@ -83,6 +85,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "forecast",
     "load",
     "models",
+    "reproduce",
 ]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from forecheck.checks.audit import run_audit
@@ -19,13 +18,14 @@ from forecheck.checks.catalogue import CHECKS, Selection
 from forecheck.checks.pages import describe_check
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
-from forecheck.data.windows import Experiment, prepare
+from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import Task
-from forecheck.forecasters.given import Given, given
+from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasters.overview import overview
 from forecheck.interventions.sites import Adapter
+from forecheck.papers.run import list_papers
+from forecheck.papers.run import reproduce as run_papers
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
 from forecheck.trials.candidates import CANDIDATES
@@ -138,7 +138,7 @@ def audit(
     audited: str | Given = model
     if not isinstance(model, str):
         experiment = prepare(panel, lookback, horizon, split, step)
-        audited = _given(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
+        audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
     report = run_audit(
         panel,
         audited,
@@ -344,6 +344,41 @@ def calibrate(
     return run_calibration(budget, Engine(workers, watcher), _ledger(ledger), only=only, tell=tell)
 
 
+def reproduce(
+    papers: str | Sequence[str] = (),
+    claims: Sequence[str] = (),
+    budget: str = "quick",
+    *,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    tell: Tell | None = None,
+) -> Report:
+    """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
+
+    Args:
+        papers: a name or several, see `forecheck.papers.catalogue.PAPERS`; none for all.
+        claims: ids of claims, of one paper; none for all.
+        budget: quick (all papers within a quarter of an hour on two cores) or full.
+        workers: processes, None for one a core, 0 for none.
+        ledger: folder of results; None for the user's cache.
+        tell: told of the parts that are done, by paper.
+
+    Returns:
+        A report: `.claims`, `.papers`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        UsageError: if there is no such paper, claim or budget.
+        TrialError: if an experiment fails; finished parts are kept.
+    """
+    names = (papers,) if isinstance(papers, str) else papers
+    return Report(run_papers(names, claims, budget, ledger=_ledger(ledger), workers=workers, tell=tell))
+
+
+def papers(ledger: Path | None = None) -> list[dict[str, Any]]:
+    """Every paper with its claims and their last verdicts."""
+    return list_papers(_ledger(ledger))
+
+
 def models() -> list[dict[str, Any]]:
     """Every forecaster, the simplest first; see `forecheck.forecasters.overview.overview`."""
     return [overview(forecaster) for forecaster in registry.all_forecasters()]
@@ -352,37 +387,6 @@ def models() -> list[dict[str, Any]]:
 def checks() -> list[dict[str, Any]]:
     """Every check of an audit: code, family, title, what is asked, severity, and what it needs."""
     return [describe_check(check) for check in CHECKS.values()]
-
-
-_PROBES = 16
-
-
-def _given(
-    model: Any,
-    experiment: Experiment,
-    period: int,
-    wrap: Callable[[Any, Tensor], Tensor] | None,
-    units: str,
-    adapter: Adapter | None,
-    name: str | None,
-) -> Given:
-    """A model that was trained elsewhere, tried on a few windows."""
-    if units not in ("standardised", "real"):
-        raise UsageError(f"units are standardised or real, not {units!r}")
-    test = experiment.test
-    task = Task(test.lookback, test.horizon, test.channels, period)
-    scale = None
-    if units == "real":
-        if len(experiment.panel.series) > 1:
-            raise UsageError(
-                "a model in real units can be audited on a panel of one series only: every series has its own scale",
-                "Audit it series by series, or give a model in standardised units.",
-            )
-        scaler = experiment.scaler
-        mean, std = (torch.from_numpy(part[:1, None]).float() for part in (scaler.mean, scaler.std))
-        scale = (mean, std)
-    index = torch.linspace(0, len(test) - 1, min(len(test), _PROBES)).round().long()
-    return given(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
 
 
 def _panel(data: Any) -> Panel:

@@ -15,6 +15,7 @@ from forecheck.cli.checks import checks
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+from forecheck.cli.reproduce import reproduce
 
 _INTERRUPTED = 130
 
@@ -33,6 +34,7 @@ app.command()(fit)
 app.command()(backtest)
 app.command()(checks)
 app.command()(calibrate)
+app.command()(reproduce)
 app.command()(datasets)
 app.command()(models)
 

@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.data.windows import Windows
+from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.interventions.sites import Adapter, Forward, Subject, adapters, evaluating
 from forecheck.training.loop import Progress
+
+_PROBES = 16
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,44 @@ def given(
             "Put the module inside it into evaluation mode (dropout), or seed what it draws.",
         )
     return Given(task, GivenConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
+
+
+def given_on(
+    model: Any,
+    experiment: Experiment,
+    period: int,
+    wrap: Callable[[Any, Tensor], Tensor] | None,
+    units: str,
+    adapter: Adapter | None,
+    name: str | None,
+) -> Given:
+    """A model that was trained elsewhere, tried on a few test windows of an experiment.
+
+    Args:
+        model, wrap, adapter, name: as in `given`.
+        experiment: whose lookback, horizon and channels it is made for.
+        period: steps a season.
+        units: `standardised` by the training rows, or `real`: what it expects and gives.
+
+    Raises:
+        UsageError: if the units are neither, or real on a panel of several series; and as `given`.
+    """
+    if units not in ("standardised", "real"):
+        raise UsageError(f"units are standardised or real, not {units!r}")
+    test = experiment.test
+    task = Task(test.lookback, test.horizon, test.channels, period)
+    scale = None
+    if units == "real":
+        if len(experiment.panel.series) > 1:
+            raise UsageError(
+                "a model in real units can be audited on a panel of one series only: every series has its own scale",
+                "Audit it series by series, or give a model in standardised units.",
+            )
+        scaler = experiment.scaler
+        mean, std = (torch.from_numpy(part[:1, None]).float() for part in (scaler.mean, scaler.std))
+        scale = (mean, std)
+    index = torch.linspace(0, len(test) - 1, min(len(test), _PROBES)).round().long()
+    return given(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
 
 
 def _forward(

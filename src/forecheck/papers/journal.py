@@ -48,7 +48,7 @@ class Journal:
         if both := part.settings.keys() & measured.keys():
             raise ValueError(f"{part.label} measures what it is given: {', '.join(sorted(both))}")
         found = {"settings": dict(part.settings), "seconds": round(seconds, 2), "measured": dict(measured)}
-        text = json.dumps(found, default=_number)
+        text = json.dumps(found, default=as_plain)
         replace_file(self.path(paper, part), lambda path: _write(path, text))
 
     def verdicts(self) -> dict[str, Any]:
@@ -67,8 +67,8 @@ class Journal:
         replace_file(self.root / "verdicts.json", lambda path: _write(path, text))
 
 
-def _number(value: Any) -> Any:
-    """What of numpy is among the numbers."""
+def as_plain(value: Any) -> Any:
+    """What of numpy is among the numbers; `default` of `json.dumps`."""
     return value.tolist()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +13,7 @@ from forecheck.errors import UsageError
 from forecheck.papers.catalogue import check_budget, find_claims, find_papers
 from forecheck.papers.claim import Claim, Outcome, Paper, Verdict
 from forecheck.papers.experiment import FULL, Part, Row
-from forecheck.papers.journal import Journal
+from forecheck.papers.journal import Journal, as_plain
 from forecheck.papers.part import run_part
 from forecheck.processes import run_jobs
 from forecheck.trials.describe import header, machine
@@ -60,7 +61,7 @@ def reproduce(
     _run([task for task in tasks if task.left], ledger, workers, tell or (lambda *_: None))
     described = [task.judged() for task in tasks]
     counts = [claim["verdict"] for paper in described for claim in paper["claims"]]
-    return {
+    found = {
         **header("reproduction"),
         "budget": budget,
         "counts": {str(verdict): counts.count(verdict) for verdict in Verdict},
@@ -68,6 +69,32 @@ def reproduce(
         "environment": machine(),
         "seconds": round(time.perf_counter() - started, 1),
     }
+    plain: dict[str, Any] = json.loads(
+        json.dumps(found, default=as_plain)
+    )  # judges hand over tuples and numpy's numbers
+    return plain
+
+
+def list_papers(ledger: Ledger | None = None) -> list[dict[str, Any]]:
+    """Every paper with its claims; a claim that was tested has its last verdict, number and budget under `last`."""
+    known = Journal(ledger or Ledger()).verdicts()
+    return [
+        {
+            "name": paper.name,
+            "title": paper.title,
+            "source": paper.source,
+            "claims": [
+                {
+                    "id": claim.id,
+                    "title": claim.title,
+                    "where": claim.where,
+                    "last": known.get(paper.name, {}).get(claim.id),
+                }
+                for claim in paper.claims
+            ],
+        }
+        for paper in find_papers()
+    ]
 
 
 @dataclass

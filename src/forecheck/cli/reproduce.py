@@ -1,0 +1,79 @@
+"""`forecheck reproduce`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forecheck.cli import options as o
+
+
+def reproduce(
+    papers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PAPER]...", help="Papers by name; with --budget alone all, with nothing a list."),
+    ] = None,
+    claim: Annotated[list[str] | None, typer.Option(help="A claim of the paper, by id; may be repeated.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="quick (all papers in a quarter of an hour on two cores; the default of a paper) or full."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", dir_okay=False, help="Write a page with plots; of several papers an index, their pages beside it."
+        ),
+    ] = None,
+    json: o.Json = None,
+    markdown: o.Markdown = None,
+    workers: o.Workers = None,
+    ledger: o.LedgerFolder = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Test what papers claim: each claim ends confirmed, refuted, uneven or not testable here.
+
+    Without arguments it lists papers and claims with their last verdicts. What is finished is kept; the same command
+    goes on from there.
+
+    For example:
+
+      forecheck reproduce test-time-scaling
+
+      forecheck reproduce curse-of-attention --claim E2 --budget full --html e2.html
+
+      forecheck reproduce --budget quick --html papers.html
+    """
+    o.check_writable(html, markdown, None if json in (None, "-") else Path(str(json)))
+    if not papers and not claim and budget is None:
+        _list(json, ledger)
+        return
+    from forecheck import verbs
+    from forecheck.cli.progress import Bars
+
+    with Bars(quiet=quiet) as bars:
+        report = verbs.reproduce(
+            papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, tell=bars.part
+        )
+    o.write_report(report, json, html, markdown)
+
+
+def _list(json: str | None, ledger: Path | None) -> None:
+    """Print papers and claims, or write them as JSON."""
+    from forecheck import verbs
+
+    known = verbs.papers(ledger)
+    text = jsonlib.dumps(known, indent=1, ensure_ascii=False)
+    if json == "-":
+        typer.echo(text)
+        return
+    from rich.console import Console
+
+    from forecheck.reports.papers import listing
+
+    Console().print(listing(known))
+    if json is not None:
+        Path(json).write_text(text + "\n", encoding="utf-8")
+        typer.echo(f"wrote {json}", err=True)
