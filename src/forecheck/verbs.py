@@ -24,6 +24,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasters.overview import overview
 from forecheck.interventions.sites import Adapter
+from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
 from forecheck.reports.report import Report
@@ -351,7 +352,7 @@ def reproduce(
     *,
     workers: int | None = None,
     ledger: Path | None = None,
-    tell: Tell | None = None,
+    tell: ToldOfPapers | None = None,
 ) -> Report:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
 

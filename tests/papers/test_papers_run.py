@@ -213,3 +213,11 @@ def test_papers_are_well_formed(name):
             settings = [dict(part.settings) for part in experiment.parts(budget)]
             assert json.loads(json.dumps(settings)) == settings
             assert len({json.dumps(each) for each in settings}) == len(settings)
+
+
+def test_running_parts_move_the_bar(ledger):
+    told = []
+    reproduce(ledger=ledger, workers=0, tell=lambda *state: told.append(state[1]))
+    assert 0.5 in told
+    assert 1.5 in told
+    assert told == sorted(told)

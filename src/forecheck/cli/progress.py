@@ -72,13 +72,13 @@ class Bars:
         if not (self._live or self._quiet):
             self._console.print(f"[{self._done}/{self._total}] {trial.label}", markup=False, highlight=False)
 
-    def part(self, name: str, done: int, total: int) -> None:
+    def part(self, name: str, done: float, total: int) -> None:
         """Move the bar of something that counts repetitions; where nothing is drawn, a line now and then."""
         if name not in self._parts:
             self._parts[name] = self._progress.add_task(name, total=total, word="")
-        self._progress.update(self._parts[name], completed=done, total=total, word=f"{done} of {total}")
+        self._progress.update(self._parts[name], completed=done, total=total, word=f"{int(done)} of {total}")
         if done == total:
             self._progress.remove_task(self._parts.pop(name))
         if not (self._live or self._quiet) and (done == total or time.monotonic() - self._told > _SECONDS):
             self._told = time.monotonic()
-            self._console.print(f"{name}: {done} of {total}", markup=False, highlight=False)
+            self._console.print(f"{name}: {int(done)} of {total}", markup=False, highlight=False)

@@ -20,8 +20,8 @@ from forecheck.trials.describe import header, machine
 from forecheck.trials.ledger import Ledger
 
 _UNDECIDED = "The intervals do not decide it; --budget full has more seeds."
-Tell = Callable[[str, int, int], None]
-"""Told of a paper's progress: its name, parts done, parts in all."""
+Tell = Callable[[str, float, int], None]
+"""Told of a paper's progress: its name, parts done (with what is done of those that are running), parts in all."""
 
 
 def reproduce(
@@ -114,6 +114,11 @@ class _Task:
         self.parts = {self.journal.path(self.paper.name, part).name: part for part in wanted}
         self.left = {name: part for name, part in self.parts.items() if self.journal.get(self.paper.name, part) is None}
 
+    @property
+    def finished(self) -> int:
+        """Parts that are finished."""
+        return len(self.parts) - len(self.left)
+
     def done(self, part: Part, obstacle: str) -> None:
         """A part was run, or cannot be."""
         if obstacle:
@@ -152,6 +157,7 @@ class _Parts:
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
+        self._running: dict[tuple[str, str], float] = {}
 
     def message(self, job: tuple[_Task, Part]) -> dict[str, Any]:
         task, part = job
@@ -164,12 +170,16 @@ class _Parts:
         return True
 
     def progressed(self, job: tuple[_Task, Part], fraction: float, word: str) -> None:
-        pass
+        task, part = job
+        self._running[task.paper.name, part.label] = min(fraction, 1.0)
+        begun = sum(share for (name, _), share in self._running.items() if name == task.paper.name)
+        self._tell(task.paper.name, task.finished + begun, len(task.parts))
 
     def finished(self, job: tuple[_Task, Part], answer: Any) -> None:
         task, part = job
+        self._running.pop((task.paper.name, part.label), None)
         task.done(part, answer)
-        self._tell(task.paper.name, len(task.parts) - len(task.left), len(task.parts))
+        self._tell(task.paper.name, task.finished, len(task.parts))
         if not task.left:
             task.judged()  # and its verdicts are kept, whatever becomes of the other papers
 
@@ -178,7 +188,7 @@ def _run(tasks: Sequence[_Task], ledger: Ledger, workers: int | None, tell: Tell
     """Run what is left of all papers."""
     jobs = _Parts(tell)
     for task in tasks:
-        tell(task.paper.name, len(task.parts) - len(task.left), len(task.parts))
+        tell(task.paper.name, task.finished, len(task.parts))
     queue = [(task, part) for task in tasks for part in task.left.values()]
     if workers != 0:
         run_jobs(queue, jobs, "forecheck.papers.worker", [str(ledger.root)], workers)
