@@ -111,6 +111,7 @@ def train(
     steps: int,
     keep: Collection[int] = (),
     tabulated: bool | None = None,
+    penalty: Callable[[Parameters], Parameters] | None = None,
 ) -> Trajectory:
     """Full-batch training.
 
@@ -124,6 +125,8 @@ def train(
         keep: after how many steps parameters are kept.
         tabulated: whether neurons are read off tables (`Table`, which errs by about 1e-10 a step); by default where
             that is less work.
+        penalty: gives the gradient of what is added to the loss (`PatternPenalty.gradient`), of all or some of what is
+            learnt.
 
     Raises:
         ValueError: if training diverges.
@@ -142,6 +145,8 @@ def train(
         if count == steps or count in keep:
             kept[count] = parameters
         if count < steps:
+            if penalty is not None:
+                slopes = slopes | {name: slopes[name] + more for name, more in penalty(parameters).items()}
             parameters = step(parameters, slopes)
     return Trajectory(torch.tensor(errors, dtype=torch.float64), kept)
 
