@@ -18,18 +18,19 @@ PAPER = Paper(
             "redraws earlier results on ETTh1 and ETTh2."
         ),
         (
-            "The three properties that the appendix asks of the data contradict each other. The next step here is a known "
-            "linear function of a white window whose coefficients sum to one, which the linear side needs: of variance 1 "
-            "(unit), with a background in which order does not matter (flat), or as the third property prints it (prop3)."
+            "The three properties that the appendix asks of the data contradict each other. The next step here is a "
+            "known linear function of a white window whose coefficients sum to one, which the linear side needs: of "
+            "variance 1 (unit), with a background in which order does not matter (flat), or as the third property "
+            "prints it (prop3)."
         ),
         "Noise has the standard deviation sigma, as in all proofs; the definition prints it as a variance.",
         (
-            "Neurons start in pairs of one weight and opposite output, so that the network starts at zero as assumption "
-            "D.7 asks; outputs are frozen. The loss is a sum over windows, and training takes all of them at every step."
+            "Neurons start in pairs of one weight and opposite output, so that the network starts at zero as "
+            "assumption D.7 asks; outputs are frozen. The loss is a sum over windows, and every step takes all of them."
         ),
         (
-            "The theorems' rates divide by the kernel's smallest eigenvalue (see E6), so training is as long as is useful "
-            "here, not as the theorems ask; step sizes are 1 / lambda_max of the kernel at the start."
+            "The theorems' rates divide by the kernel's smallest eigenvalue (see E6), so training is as long as is "
+            "useful here, not as the theorems ask; step sizes are 1 / lambda_max of the kernel at the start."
         ),
     ),
 )
