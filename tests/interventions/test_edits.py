@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from forecheck.errors import UsageError
 from forecheck.interventions.edits import edit_from_dict
+from forecheck.interventions.feed_forward import NoiseHidden, SmoothFeatures
 from forecheck.interventions.outputs import Ablate, Perturb, Remove
 from forecheck.interventions.perturb import FreezeToMean, Noise, Smooth
 from forecheck.interventions.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
@@ -30,6 +31,8 @@ edits = st.one_of(
     st.tuples(st.just(MeanPositions)),
     st.tuples(st.just(ShufflePositions), seeds),
     st.tuples(st.just(ShuffleTokens), seeds),
+    st.tuples(st.just(NoiseHidden), strengths, numbers, seeds),
+    st.tuples(st.just(SmoothFeatures), st.floats(0, 1), numbers),
 )
 
 
@@ -62,8 +65,9 @@ def test_labels_tell_edits_apart(one, other):
 
 
 def test_what_is_drawn_is_drawn_five_times():
-    assert [edit.draws for edit in (Noise(), Perturb(), ShufflePositions(), ShuffleTokens())] == [5] * 4
-    assert [edit.draws for edit in (Smooth(), FreezeToMean(), Ablate(), Remove(), ZeroPositions())] == [1] * 5
+    assert [edit.draws for edit in (Noise(), NoiseHidden(), Perturb(), ShufflePositions(), ShuffleTokens())] == [5] * 5
+    once = (Smooth(), SmoothFeatures(), FreezeToMean(), Ablate(), Remove(), ZeroPositions())
+    assert [edit.draws for edit in once] == [1] * 6
 
 
 def test_an_unknown_kind_is_named():
@@ -83,6 +87,8 @@ def test_an_unknown_option_is_named(kind):
         (Noise, {"strength": -1.0}, "must not be negative, got -1"),
         (Noise, {"strength": float("nan")}, "must not be negative, got nan"),
         (Smooth, {"strength": 1.5}, "between 0 and 1, got 1.5"),
+        (SmoothFeatures, {"strength": 1.5}, "between 0 and 1, got 1.5"),
+        (NoiseHidden, {"strength": -1.0}, "must not be negative, got -1"),
         (FreezeToMean, {"keep": "time"}, "no 'time'"),
         (Perturb, {"strength": -0.1}, "from 0 up, got -0.1"),
         (Perturb, {"strength": float("inf")}, "from 0 up, got inf"),

@@ -17,7 +17,7 @@ from forecheck.interventions.sites import Attached, Forward, Subject, attach_sit
 E = TypeVar("E", bound="Edit")
 
 # Modules are imported on first use.
-_MODULES = ("replace", "perturb", "outputs", "positions")
+_MODULES = ("replace", "perturb", "outputs", "positions", "feed_forward")
 _EDITS: dict[str, type[Edit]] = {}
 
 
