@@ -11,7 +11,13 @@ from forecheck.interventions.edits import edit_from_dict
 from forecheck.interventions.feed_forward import NoiseHidden, SmoothFeatures
 from forecheck.interventions.outputs import Ablate, Perturb, Remove
 from forecheck.interventions.perturb import FreezeToMean, Noise, Smooth
-from forecheck.interventions.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
+from forecheck.interventions.positions import (
+    FillPositions,
+    MeanPositions,
+    ShufflePositions,
+    ShuffleTokens,
+    ZeroPositions,
+)
 from forecheck.interventions.replace import MODES, Replace
 
 numbers = st.none() | st.lists(st.integers(0, 9), max_size=3).map(tuple)
@@ -29,6 +35,7 @@ edits = st.one_of(
     st.tuples(st.just(Remove), numbers),
     st.tuples(st.just(ZeroPositions)),
     st.tuples(st.just(MeanPositions)),
+    st.tuples(st.just(FillPositions), st.sampled_from([0.0, 0.5])),
     st.tuples(st.just(ShufflePositions), seeds),
     st.tuples(st.just(ShuffleTokens), seeds),
     st.tuples(st.just(NoiseHidden), strengths, numbers, seeds),

@@ -21,11 +21,17 @@ from torch import nn
 from forecheck.errors import UsageError
 from forecheck.interventions.codes import find_codes
 from forecheck.interventions.encoder import find_encoder, permutation
-from forecheck.interventions.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
+from forecheck.interventions.positions import (
+    FillPositions,
+    MeanPositions,
+    ShufflePositions,
+    ShuffleTokens,
+    ZeroPositions,
+)
 from forecheck.interventions.sites import Attached, Subject, attach
 from forecheck.interventions.trace import trace, two_traces
 
-EDITS = [ZeroPositions(), MeanPositions(), ShufflePositions(), ShuffleTokens()]
+EDITS = [ZeroPositions(), FillPositions(), MeanPositions(), ShufflePositions(), ShuffleTokens()]
 BLOCKS = pytest.mark.parametrize("block", [ConvolutionBlock, InlineBlock])
 MODELS = {
     "native": lambda: untrained().module,
@@ -94,6 +100,8 @@ def test_what_codes_become():
     code = module.positions.code.detach().clone()
     with ZeroPositions().on(module, example()):
         assert (module.positions.code == 0).all()
+    with FillPositions(0.25).on(module, example()):
+        assert (module.positions.code == 0.25).all()
     with MeanPositions().on(module, example()):
         torch.testing.assert_close(module.positions.code.detach(), code.mean(dim=0).expand_as(code))
     orders = []

@@ -54,6 +54,30 @@ class ZeroPositions(PositionEdit):
 
 
 @dataclass(frozen=True)
+class FillPositions(PositionEdit):
+    """Every feature of every code the same number.
+
+    Attributes:
+        value: that number.
+
+    Source: the notebook released with arXiv 2509.20942, with 0.5 (see `ZeroPositions`). All positions are alike, as in
+    `MeanPositions`, but what follows is moved by the number.
+    """
+
+    kind = "fill-positions"
+    value: float = 0.5
+
+    @property
+    def label(self) -> str:
+        """What is done."""
+        return f"positions {self.value:g}"
+
+    def values(self, code: Code) -> Tensor:
+        """The number."""
+        return torch.full_like(code.rows(), self.value)
+
+
+@dataclass(frozen=True)
 class MeanPositions(PositionEdit):
     """Every code replaced by the mean over the positions in use.
 
