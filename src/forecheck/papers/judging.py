@@ -25,6 +25,19 @@ def mean_estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def ratio_estimate(values: Sequence[float], references: Sequence[float]) -> Estimate:
+    r"""Geometric mean of ratios over independent repetitions, with the interval of its logarithm.
+
+    .. math:: \exp \Big( \overline{\log (x / y)} \pm t_{S-1} \, s / \sqrt S \Big)
+
+    For numbers of many sizes, such as errors that grow exponentially: of these one repetition would be the whole mean.
+    """
+    logarithms = np.log(np.asarray(values, dtype=float)) - np.log(np.asarray(references, dtype=float))
+    found = mean_estimate(logarithms.tolist())
+    bounds = [None if each is None else float(np.exp(each)) for each in (found.low, found.high)]
+    return Estimate(float(np.exp(found.value)), *bounds)
+
+
 def share_estimate(count: int, of: int) -> Estimate:
     """A share of independent cases with Wilson's interval."""
     bounds = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")
