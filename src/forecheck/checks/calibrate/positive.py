@@ -19,6 +19,7 @@ from forecheck.checks.replaced import CHECKS as CATALOGUE
 from forecheck.checks.replaced import Edited, Posthoc
 from forecheck.data.panel import Panel
 from forecheck.data.synthetic import events, lag, recall
+from forecheck.data.synthetic.event_errors import event_errors
 from forecheck.interventions.replace import Mode
 
 REPLACED = [check for check in CATALOGUE if isinstance(check, Edited)]
@@ -183,29 +184,9 @@ def describe(control: Control, found: list[dict[str, Any]]) -> Part:
 
 
 def additive_error(windows: int = 20_000, seed: int = 0) -> float:
-    """Error of the best sum of one term for the last event's height and one for the last but one's, phase known.
-
-    Neither term needs to know the other event, so no token need look at another one: a head that adds up its tokens
-    will do.
-    """
-    states, starts, _ = events.event_states(np.arange(windows), seed)
-    height = events.STATES[states]
-    steps = starts[..., None] + np.arange(len(events.TRIANGLE))
-    inside = (steps >= events.LOOKBACK) & (steps < events.BLOCK)
-    energy = events.AMPLITUDE**2 * (inside @ np.square(events.TRIANGLE))  # of each event in the target, at height 1
-    seen = np.array([0, 1, 2, 3, 0])[states]  # 1.02 looks like 1
-    row = np.arange(windows)
-    last = (starts + len(events.TRIANGLE) <= events.LOOKBACK).sum(axis=1) - 1
-    terms = np.concatenate([np.eye(4)[seen[row, last]], np.eye(4)[seen[row, last - 1]]], axis=1)
-    total = 0.0
-    for ahead in range(1, events.EVENTS):
-        index = np.minimum(last + ahead, events.EVENTS - 1)
-        weight = np.sqrt(energy[row, index] * (last + ahead < events.EVENTS))
-        if weight.any():
-            y = weight * height[row, index]
-            solution = np.linalg.lstsq(terms * weight[:, None], y, rcond=None)[0]
-            total += float(np.square(y - weight * (terms @ solution)).sum())
-    return total / (windows * events.HORIZON) + events.NOISE**2
+    """Error of a sum over events (see `event_errors`), which needs no attention: a head that adds up tokens does."""
+    index = np.arange(windows)
+    return float(event_errors(index, index, seed)["sum over events"].mean())
 
 
 def gain(error: float) -> float:
