@@ -1,0 +1,144 @@
+"""Forecasters of the paper's experiments: how they are fitted here, and their losses window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from forecheck.data.load import load
+from forecheck.data.windows import Experiment, prepare
+from forecheck.evaluation.metrics import loss_by_time
+from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
+from forecheck.interventions.edits import Edit
+from forecheck.papers.experiment import Bench
+from forecheck.processes import Told
+from forecheck.trials.engines.base import Silent
+from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.trial import Trial
+
+LOOKBACK, HORIZON = 336, 96
+"""L of the released notebooks, and the horizon at which ETT sets hold enough independent stretches for a verdict."""
+SHORT, LONG, SLIDES = "short", "long", "slides"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A forecaster and how it is trained.
+
+    Attributes:
+        forecaster: its name.
+        options: that differ from its defaults.
+        step: rows between two forecast origins, in all three parts.
+    """
+
+    forecaster: str
+    options: Mapping[str, Any]
+    step: int = 1
+
+
+_PATCHTST = {"stride": 16, "lr": 2e-3, "schedule": "onecycle", "epochs": 4}
+_ITRANSFORMER = {"width": 256, "hidden": 256, "lr": 3e-4, "schedule": "onecycle", "epochs": 3}
+RECIPES = {
+    ("patchtst", SHORT): Recipe("patchtst", _PATCHTST | {"batch": 16}, step=8),
+    ("patchtst", LONG): Recipe("patchtst", _PATCHTST | {"batch": 32, "train_stride": 4}),
+    ("itransformer", SHORT): Recipe("itransformer", _ITRANSFORMER | {"batch": 16}, step=8),
+    ("itransformer", LONG): Recipe("itransformer", _ITRANSFORMER | {"batch": 32, "train_stride": 4}),
+    ("patchtst", SLIDES): Recipe(
+        "patchtst",
+        {
+            "stride": 16,
+            "width": 128,
+            "hidden": 256,
+            "heads": 16,
+            "dropout": 0.2,
+            "lr": 1e-3,
+            "batch": 16,
+            "patience": 3,
+        },
+        step=8,
+    ),
+}
+"""By model and name.
+
+Sizes are those of PatchTST's own ETTh1 script (d_model 16, 4 heads, d_ff 128, 3 layers) with the stride of the paper's
+tables, and of iTransformer's (d_model 256, 2 layers); `slides` has the slides' sizes and learning rate. Training is
+shorter than there: fewer epochs at a larger rate, on every 4th or 8th window, in batches so much smaller that an epoch
+has about as many steps.
+"""
+
+
+def plan(bench: Bench, data: str, recipe: Recipe, seed: int, edit: Edit | None = None, **options: Any) -> Trial:
+    """The trial of a fit, its attention edited before training if so; options beyond the recipe's come last."""
+    panel = load(data)
+    bench.ledger.put_panel(panel)
+    task = Task(LOOKBACK, HORIZON, len(panel.channels))
+    config = registry.create(recipe.forecaster, task, {**recipe.options, **options}).config
+    return Trial(
+        panel.fingerprint,
+        panel.split,
+        LOOKBACK,
+        HORIZON,
+        recipe.forecaster,
+        asdict(config),
+        step=recipe.step,
+        seed=seed,
+        edit=None if edit is None else edit.to_dict(),
+    )
+
+
+def run(bench: Bench, trial: Trial) -> Result:
+    """The result of a trial, from the ledger if it is there."""
+    run_inline([trial], bench.ledger, _Telling(bench.told))
+    return bench.ledger.need(trial)
+
+
+class _Telling(Silent):
+    """Hands on the progress of a trial."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def progressed(self, trial: Trial, fraction: float, word: str) -> None:
+        """A share and a word."""
+        self._told(fraction, word)
+
+
+def cut(ledger: Ledger, trial: Trial) -> Experiment:
+    """The data of a trial as it saw them."""
+    return prepare(ledger.get_panel(trial.data), trial.lookback, trial.horizon, trial.split, trial.step)
+
+
+def scored(bench: Bench, trial: Trial) -> dict[str, Any]:
+    """Run a trial and give its losses.
+
+    Returns:
+        `losses` of every forecast origin in order of time (squared error, mean over horizon and channels, standardised
+        units), of which `overlap` consecutive ones share targets; `mse` and `mae`, their means.
+    """
+    result = run(bench, trial)
+    experiment = cut(bench.ledger, trial)
+    times = experiment.panel.time[experiment.test.origins]
+    return {
+        "losses": [float(f"{loss:.7g}") for loss in loss_by_time(result.arrays["mse"], times)],
+        "overlap": experiment.test.overlap,
+        "mse": float(np.mean(result.arrays["mse"])),
+        "mae": float(np.mean(result.arrays["mae"])),
+    }
+
+
+def fitted(bench: Bench, trial: Trial) -> dict[str, Any]:
+    """`scored`, and what is to be known of the fit."""
+    found = scored(bench, trial)
+    summary = bench.ledger.need(trial).summary
+    fit = summary["fit"]
+    return found | {
+        "validation": summary["validation_mse"],
+        "parameters": fit["parameters"],
+        "epochs": fit["details"].get("epochs", 0),
+        "best": fit["details"].get("best_epoch", 0),
+    }

@@ -1,0 +1,120 @@
+"""What is measured of trained models whose attention or feed-forward parts are disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from forecheck.forecasters import registry
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.interventions.edits import Edit
+from forecheck.interventions.feed_forward import NoiseHidden, SmoothFeatures
+from forecheck.interventions.outputs import Ablate, Perturb
+from forecheck.interventions.parts import PartName, find_parts
+from forecheck.interventions.perturb import Noise, Smooth
+from forecheck.interventions.sites import Attached, attach
+from forecheck.papers.experiment import Bench, Experiment
+from forecheck.papers.why_attention_fails.arms import LONG, RECIPES, SHORT, cut, plan, run, scored
+from forecheck.trials.run import calibration
+from forecheck.trials.trial import Trial
+
+PARTS: tuple[PartName, ...] = ("attention", "feed-forward")
+NOISE, SMOOTHING, OUTPUT_NOISE, ABLATION = "noise", "smoothing", "noise on outputs", "outputs to their mean"
+EDITS: dict[tuple[str, str], Callable[[float], Edit]] = {
+    (NOISE, "attention"): Noise,
+    (NOISE, "feed-forward"): NoiseHidden,
+    (SMOOTHING, "attention"): Smooth,
+    (SMOOTHING, "feed-forward"): SmoothFeatures,
+    (OUTPUT_NOISE, "attention"): lambda strength: Perturb("attention", strength),
+    (OUTPUT_NOISE, "feed-forward"): lambda strength: Perturb("feed-forward", strength),
+    (ABLATION, "attention"): lambda _: Ablate("attention"),
+    (ABLATION, "feed-forward"): lambda _: Ablate("feed-forward"),
+}
+"""By kind and part: what takes a strength and gives the edit. The first two kinds are the paper's."""
+STRENGTHS = {NOISE: (0.5, 1.0, 2.0), SMOOTHING: (0.5, 1.0), OUTPUT_NOISE: (0.25, 0.5, 1.0), ABLATION: (1.0,)}
+
+
+def disturbed(bench: Bench, data: str, model: str, recipe: str, kind: str, part: PartName, seed: int) -> dict[str, Any]:
+    """Losses of the trained raw model at every strength, disturbed in all layers; noise is averaged over five draws.
+
+    Returns:
+        By strength, `losses` (see `arms.scored`) and `changes`, see `relative_change`; `raw`, the losses without an
+        edit.
+    """
+    raw = plan(bench, data, RECIPES[model, recipe], seed)
+    found = scored(bench, raw)
+    strengths = STRENGTHS[kind]
+    edits = [EDITS[kind, part](strength) for strength in strengths]
+    edited = []
+    for k, edit in enumerate(edits):
+        bench.told(k / len(edits), edit.label)
+        edited.append(scored(bench, replace(raw, edit=edit.to_dict(), posthoc=True)))
+    return {
+        "strengths": list(strengths),
+        "losses": [each["losses"] for each in edited],
+        "changes": [relative_change(bench, raw, edit, part) for edit in edits],
+        "raw": found["losses"],
+        "overlap": found["overlap"],
+    }
+
+
+@torch.no_grad()
+def relative_change(bench: Bench, raw: Trial, edit: Edit, name: PartName) -> float:
+    r"""Relative change of what a part gives, :math:`\|y' - y\| / \|y\|`, on training windows.
+
+    Mean over layers, each edited alone, so that what the part reads is what it was.
+    """
+    run(bench, raw)
+    forecaster = registry.load(bench.ledger.folder(raw) / "model")
+    assert isinstance(forecaster, NeuralForecaster)
+    batches = calibration(cut(bench.ledger, raw).train)
+    with attach(forecaster.module, batches[0]) as attached:
+        before = _outputs(attached, name, batches[0])
+    changes = []
+    for layer, y in before.items():
+        alone = replace(edit, layers=(layer,))  # type: ignore[type-var]
+        with alone.on(forecaster.module, batches[0], batches) as attached:
+            changed = _outputs(attached, name, batches[0])[layer]
+        changes.append(float((changed - y).norm() / y.norm()))
+    return sum(changes) / len(changes)
+
+
+def _outputs(attached: Attached, name: PartName, x: Tensor) -> dict[int, Tensor]:
+    """What every part of a kind gives in one pass, by layer."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(layer: int) -> Callable[[Tensor], None]:
+        return lambda y: seen.update({layer: y.clone()})
+
+    handles = [
+        handle for part in find_parts(attached, x[:2], name, None) for handle in part.on_output(keep(part.layer))
+    ]
+    try:
+        attached(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _experiment(name: str, kinds: tuple[str, ...]) -> Experiment:
+    """Over kinds, parts and seeds."""
+
+    def parts(recipe: str, sets: tuple[str, ...], seeds: int) -> list[dict[str, Any]]:
+        return [
+            {"data": data, "model": "patchtst", "recipe": recipe, "kind": kind, "part": part, "seed": seed}
+            for data in sets
+            for seed in range(seeds)
+            for kind in kinds
+            for part in PARTS
+        ]
+
+    return Experiment(name, disturbed, quick=parts(SHORT, ("ETTh1",), 3), full=parts(LONG, ("ETTh1", "ETTh2"), 3))
+
+
+SAME = _experiment("same-perturbation", (NOISE, SMOOTHING))
+EQUAL = _experiment("equal-perturbation", (OUTPUT_NOISE, ABLATION))
