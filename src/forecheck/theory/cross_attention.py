@@ -12,6 +12,8 @@ from torch import Tensor
 
 from forecheck.theory.linear_self_attention import gram, read
 
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(128)
+
 
 @dataclass(frozen=True, eq=False)
 class Factors:
@@ -138,12 +140,11 @@ def excess(depth: int, step: float, low: float, high: float, coupling: float | N
     unless m is constant: one layer has one map for all tasks. By Gauss-Legendre quadrature, exact to rounding up to
     depth 100.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(128)
-    m = low + (high - low) * (nodes + 1) / 2
+    m = low + (high - low) * (_NODES + 1) / 2
     eigenvalue = 1 + m
     beta = -step if coupling is None else coupling
     left = 1 - step * eigenvalue * ((1 + beta * eigenvalue) ** np.arange(depth)[:, None]).sum(axis=0)
-    return float(weights / 2 @ (m / eigenvalue * left**2))
+    return float(_WEIGHTS / 2 @ (m / eigenvalue * left**2))
 
 
 def trained_step(depth: int, low: float, high: float) -> float:

@@ -1,7 +1,311 @@
-"""What the paper says, and how our numbers are judged."""
+"""What the paper says of depth and of steps, and how our numbers are judged."""
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim
+from collections.abc import Sequence
 
-CLAIMS: tuple[Claim, ...] = ()
+from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.cross_attention.contexts import CONTEXTS
+from forecheck.papers.cross_attention.steps import FLOW, MINIMISERS
+from forecheck.papers.experiment import Row
+from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.plots import curve, curves
+from forecheck.papers.rows import distinct, select
+
+CLOSE = 0.005
+"""Relative distance from a limit that counts as none."""
+RARE = 0.001
+"""Share of prompts that counts as none."""
+LONG = 200
+"""Context from which on prompts hardly diverge."""
+
+
+def spans(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows by the bounds of m, shortest context or least depth first."""
+    by = "length" if "length" in rows[0] else "depth"
+    return [sorted(select(rows, low=low), key=lambda row: row[by]) for low in distinct(rows, "low")]
+
+
+def told(row: Row) -> str:
+    """The bounds of m."""
+    return f"[{row['low']:g}, {row['high']:g}]"
+
+
+def at(row: Row, depth: int, key: str = "means") -> list[float]:
+    """Errors of a depth, a repeat each."""
+    index = row["depths"].index(depth)
+    return [errors[index] for errors in row[key]]
+
+
+def _average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def judge_single(measured: Measured) -> Outcome:
+    """One layer keeps its excess, however long the context is."""
+    held, cells, drawn = [], [], []
+    for group in spans(measured["contexts"]):
+        ratios = [mean_estimate([error / row["floor"] for error in row["single"]]) for row in group]
+        held += [holds(ratio, above=0.8) for ratio in ratios]
+        lengths = [row["length"] for row in group]
+        drawn += [
+            curve(f"one layer {told(group[0])}", lengths, [_average(row["single"]) for row in group]),
+            curve(f"10 layers {told(group[0])}", lengths, [_average(at(row, 10)) for row in group]),
+            curve(
+                f"regression {told(group[0])}", lengths, [_average(row["regression"]) for row in group], style="dashed"
+            ),
+        ]
+        cells += [
+            [
+                told(row),
+                row["length"],
+                _average(row["single"]),
+                row["floor"],
+                _average(row["regression"]),
+                row["explained"],
+            ]
+            for row in group
+        ]
+    last = spans(measured["contexts"])[0][-1]
+    ours = mean_estimate([error / last["floor"] for error in last["single"]])
+    return Outcome(
+        verdict_of(held),
+        f"With {last['length']} examples the best single layer is {_average(last['single']):.3f} above the Bayes error "
+        f"({ours.value:.2f} of what it keeps without limit), regression in context {_average(last['regression']):.4f}.",
+        ours,
+        Table(["m", "context", "one layer", "without limit", "regression in context", "of explained variance"], cells),
+        [curves("Excess by length of context", "context L", "excess error", drawn, x_scale="log", y_scale="log")],
+    )
+
+
+def judge_depth(measured: Measured) -> Outcome:
+    """Depth removes the excess, all the more the longer the context is."""
+    held, cells, charts = [], [], []
+    for group in spans(measured["contexts"]):
+        last, before = group[-1], group[-2]
+        held.append(holds(ratio_estimate(at(last, 20), last["single"]), below=0.05))
+        held.append(holds(ratio_estimate(at(last, 20), at(before, 20)), below=0.7))
+        drawn = []
+        for row in group:
+            means = [_average(at(row, depth)) for depth in row["depths"]]
+            cells.append([told(row), row["length"], _average(row["single"]), *means, _average(row["regression"])])
+            if row["length"] >= LONG:
+                drawn.append(curve(f"L = {row['length']}", row["depths"], means))
+        levels = [(f"regression in context, L = {last['length']}", _average(last["regression"]))]
+        levels.append(("best single layer", _average(last["single"])))
+        title = f"Excess by depth, m in {told(last)}"
+        charts.append(curves(title, "layers T", "excess error", drawn, x_scale="log", y_scale="log", levels=levels))
+    last = spans(measured["contexts"])[0][-1]
+    ratio = ratio_estimate(at(last, 20), last["single"])
+    return Outcome(
+        verdict_of(held),
+        f"With {last['length']} examples 20 layers leave {ratio.value:.2%} of a single layer's excess; regression in "
+        f"context leaves {_average(last['regression']) / _average(last['single']):.2%}.",
+        ratio,
+        Table(
+            ["m", "context", "one layer, best", *(f"T = {depth}" for depth in last["depths"]), "regression"],
+            cells,
+        ),
+        charts,
+    )
+
+
+def _extrapolated(rows: Sequence[Row], key: str) -> float:
+    """The limit if what is left falls like 1 / T, from the two largest depths."""
+    a, b = rows[-2:]
+    return float((b["depth"] * b[key] - a["depth"] * a[key]) / (b["depth"] - a["depth"]))
+
+
+def judge_limit(measured: Measured) -> Outcome:
+    """Trained steps tend to 2 / (2 + low + high), and beta to minus alpha."""
+    held, cells, charts = [], [], []
+    for group in spans(measured["minimisers"]):
+        last = group[-1]
+        limits = [_extrapolated(group, key) / last["limit"] for key in ("alpha", "alpha of two")]
+        away = [abs(row["alpha"] - row["limit"]) for row in group]
+        held += [abs(limit - 1) < CLOSE for limit in limits]
+        held += [away == sorted(away, reverse=True), abs(last["beta of two"] / last["alpha of two"] + 1) < CLOSE]
+        flows = select(measured["flow"], low=last["low"])
+        ends = {row["depth"]: (row["alphas"][-1], row["betas"][-1]) for row in flows}
+        for row in group:
+            if row["depth"] in ends:
+                pair = row["alpha of two"], row["beta of two"]
+                held.append(max(abs(a - b) for a, b in zip(pair, ends[row["depth"]], strict=True)) < CLOSE * pair[0])
+            cells.append(
+                [
+                    *(told(row), row["depth"], row["alpha"], row["alpha of two"], row["beta of two"]),
+                    *ends.get(row["depth"], (None, None)),
+                    *(row["limit"], row["excess"], row["excess at the limit"]),
+                ]
+            )
+        depths = [row["depth"] for row in group]
+        drawn = [
+            curve("alpha, with beta = -alpha", depths, [row["alpha"] for row in group]),
+            curve("alpha of two", depths, [row["alpha of two"] for row in group]),
+            curve("-beta of two", depths, [-row["beta of two"] for row in group]),
+        ]
+        levels = [("2 / (2 + low + high)", last["limit"])]
+        charts.append(curves(f"Trained steps, m in {told(last)}", "layers T", "step", drawn, "log", levels=levels))
+    charts += [
+        curves(
+            f"Gradient flow, T = {row['depth']}, m in {told(row)}",
+            "time",
+            "parameter",
+            [curve("alpha", row["times"], row["alphas"]), curve("-beta", row["times"], [-b for b in row["betas"]])],
+            x_scale="log",
+        )
+        for row in measured["flow"]
+    ]
+    first = spans(measured["minimisers"])[0]
+    ours = _extrapolated(first, "alpha")
+    return Outcome(
+        verdict_of(held),
+        f"At {first[-1]['depth']} layers the trained step is {first[-1]['alpha']:.4f}, extrapolated {ours:.4f}; the "
+        f"formula gives {first[-1]['limit']:.4f}. Gradient flow from (0.01, -0.01) ends at the minimum.",
+        Estimate(ours),
+        Table(
+            [
+                "m",
+                "T",
+                "alpha",
+                "alpha of two",
+                "beta of two",
+                "flow: alpha",
+                "beta",
+                "limit",
+                "excess",
+                "at the limit",
+            ],
+            cells,
+        ),
+        charts,
+    )
+
+
+def judge_short(measured: Measured) -> Outcome:
+    """Short context: a share of prompts diverges and carries the mean."""
+    held: list[bool | None] = []
+    cells, drawn = [], []
+    for group in spans(measured["contexts"]):
+        shortest, longest = group[0], group[-1]
+        share = _share(shortest)
+        held.append(holds(share, above=RARE))
+        held.append(holds(ratio_estimate(at(shortest, 20), at(shortest, 2)), above=1.0))
+        held.append(holds(_share(longest), below=share.value))
+        for row in group:
+            means, medians = ([_average(at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
+            cells.append([told(row), row["length"], _share(row).value, *means, *medians, _average(at(row, 20, "safe"))])
+        drawn += [
+            curve(
+                f"{name}, {told(shortest)}",
+                shortest["depths"],
+                [_average(at(shortest, k, key)) for k in shortest["depths"]],
+            )
+            for name, key in (("mean", "means"), ("median", "medians"), ("mean, safe step", "safe"))
+        ]
+    row = spans(measured["contexts"])[0][0]
+    share = _share(row)
+    return Outcome(
+        verdict_of(held),
+        f"In {share.value:.1%} of prompts of {row['length']} examples the sample spectrum exceeds 2 / alpha*: the mean "
+        f"excess grows from {_average(at(row, 2)):.2f} at 2 to {_average(at(row, 20)):.1e} at 20 layers, the median "
+        f"from {_average(at(row, 2, 'medians')):.3f} to {_average(at(row, 20, 'medians')):.3f}. A step for each "
+        f"prompt's own spectrum leaves a mean of {_average(at(row, 20, 'safe')):.2f}.",
+        share,
+        Table(
+            [
+                "m",
+                "context",
+                "share diverging",
+                *(f"{name}, T = {k}" for name in ("mean", "median") for k in (2, 10, 20)),
+                "mean, T = 20, safe step",
+            ],
+            cells,
+        ),
+        [curves(f"Depth at L = {row['length']}", "layers T", "excess error", drawn, x_scale="log", y_scale="log")],
+    )
+
+
+def _share(row: Row) -> Estimate:
+    return share_estimate(round(sum(row["diverging"]) * row["tasks"]), row["tasks"] * row["repeats"])
+
+
+def judge_regression(measured: Measured) -> Outcome:
+    """With a safe step the limit of depth is regression in context; stopping early gains on it."""
+    held, cells, gains = [], [], []
+    for group in spans(measured["contexts"]):
+        for row in group:
+            deepest = ratio_estimate(at(row, row["depths"][-1], "safe"), row["regression"])
+            best = min(row["depths"], key=lambda depth, row=row: _average(at(row, depth)))
+            gain = ratio_estimate(at(row, best), row["regression"])
+            if row["length"] >= LONG:
+                held += [holds(deepest, above=0.95, below=1.05), holds(gain, below=1.0)]
+                gains.append(gain.value)
+            cells.append([told(row), row["length"], deepest.value, best, gain.value, _average(row["regression"])])
+    longest = spans(measured["contexts"])[0][-1]
+    ours = ratio_estimate(at(longest, longest["depths"][-1], "safe"), longest["regression"])
+    return Outcome(
+        verdict_of(held),
+        f"At {longest['depths'][-1]} layers with a safe step the excess is {ours.value:.3f} times that of regression "
+        f"in context; with alpha* and the best depth it is {min(gains):.2f} to {max(gains):.2f} times, from {LONG} "
+        "examples on. More where a prompt diverges at that depth.",
+        ours,
+        Table(["m", "context", "deepest / regression", "best T", "best T / regression", "regression"], cells),
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="single-layer",
+        title="One layer of linear self-attention cannot be Bayes-optimal for tasks with covariances of their own.",
+        where="first result; in the reconstruction one scalar is all that one layer can use",
+        rule="Confirmed if at every length of context its excess lies above 0.8 of the one without limit (95 % "
+        "intervals over task draws), so that context does not remove it; refuted if nowhere.",
+        experiments=(CONTEXTS,),
+        judge=judge_single,
+        quantity="excess of one layer over that without limit, longest context",
+    ),
+    Claim(
+        id="depth",
+        title="Deep cross-attention tends to the Bayes predictor as depth and context grow.",
+        where="second result",
+        rule="Confirmed if with the longest context 20 layers with alpha* leave under 5 % of a single layer's excess "
+        "and under 0.7 of what they leave with the next shorter context; refuted if neither.",
+        experiments=(CONTEXTS,),
+        judge=judge_depth,
+        quantity="excess of 20 layers over that of the best single layer, longest context",
+    ),
+    Claim(
+        id="step",
+        title="The trained step tends to alpha* = 2 / (2 + low + high) with depth, and beta to -alpha*.",
+        where="limit of the trained scalar and of the pair",
+        rule=f"Confirmed if, for both ranges of m, trained alphas approach the formula with every depth, extrapolate "
+        f"to it within {CLOSE:.1%} (alone and beside beta), beta is -alpha within {CLOSE:.1%} at the largest depth, "
+        "and gradient flow ends at the minimum; refuted if nothing of it holds.",
+        experiments=(MINIMISERS, FLOW),
+        judge=judge_limit,
+        quantity="extrapolated step for m in [1, 9]",
+        published="2 / (2 + low + high) = 0.1667",
+    ),
+    Claim(
+        id="short-context",
+        title="With short context the step that is best without limit makes deep models diverge in a share of prompts.",
+        where="ours: the order of limits, context first and then depth, matters",
+        rule="Confirmed if at the shortest context the share of prompts with an eigenvalue of S above 2 / alpha* is "
+        f"above {RARE:.1%} and larger than at the longest, and the mean excess grows from 2 to 20 layers; refuted if nothing of "
+        "it holds.",
+        experiments=(CONTEXTS,),
+        judge=judge_short,
+        quantity="share of prompts that diverge, shortest context",
+    ),
+    Claim(
+        id="regression",
+        title="What depth tends to is least squares in context, which it beats only by stopping early.",
+        where="ours: beside the paper's comparison with one layer",
+        rule=f"Confirmed if from {LONG} examples on 50 layers with a safe step have 0.95 to 1.05 of the excess of "
+        "regression in context and the best depth with alpha* has less; refuted if neither anywhere.",
+        experiments=(CONTEXTS,),
+        judge=judge_regression,
+        quantity="excess of 50 layers with a safe step over that of regression, longest context",
+    ),
+)
