@@ -236,7 +236,8 @@ def judge_regression(measured: Measured) -> Outcome:
     for group in spans(measured["contexts"]):
         for row in group:
             deepest = ratio_estimate(at(row, row["depths"][-1], "safe"), row["regression"])
-            best = min(row["depths"], key=lambda depth, row=row: _average(at(row, depth)))
+            means = [_average(at(row, depth)) for depth in row["depths"]]
+            best = row["depths"][means.index(min(means))]
             gain = ratio_estimate(at(row, best), row["regression"])
             if row["length"] >= LONG:
                 held += [holds(deepest, above=0.95, below=1.05), holds(gain, below=1.0)]
@@ -292,8 +293,8 @@ CLAIMS = (
         title="With short context the step that is best without limit makes deep models diverge in a share of prompts.",
         where="ours: the order of limits, context first and then depth, matters",
         rule="Confirmed if at the shortest context the share of prompts with an eigenvalue of S above 2 / alpha* is "
-        f"above {RARE:.1%} and larger than at the longest, and the mean excess grows from 2 to 20 layers; refuted if nothing of "
-        "it holds.",
+        f"above {RARE:.1%} and larger than at the longest, and the mean excess grows from 2 to 20 layers; refuted if "
+        "nothing of it holds.",
         experiments=(CONTEXTS,),
         judge=judge_short,
         quantity="share of prompts that diverge, shortest context",
