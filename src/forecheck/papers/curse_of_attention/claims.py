@@ -7,7 +7,9 @@ from forecheck.papers.curse_of_attention import (
     matrix_claims,
     real_claims,
     remedies_claims,
+    residual_claims,
     score_claims,
+    shift_claims,
     sign_claims,
 )
 
@@ -16,6 +18,8 @@ CLAIMS = tuple(
         (
             *gradients_claims.CLAIMS,
             *sign_claims.CLAIMS,
+            *residual_claims.CLAIMS,
+            *shift_claims.CLAIMS,
             *learning_claims.CLAIMS,
             *score_claims.CLAIMS,
             *kernel_claims.CLAIMS,

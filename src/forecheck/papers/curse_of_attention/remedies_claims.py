@@ -2,6 +2,201 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
-CLAIMS: tuple[Claim, ...] = ()
+from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, untestable
+from forecheck.papers.curse_of_attention.remedies import REMEDIES, REMEDY, base_of
+from forecheck.papers.curse_of_attention.sign_reading import FAR, both
+from forecheck.papers.experiment import Row
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.plots import bars
+
+RELIEF = 0.8
+"""Share of the untreated network's risk above the floor under which a remedy counts as one."""
+Held = Callable[[Row, Row], bool | None]
+
+
+def over(row: Row, reference: str) -> Estimate:
+    """Risk where signs differ over the floor's or zero's."""
+    return mean_estimate([each["network"]["inconsistent"] / _reference(each, reference) for each in row["repetitions"]])
+
+
+def left(row: Row, base: Row) -> Estimate:
+    """Risk above the floor over that of the untreated network, where signs differ: geometric mean over repetitions."""
+    logs = mean_estimate(
+        [
+            math.log(_above(treated) / _above(untreated))
+            for treated, untreated in zip(row["repetitions"], base["repetitions"], strict=True)
+        ]
+    )
+    low, high = (None if each is None else math.exp(each) for each in (logs.low, logs.high))
+    return Estimate(math.exp(logs.value), low, high)
+
+
+def _reference(repetition: Row, name: str) -> float:
+    return float(repetition["floor"] if name == "floor" else repetition[name]["inconsistent"])
+
+
+def _above(repetition: Row) -> float:
+    """The floor is the risk of the true coefficients; on few windows a network may be a little under it by luck."""
+    return max(float(repetition["network"]["inconsistent"]) / float(repetition["floor"]) - 1, 1e-3)
+
+
+def relieves(row: Row, base: Row) -> bool | None:
+    """Whether a remedy takes a fifth of the excess away and beats forecasting zero."""
+    return both(holds(left(row, base), below=RELIEF), holds(over(row, "zero"), below=1.0))
+
+
+def cures(row: Row, base: Row) -> bool | None:
+    """Whether the network with it does not fail any more."""
+    del base
+    return holds(over(row, "floor"), below=FAR)
+
+
+def judge_remedies(names: Sequence[str], held: Held) -> Callable[[Measured], Outcome]:
+    """A judge of some remedies on all forms of the data."""
+
+    def judge(measured: Measured) -> Outcome:
+        rows = {(row["name"], row["form"]): row for row in measured[REMEDY.name]}
+        forms = list(dict.fromkeys(form for _, form in rows))
+        shown = list(dict.fromkeys([*(base_of(name) for name in names), *names]))
+        verdicts = [held(rows[name, form], rows[base_of(name), form]) for name in names for form in forms]
+        told = "; ".join(
+            f"{name}: " + ", ".join(f"{over(rows[name, form], 'floor').value:.1f} ({form})" for form in forms)
+            for name in shown
+        )
+        best = min(names, key=lambda name: over(rows[name, forms[0]], "floor").value)
+        return Outcome(
+            verdict_of(verdicts),
+            f"Risk where signs differ, in floors: {told}. Forecasting zero has "
+            + " and ".join(f"{_zero(rows[names[0], form]):.1f} ({form})." for form in forms).replace("). and", ") and"),
+            over(rows[best, forms[0]], "floor"),
+            _table(rows, shown, forms),
+            [_chart(rows, shown, forms)],
+        )
+
+    return judge
+
+
+def _zero(row: Row) -> float:
+    return mean_estimate([each["zero"]["inconsistent"] / each["floor"] for each in row["repetitions"]]).value
+
+
+def _mean(row: Row, name: str, signs: str) -> float:
+    return mean_estimate([each[name][signs] for each in row["repetitions"]]).value
+
+
+def _table(rows: dict[Any, Row], names: Sequence[str], forms: Sequence[str]) -> Table:
+    cells = []
+    for form in forms:
+        for name in names:
+            row = rows[name, form]
+            share = left(row, rows[base_of(name), form])
+            cells.append(
+                [form, name, row["taken"]]
+                + [_mean(row, "network", signs) for signs in ("all", "inconsistent")]
+                + [_mean(row, "stopped", "inconsistent")]
+                + [over(row, reference).value for reference in ("floor", "zero")]
+                + [share.value, share.low, share.high]
+                + [mean_estimate([each["last share"] for each in row["repetitions"]]).value]
+            )
+    return Table(
+        [
+            "data",
+            "remedy",
+            "taken by validation",
+            "all signs",
+            "differing signs",
+            "stopped early",
+            "over floor",
+            "over zero's",
+            "excess over untreated",
+            "low",
+            "high",
+            "attention to the last step",
+        ],
+        cells,
+    )
+
+
+def _chart(rows: dict[Any, Row], names: Sequence[str], forms: Sequence[str]) -> dict[str, Any]:
+    return bars(
+        "Risk where signs differ, over the floor",
+        "times the floor",
+        [*names, "zero"],
+        [
+            (form, [*(over(rows[name, form], "floor").value for name in names), _zero(rows[names[0], form])])
+            for form in forms
+        ],
+    )
+
+
+_RELIEVED = (
+    f"A remedy relieves the failure if where signs differ it leaves less than {RELIEF:g} of the untreated network's "
+    "risk above the floor and has less risk than forecasting zero, both with 95 % intervals over repetitions; all "
+    "strengths and step sizes are chosen on validation windows of another repetition. Confirmed if it does on every "
+    "form of the data and in every variant, refuted if in none."
+)
+_CURED = (
+    f"Confirmed if where signs differ the risk lies under {FAR:g} times the floor on every form of the data, with a "
+    "95 % interval over repetitions; refuted if on none."
+)
+
+
+def _claim(name: str, title: str, names: Sequence[str], held: Held) -> Claim:
+    assert set(names) <= REMEDIES.keys()
+    ours = held is cures
+    return Claim(
+        id=f"E7-{name}",
+        title=title,
+        where="ours, a control of section 7.2" if ours else "section 7.2, without experiments",
+        rule=_CURED if ours else _RELIEVED,
+        experiments=(REMEDY,),
+        judge=judge_remedies(names, held),
+        quantity="risk over the floor where signs differ, best variant on unit data",
+    )
+
+
+CLAIMS = (
+    _claim("adam", "Adam in place of gradient descent relieves the failure.", ["none (adam)"], relieves),
+    _claim(
+        "decay",
+        "Weight decay relieves it.",
+        ["weight decay (gd)", "decoupled weight decay (adam)"],
+        relieves,
+    ),
+    _claim("differential", "Differential attention relieves it.", ["differential"], relieves),
+    _claim("rope", "Rotary positions relieve it.", ["rope"], relieves),
+    _claim(
+        "gradient",
+        "Correcting the gradient relieves it.",
+        ["without drift (gd)", "local penalty", "entropy floor"],
+        relieves,
+    ),
+    Claim(
+        id="E7-patches",
+        title="Patching relieves it.",
+        where="section 7.2, without experiments",
+        rule="",
+        experiments=(),
+        judge=untestable("Windows of scalars have no patches; see E11, on real data."),
+    ),
+    _claim("recency", "A recency bias in the scores alone cures it.", ["recency"], cures),
+    _claim("skip", "A residual connection around attention alone cures it.", ["skip"], cures),
+    _claim("output", "Training the output weights alone cures it.", ["trained a"], cures),
+    _claim("bias", "A learned bias of the scores by position alone cures it.", ["position bias"], cures),
+    _claim(
+        "both",
+        "A learned bias by position and trained output weights together cure it.",
+        ["position bias, trained a", "position bias, trained a, skip"],
+        cures,
+    ),
+    _claim(
+        "output-with",
+        "With trained output weights, differential attention, rotary positions or a recency bias cure it.",
+        ["differential, trained a", "rope, trained a", "recency, trained a"],
+        cures,
+    ),
+)
