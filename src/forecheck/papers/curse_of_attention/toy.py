@@ -1,0 +1,36 @@
+"""Windows, networks and times that the experiments on the two-layer network share."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from forecheck.data.synthetic.residual_ssm import Form, ResidualSSM, residual_ssm
+from forecheck.theory.two_layer import Parameters, TwoLayer, as_tensors
+
+MODEL = TwoLayer()
+"""The paper's own form."""
+STEPS = 8
+"""d of the windows."""
+_WEIGHTS = 1000
+"""Seeds of weights begin here, so that no stream serves both data and weights."""
+
+
+def windows(
+    form: Form, gamma: float, samples: int, seed: int, steps: int = STEPS, part: int = 0
+) -> tuple[ResidualSSM, Tensor, Tensor]:
+    """A process, and windows x (sample, step) with next steps y (sample) of it; part 0 is for training."""
+    process = residual_ssm(form, steps, gamma, seed=seed)
+    drawn = process.sample(samples, seed=2 * seed + part)
+    x, y = as_tensors(drawn.x, drawn.y)
+    return process, x, y
+
+
+def network(neurons: int, seed: int, steps: int = STEPS, paired: bool = True) -> Parameters:
+    """The network at the start."""
+    return MODEL.initial(neurons, steps, _WEIGHTS + seed, paired)
+
+
+def log_times(last: int, count: int) -> list[int]:
+    """Whole numbers from 1 to `last`, evenly spread over their logarithms, at most so many."""
+    return sorted({round(time) for time in np.geomspace(1, last, count)})
