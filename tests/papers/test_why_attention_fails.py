@@ -107,16 +107,16 @@ def test_the_last_value_is_scored_on_the_same_windows(bench, data):
 @pytest.mark.parametrize("part", perturbation.PARTS)
 @pytest.mark.parametrize("kind", [perturbation.NOISE, perturbation.SMOOTHING, perturbation.ABLATION])
 def test_disturbed_models(bench, data, part, kind):
-    row = perturbation.disturbed(bench, data=data, model="patchtst", recipe=arms.SHORT, kind=kind, part=part, seed=0)
-    assert len(row["losses"]) == len(row["changes"]) == len(row["strengths"])
-    assert row["changes"] == sorted(row["changes"])
+    row = perturbation.disturbed(bench, data, "patchtst", arms.SHORT, kind, part, strengths=[0.5, 1.0], seed=0)
+    assert len(row["losses"]) == len(row["changes"]) == 2
+    assert row["changes"] == sorted(row["changes"])  # equal for the mean, which has no strength
     assert min(row["changes"]) > 0
     assert all(losses != row["raw"] for losses in row["losses"])
 
 
 def test_disturbed_losses_by_hand(bench, data):
     row = perturbation.disturbed(
-        bench, data, "patchtst", arms.SHORT, kind=perturbation.SMOOTHING, part="feed-forward", seed=0
+        bench, data, "patchtst", arms.SHORT, perturbation.SMOOTHING, part="feed-forward", strengths=[1.0], seed=0
     )
     trial, forecaster = the_fit(bench, data)
     with SmoothFeatures(1.0).on(forecaster.module, torch.zeros(2, LOOKBACK, 2)) as edited:
@@ -136,6 +136,7 @@ def test_codes_and_their_likeness(bench, data):
     module = forecaster.module
     assert row["losses"].keys() == positions.EDITS.keys()
     assert len(row["cosines"]) == len(module.positions.code) - 1
+    assert row["size"] == pytest.approx(module.positions.code.detach().pow(2).mean().item() ** 0.5)
     module.positions.code.data.fill_(0.5)
     np.testing.assert_allclose(row["losses"][positions.HALF], losses_by_hand(bench, trial, module), rtol=1e-4)
     module.positions.code.data.zero_()
@@ -177,7 +178,9 @@ def test_every_planned_part_can_be_built():
         seen += 1
         assert (part.settings.get("model", "patchtst"), part.settings["recipe"]) in arms.RECIPES
         assert patches_claims.LOOKBACK % part.settings.get("patch", 1) == 0
-        assert part.settings.get("kind", perturbation.NOISE) in perturbation.STRENGTHS
+        assert ("kind" in part.settings) <= (
+            (part.settings.get("kind"), part.settings.get("part")) in perturbation.EDITS
+        )
     assert seen > 50
 
 
@@ -276,14 +279,14 @@ def test_equal_perturbation_is_judged(attention, feed_forward, verdict):
 
 
 @pytest.mark.parametrize(
-    ("factors", "zeroed", "controls"),
+    ("factors", "zeroed", "filled", "controls"),
     [
-        ((1.0, 1.0, 1.0, 1.0, 1.0), Verdict.CONFIRMED, Verdict.CONFIRMED),
-        ((1.0, 1.05, 1.05, 1.05, 1.05), Verdict.UNEVEN, Verdict.REFUTED),
-        ((1.05, 1.05, 1.0, 1.0, 1.05), Verdict.REFUTED, Verdict.UNEVEN),
+        ((1.0, 1.0, 1.0, 1.0, 1.0), Verdict.CONFIRMED, Verdict.CONFIRMED, Verdict.CONFIRMED),
+        ((1.0, 1.05, 1.05, 1.05, 1.05), Verdict.CONFIRMED, Verdict.REFUTED, Verdict.REFUTED),
+        ((1.05, 1.0, 1.0, 1.0, 1.05), Verdict.REFUTED, Verdict.CONFIRMED, Verdict.UNEVEN),
     ],
 )
-def test_positions_are_judged(factors, zeroed, controls):
+def test_positions_are_judged(factors, zeroed, filled, controls):
     rows = [
         row
         | {
@@ -291,10 +294,11 @@ def test_positions_are_judged(factors, zeroed, controls):
                 edit: (f + NOISE[row["seed"]]).tolist() for edit, f in zip(positions.EDITS, factors, strict=True)
             }
         }
-        | {"cosines": [0.5, 0.1]}
+        | {"cosines": [0.5, 0.1], "size": 0.02}
         for row in made(1.0, "raw", data="ETTh1", model="patchtst", recipe=arms.SHORT)
     ]
     assert positions_claims.judge_zeroed({"positions": rows}).verdict is zeroed
+    assert positions_claims.judge_notebook({"positions": rows}).verdict is filled
     assert positions_claims.judge_controls({"positions": rows}).verdict is controls
 
 

@@ -41,13 +41,13 @@ class Recipe:
     step: int = 1
 
 
-_PATCHTST = {"stride": 16, "lr": 2e-3, "schedule": "onecycle", "epochs": 4}
+_PATCHTST = {"stride": 16, "schedule": "onecycle"}
 _ITRANSFORMER = {"width": 256, "hidden": 256, "lr": 3e-4, "schedule": "onecycle", "epochs": 3}
 RECIPES = {
-    ("patchtst", SHORT): Recipe("patchtst", _PATCHTST | {"batch": 16}, step=8),
-    ("patchtst", LONG): Recipe("patchtst", _PATCHTST | {"batch": 32, "train_stride": 4}),
-    ("itransformer", SHORT): Recipe("itransformer", _ITRANSFORMER | {"batch": 16}, step=8),
-    ("itransformer", LONG): Recipe("itransformer", _ITRANSFORMER | {"batch": 32, "train_stride": 4}),
+    ("patchtst", SHORT): Recipe("patchtst", _PATCHTST | {"batch": 16, "epochs": 4, "lr": 2e-3}, step=7),
+    ("patchtst", LONG): Recipe("patchtst", _PATCHTST | {"batch": 32, "epochs": 6, "lr": 1e-3}, step=5),
+    ("itransformer", SHORT): Recipe("itransformer", _ITRANSFORMER | {"batch": 16}, step=7),
+    ("itransformer", LONG): Recipe("itransformer", _ITRANSFORMER | {"batch": 32}, step=5),
     ("patchtst", SLIDES): Recipe(
         "patchtst",
         {
@@ -60,15 +60,16 @@ RECIPES = {
             "batch": 16,
             "patience": 3,
         },
-        step=8,
+        step=7,
     ),
 }
 """By model and name.
 
 Sizes are those of PatchTST's own ETTh1 script (d_model 16, 4 heads, d_ff 128, 3 layers) with the stride of the paper's
 tables, and of iTransformer's (d_model 256, 2 layers); `slides` has the slides' sizes and learning rate. Training is
-shorter than there: fewer epochs at a larger rate, on every 4th or 8th window, in batches so much smaller that an epoch
-has about as many steps.
+shorter than there: fewer epochs at a larger rate, on every 5th or 7th window, in batches so much smaller that an epoch
+has about as many steps. A step that divides the day would leave out hours: by every 8th window the last value is 8 %
+better on ETTh1 than by all.
 """
 
 

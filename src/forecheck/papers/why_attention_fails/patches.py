@@ -17,12 +17,11 @@ def patched(bench: Bench, data: str, recipe: str, patch: int, mode: str, seed: i
     return fitted(bench, trial)
 
 
-def _sweep(recipe: str, sets: tuple[str, ...], patches: tuple[int, ...]) -> list[dict[str, Any]]:
+def _sweep(recipe: str, patches: tuple[int, ...], seeds: int) -> list[dict[str, Any]]:
     return [
-        {"data": data, "recipe": recipe, "patch": patch, "mode": RAW, "seed": seed}
-        for data in sets
+        {"data": "ETTh1", "recipe": recipe, "patch": patch, "mode": RAW, "seed": seed}
         for patch in patches
-        for seed in range(3)
+        for seed in range(seeds)
     ]
 
 
@@ -36,7 +35,7 @@ def _single(recipe: str) -> list[dict[str, Any]]:
 SWEEP = Experiment(
     "patch-length",
     patched,
-    quick=_sweep(SHORT, ("ETTh1",), (16, 48, 112, LOOKBACK)),
-    full=_sweep(LONG, ("ETTh1", "ETTh2"), (16, 24, 48, 84, 168, LOOKBACK)),
+    quick=_sweep(SHORT, (16, 48, 112, LOOKBACK), 3),
+    full=_sweep(LONG, (16, 24, 48, 84, 168, LOOKBACK), 5),
 )
 SINGLE = Experiment("single-token", patched, quick=_single(SHORT), full=_single(LONG))

@@ -36,7 +36,8 @@ def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict
     """Losses of the trained raw model with its codes changed, by edit; shuffles are averaged over five draws.
 
     Returns:
-        `losses` by edit and `raw`, see `arms.scored`; `cosines`, mean cosine of two position codes by their distance.
+        `losses` by edit and `raw`, see `arms.scored`; `cosines`, mean cosine of two position codes by their distance;
+        `size`, root mean square of the codes.
     """
     trial = plan(bench, data, RECIPES[model, recipe], seed)
     raw = scored(bench, trial)
@@ -51,7 +52,13 @@ def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict
     with attach(forecaster.module, example) as attached:
         codes = find_codes(trace(attached, example))[0]
         rows = codes.rows()[: codes.tokens]
-    return {"losses": losses, "raw": raw["losses"], "overlap": raw["overlap"], "cosines": cosines(rows)}
+    return {
+        "losses": losses,
+        "raw": raw["losses"],
+        "overlap": raw["overlap"],
+        "cosines": cosines(rows),
+        "size": float(rows.square().mean().sqrt()),
+    }
 
 
 def cosines(rows: torch.Tensor) -> list[float]:
@@ -67,7 +74,7 @@ POSITIONS = Experiment(
     quick=[{"data": "ETTh1", "model": "patchtst", "recipe": SHORT, "seed": seed} for seed in range(3)],
     full=[
         {"data": data, "model": "patchtst", "recipe": LONG, "seed": seed}
-        for data in ("ETTh1", "ETTh2")
-        for seed in range(3)
+        for data, seeds in (("ETTh1", 5), ("ETTh2", 3))
+        for seed in range(seeds)
     ],
 )

@@ -9,6 +9,7 @@ from forecheck.papers.claim import Claim, Measured, Outcome, Table, Verdict, unt
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import bars
+from forecheck.papers.why_attention_fails.arms import RECIPES
 from forecheck.papers.why_attention_fails.compared import (
     MARGIN,
     change,
@@ -65,7 +66,7 @@ def judge_replacement(experiment: str, references: str, model: str) -> Callable[
         beside = "" if linear is None else f" (a closed-form linear map: {linear:.3f})"
         return Outcome(
             verdict_of([held(c, below=MARGIN) for changes in found.values() for c in changes.values()]),
-            f"{sets[0]}: raw attention {raw:.3f}{beside}; replaced: {told}. {_training(rows)}",
+            f"{sets[0]}: raw attention {raw:.3f}{beside}; replaced: {told}. {_training(model, rows)}",
             percents(first["identity"]),
             Table(
                 ["set", "attention", "MSE", "seeds' SD", "change (%)", "from", "to", "authors' MSE"],
@@ -100,10 +101,11 @@ def _cells(
     return cells
 
 
-def _training(rows: Sequence[Row]) -> str:
-    """How it was trained, as far as it differs from the published recipes."""
-    steps = "every 8th window" if rows[0]["recipe"] == "short" else "every 4th training window, all test windows"
-    return f"Trained for {rows[0]['epochs']} epochs on {steps}, {len(values(rows, 'seed'))} seeds, horizon 96."
+def _training(model: str, rows: Sequence[Row]) -> str:
+    """What is less than in the published recipes."""
+    recipe = RECIPES[model, rows[0]["recipe"]]
+    seeds = max(len(picked(rows, data=data, mode=RAW)) for data in values(rows, "data"))
+    return f"{recipe.options['epochs']} epochs on every {recipe.step}th window, {seeds} seeds, horizon 96."
 
 
 def _chart(data: str, changes: dict[str, Comparison], published: dict[str, float]) -> dict[str, object]:
@@ -131,7 +133,7 @@ def judge_slides(measured: Measured) -> Outcome:
     return Outcome(
         verdict,
         f"Raw attention {raw:.3f} (slides .398; the authors' own PatchTST .383, there the best); "
-        f"replaced: {listed([f'{mode} {worded(c)}' for mode, c in changes.items()])}. Every 8th window, batches of 16 "
+        f"replaced: {listed([f'{mode} {worded(c)}' for mode, c in changes.items()])}. Every 7th window, batches of 16 "
         f"so that an epoch has as many steps, stopped after 3 epochs without gain, {len(values(rows, 'seed'))} seeds.",
         percents(changes["identity"]),
         Table(
