@@ -115,31 +115,30 @@ def test_verdicts_on_references(judge):
     assert judge(known_rows(1.01)).verdict is Verdict.REFUTED
 
 
-def fits(embedding, raw, others, **more):
+def fits(embedding, raw, others):
     """Fits of three seeds with a little spread."""
-    shares = {"raw": raw, **others}
     return [
         {"seed": seed, "embedding": embedding, "arm": arm, "share": share + 0.001 * seed * (arm == "raw")}
-        | {"share of the last event": 0.8, "codes": {"perplexity": 9.0}, "layers": 3}
-        | {"edited": {"identity": share - 0.5, "mean": share - more.get("edit", 0.0)} if arm == "raw" else {}}
-        for arm, share in shares.items()
+        | {"share of the last event": 0.8, "codes": {"perplexity": 9.0, "reconstruction_mse": 0.1}}
+        | {"references": {"no event": 0.02}}
+        for arm, share in {"raw": raw, **others}.items()
         for seed in SEEDS
     ]
 
 
-def stacked(*ratios):
+def stacked(*ratios, share=0.7, **others):
     layer = {"by rank": [1.0] * 4, "others": 1.0, "heads": [1.0], "from events": 1.0, "variation": 0.1, "content": 0.5}
-    return [
-        {"layers": len(ratios), "share": 0.7, "looks": [layer | {"ratio": r + 0.001 * seed} for r in ratios]}
-        | {"looks untrained": [{"ratio": 1.0}] * len(ratios)}
-        for seed in SEEDS
-    ]
+    rows = fits("linear", share, others)
+    for row in rows:
+        row["looks"] = [layer | {"ratio": r + 0.001 * row["seed"]} for r in ratios]
+        row["looks untrained"] = [{"ratio": 1.0}] * len(ratios)
+    return rows
 
 
 def test_verdicts_on_what_is_learnt():
     for share, verdict in ((0.5, Verdict.CONFIRMED), (0.9, Verdict.REFUTED)):
-        rows = {"retrained": fits("linear", share, {}), "stacked": stacked(1.0), "linear": fits("linear", 0.3, {})}
-        assert toy_claims.judge_learnt(rows).verdict is verdict
+        rows = {"retrained": fits("linear", 0.7, {}), "stacked": stacked(1.0, share=share)}
+        assert toy_claims.judge_learnt(rows | {"linear": fits("linear", 0.3, {})}).verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -151,30 +150,33 @@ def test_verdicts_on_what_is_learnt():
     ],
 )
 def test_verdicts_on_where_attention_looks(ratios, zero, uniform):
-    rows = {"stacked": stacked(*ratios)}
+    rows = {"stacked": stacked(*ratios, mean=0.1)}
     assert toy_claims.judge_zero(rows).verdict is zero
     assert toy_claims.judge_uniform(rows).verdict is uniform
 
 
 @pytest.mark.parametrize(
-    ("others", "verdict"),
+    ("others", "deep", "verdict"),
     [
-        ({"identity": 0.9, "mean": 0.88}, Verdict.CONFIRMED),
-        ({"identity": 0.5, "mean": 0.2}, Verdict.REFUTED),
-        ({"identity": 0.9, "mean": 0.2}, Verdict.UNEVEN),
+        ({"identity": 0.9, "mean": 0.88}, 0.69, Verdict.CONFIRMED),
+        ({"identity": 0.5, "mean": 0.2}, 0.2, Verdict.REFUTED),
+        ({"identity": 0.9, "mean": 0.89}, 0.2, Verdict.UNEVEN),
     ],
 )
-def test_verdicts_on_replaced_attention(others, verdict):
-    assert toy_claims.judge_retrained({"retrained": fits("linear", 0.9, others)}).verdict is verdict
+def test_verdicts_on_replaced_attention(others, deep, verdict):
+    rows = {"retrained": fits("linear", 0.9, others), "stacked": stacked(1.0, mean=deep)}
+    assert toy_claims.judge_retrained(rows).verdict is verdict
 
 
-def test_verdicts_on_edited_models():
-    rows = fits("linear", 0.9, {}, edit=0.4)
-    assert toy_claims.judge_edited({"retrained": rows}).verdict is Verdict.REFUTED
-    rows = [row | {"edited": dict.fromkeys(row["edited"], row["share"])} for row in rows]
-    assert toy_claims.judge_edited({"retrained": rows}).verdict is Verdict.CONFIRMED
-    rows = fits("linear", 0.9, {}, edit=0.0)
-    assert toy_claims.judge_edited({"retrained": rows}).verdict is Verdict.UNEVEN
+@pytest.mark.parametrize(
+    ("identity", "mean", "verdict"),
+    [(0.0, 0.0, Verdict.CONFIRMED), (0.5, 0.4, Verdict.REFUTED), (0.5, 0.0, Verdict.UNEVEN)],
+)
+def test_verdicts_on_edited_models(identity, mean, verdict):
+    rows = {"retrained": fits("linear", 0.9, {}), "stacked": stacked(1.0)}
+    for row in [*rows["retrained"], *rows["stacked"]]:
+        row |= {"error": 1.0, "edited": {"identity": 1 + identity + 0.001 * row["seed"], "mean": 1 + mean}}
+    assert toy_claims.judge_edited(rows).verdict is verdict
 
 
 def test_verdicts_on_the_control():
