@@ -150,7 +150,7 @@ def test_cosines_of_rows_on_a_circle():
 
 
 def test_one_token_needs_no_attention(bench, data):
-    settings = {"data": data, "recipe": arms.SHORT, "patch": LOOKBACK, "seed": 0}
+    settings = {"data": data, "recipe": arms.SHORT, "patch": LOOKBACK, "width": 16, "seed": 0}
     rows = [
         {**settings, "mode": mode, **patches.patched(bench, mode=mode, **settings)}
         for mode in ("raw", "identity", "mean", "zero")
@@ -312,12 +312,15 @@ def test_positions_are_judged(factors, zeroed, filled, controls):
 )
 def test_patch_lengths_are_judged(factors, verdict):
     rows = []
+    shared = {"data": "ETTh1", "recipe": arms.SHORT, "mode": "raw"}
     for patch, factor in zip((16, 112, patches_claims.LOOKBACK), factors, strict=True):
-        rows += made(factor, data="ETTh1", recipe=arms.SHORT, patch=patch, mode="raw", parameters=100 * patch)
+        rows += made(factor, patch=patch, width=patch, parameters=100 * patch, **shared)
+    rows += made(1.2, patch=patches_claims.LOOKBACK, width=16, parameters=100, **shared)
     references = [{"data": "ETTh1", "last": 1.3, "nlinear": 0.9}]
     found = patches_claims.judge_sweep({"patch-length": rows, "references-patchtst": references})
     assert found.verdict is verdict
     assert found.ours.value == pytest.approx(100 * (factors[-1] - 1), abs=0.1)
+    assert [row[:3] for row in found.table.rows][1:] == [[112, 3, 112], [336, 1, 336], [336, 1, 16]]
 
 
 def test_a_short_test_part_decides_nothing():
