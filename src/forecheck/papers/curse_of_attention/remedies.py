@@ -124,4 +124,4 @@ def _parts(seeds: int, windows: int, neurons: int, steps: int) -> list[dict[str,
     return [{"form": form, "name": name, **sizes} for name in REMEDIES for form in ("unit", "flat")]
 
 
-REMEDY = Experiment("remedies", remedy, quick=_parts(5, 256, 32, 500), full=_parts(10, 512, 32, 2000))
+REMEDY = Experiment("remedies", remedy, quick=_parts(5, 256, 32, 500), full=_parts(8, 256, 32, 1500))

@@ -164,7 +164,7 @@ def judge_unique(measured: Measured) -> Outcome:
         f"most one is there for {sum(row['rank'] == row['unknowns'] for row in rows)} draws.",
         Estimate(sum(held) / len(held)),
         Table(
-            ["features", "gamma", "sum of c, from", "to", "distance, from", "to ", "rank"],
+            ["features", "gamma", "sum of c, from", "sum of c, to", "distance, from", "distance, to", "rank"],
             [
                 [
                     *setting,

@@ -99,7 +99,7 @@ def _splits(
     ]
 
 
-_SMALL, _LARGE = (256, 256, 600), (512, 1024, 2000)
+_SMALL, _LARGE = (256, 256, 600), (512, 512, 1500)
 _TUNED, _ONE = (0.25, 1.0), (1.0,)
 _FORMS = ("unit", "flat")
 _BOTH = [
@@ -116,9 +116,9 @@ SPLIT = Experiment(
 )
 GAMMA = Experiment("gamma", split, quick=_splits(_GAMMAS, 7, _ONE, _SMALL), full=_splits(_GAMMAS, 10, _ONE, _LARGE))
 TRAIN_MIX = Experiment(
-    "training mix", split, quick=_splits(_SHARES, 4, _ONE, _SMALL), full=_splits(_SHARES, 10, _ONE, _LARGE)
+    "training mix", split, quick=_splits(_SHARES, 4, _ONE, _SMALL), full=_splits(_SHARES, 8, _ONE, _LARGE)
 )
-NOISE = Experiment("noise", split, quick=_splits(_NOISES, 4, _ONE, _SMALL), full=_splits(_NOISES, 10, _ONE, _LARGE))
+NOISE = Experiment("noise", split, quick=_splits(_NOISES, 4, _ONE, _SMALL), full=_splits(_NOISES, 8, _ONE, _LARGE))
 TEST_MIX = Experiment(
     "test mix",
     test_mix,
@@ -128,7 +128,7 @@ TEST_MIX = Experiment(
         for seed in range(5)
     ],
     full=[
-        {"form": form, "gamma": gamma, "seed": seed, **_MIX, "windows": 512, "neurons": 1024, "steps": 2000}
+        {"form": form, "gamma": gamma, "seed": seed, **_MIX, "windows": 512, "neurons": 512, "steps": 1500}
         for form, gamma in (("unit", 0.5), ("unit", -0.5), ("flat", 0.5))
         for seed in range(10)
     ],
