@@ -2,6 +2,7 @@
 
 from forecheck.papers.claim import Paper
 from forecheck.papers.initialisation.claims import CLAIMS
+from forecheck.papers.initialisation.series_claims import CLAIMS as SERIES_CLAIMS
 
 PAPER = Paper(
     name="initialisation",
@@ -10,7 +11,7 @@ PAPER = Paper(
     source="arXiv 2512.04268, TMLR 2025",
     about="Linear self-attention reads regression tasks whose weights have a prior mean. Whether it can do a step of "
     "gradient descent depends on what stands in the query's empty label slot.",
-    claims=CLAIMS,
+    claims=CLAIMS[:-1] + SERIES_CLAIMS + CLAIMS[-1:],
     notes=(
         "The paper's tables could not be read; where no published number is given, its statement is tested alone.",
         (
