@@ -94,7 +94,8 @@ def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int])
     first["zero"] = following.double().square().numpy()[None]
     pairs = {"level": (now, following), "difference": (now - before, following - now)}
     for view in VIEWS:
-        found["views"][view] = by_sign(*(each.double().numpy() for each in pairs[view]), first)
+        one, other = (each.double().numpy() for each in pairs[view])
+        found["views"][view] = by_sign(one, other, first)
     whole = {name: each.mean(axis=(0, 1, 2)) for name, each in errors.items()}
     turned = (pairs["difference"][0] * pairs["difference"][1] < 0).double().mean(dim=0).numpy()
     spread = (y - y.mean(dim=(0, 1))).double().square().mean(dim=(0, 1)).numpy()

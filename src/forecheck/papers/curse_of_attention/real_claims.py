@@ -63,6 +63,7 @@ def judge_gap(measured: Measured) -> Outcome:
                 losses = [found["mse"][name][key] for key in ("PatchTST", "linear", "last")]
                 cells.append([row["data"], word, name, *losses, *found["gap"][name]])
     gaps = {name: [row["views"]["difference"]["gap"][name][0] for row in rows] for name in CLASSES}
+    whole = [f"{100 * mean(row['by channel']['gap']):+.0f} %" for row in rows]
     told = ", ".join(
         f"{100 * one:+.0f} % and {100 * other:+.0f} % ({row['data']})"
         for row, one, other in zip(rows, *gaps.values(), strict=True)
@@ -70,7 +71,7 @@ def judge_gap(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of(held),
         f"One step ahead PatchTST's error is above the linear model's by {told}, where the step turns against the last "
-        "one and where it does not.",
+        f"one and where it does not; over the whole horizon by {', '.join(whole)}.",
         Estimate(mean(gaps["inconsistent"]) - mean(gaps["consistent"])),
         Table(["set", "sign of", "class", "PatchTST", "linear", "last value", "gap", "from", "to"], cells),
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -178,7 +178,7 @@ def looks(
         sums = [PatternSums(site) for site in attached.sites]
         patterns: list[list[Tensor]] = [[] for _ in attached.sites]
         for site, total, kept in zip(attached.sites, sums, patterns, strict=True):
-            site.observe(lambda weights, total=total, kept=kept: (total.add(weights), kept.append(weights)))
+            site.observe(_keeper(total, kept))
         attached(x)
     for total, kept in zip(sums, patterns, strict=True):
         weights = torch.cat(kept).double() * without.shape[1]  # (window, head, query, key)
@@ -202,6 +202,16 @@ def looks(
             }
         )
     return found
+
+
+def _keeper(total: PatternSums, kept: list[Tensor]) -> Callable[[Tensor], None]:
+    """Hands patterns to both."""
+
+    def keep(weights: Tensor) -> None:
+        total.add(weights)
+        kept.append(weights)
+
+    return keep
 
 
 def marks(
