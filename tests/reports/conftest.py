@@ -1,7 +1,9 @@
 """Reports of full size, and a browser if there is one."""
 
 import shutil
+from functools import partial
 
+import headless
 import pytest
 import report_samples
 
@@ -44,3 +46,9 @@ def chromium():
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next((path for path in map(shutil.which, names) if path), None)
     return found or pytest.skip(f"no browser here: none of {', '.join(names)} is on the path")
+
+
+@pytest.fixture
+def dump(chromium, tmp_path):
+    """Opens a page beside a report and gives its answer."""
+    return partial(headless.dump, chromium, tmp_path)

@@ -1,27 +1,16 @@
 """The page in a real browser, opened as a file."""
 
-import html
 import json
 import re
 import subprocess
 
 import pytest
+from headless import QUIET
 
 from forecheck.reports.report import Report
 
 pytestmark = pytest.mark.browser
 
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-)
 # A page without script of its own is asked through a frame beside it, at any width and with the theme pressed or not.
 PROBE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
 <iframe id="frame" src="report.html" style="border:0;width:{width}px;height:900px"></iframe>
@@ -84,27 +73,6 @@ document.getElementById("frame").onload = function () {{
   document.body.appendChild(out);
 }};
 </script>"""
-
-
-@pytest.fixture
-def dump(chromium, tmp_path):
-    """Opens a page beside the report and gives the answer that its script leaves; nothing may be logged."""
-
-    def dumped(report, probe, dark=False):
-        report.to_html(tmp_path / "report.html")
-        (tmp_path / "probe.html").write_text(probe)
-        scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-        profile = f"--user-data-dir={tmp_path / 'profile'}"
-        command = [chromium, *QUIET, profile, scheme, "--allow-file-access-from-files"]
-        command += ["--virtual-time-budget=3000", "--dump-dom", (tmp_path / "probe.html").as_uri()]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-        log = done.stderr.decode(errors="replace")
-        assert not re.findall(r".*CONSOLE.*", log)
-        answer = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout.decode(), re.DOTALL)
-        assert answer, log
-        return json.loads(html.unescape(answer.group(1)))
-
-    return dumped
 
 
 @pytest.fixture

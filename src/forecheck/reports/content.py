@@ -55,6 +55,10 @@ SYMBOLS = {
     "pass": "✓",
     "fail": "✗",
     "not applicable": "·",
+    "confirmed": "✓",
+    "refuted": "✗",
+    "uneven": "~",
+    "not testable here": "·",
 }
 
 

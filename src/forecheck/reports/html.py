@@ -41,20 +41,15 @@ class Arms:
 
 
 def render(data: Mapping[str, Any]) -> str:
-    """The page of an audit or a backtest. Everything from the user is escaped, and only our own script may run."""
+    """The page of an audit or a backtest."""
     verdict = content.verdict(data)
     head, rest = _parted(str(verdict.get("sentence") or content.where(data)))
-    script = _templates().get_template("script.js").render()
     data = {"protocol": {}, **data}
     shared = {
-        "data": data,
         "where": content.where(data),
-        "created": numbers.instant(data.get("created")),
         "verdict": verdict,
         "head": head,
         "rest": rest,
-        "script": Markup(script),  # noqa: S704 - a file of ours
-        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'",
         "key_numbers": content.keys(data),
         "borders": tables.borders_table(data),
         "protocol": content.protocol_facts(data),
@@ -64,8 +59,19 @@ def render(data: Mapping[str, Any]) -> str:
         "environment": content.environment_facts(data),
     }
     special = _audit(data) if data["kind"] == "audit" else _backtest(data)
-    page = _templates().get_template(f"{data['kind']}.html")
-    return page.render(shared | special | {"pages": _pages(special, shared)})
+    return fill(f"{data['kind']}.html", data, shared | special | {"pages": _pages(special, shared)})
+
+
+def fill(template: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """A page from a template. Everything from the user is escaped, and only our own script may run."""
+    script = _templates().get_template("script.js").render()
+    shared = {
+        "data": data,
+        "created": numbers.instant(data.get("created")),
+        "script": Markup(script),  # noqa: S704 - a file of ours
+        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'",
+    }
+    return _templates().get_template(template).render(shared | dict(context))
 
 
 def _backtest(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,30 +36,30 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     keys = content.keys(data)
     columns = [tables.Column(""), tables.Column("", right=True), tables.Column(""), tables.Column("")]
     rows = [[key.label, f"{key.value} {key.interval}".strip(), _and(key.outcome, key.why), key.detail] for key in keys]
-    yield _table(tables.Table("", columns, [tables.Group("", rows)]))
+    yield table(tables.Table("", columns, [tables.Group("", rows)]))
     if data.get("findings"):
         yield "## Findings"
     for subject in content.subjects(data):
         yield f"### {escape(subject.title)}" + (f": {escape(subject.about)}" if subject.about else "")
         for finding in subject.applicable:
             yield _finding(finding)
-            yield _table(tables.finding_table(finding))
+            yield table(tables.finding_table(finding))
         yield "\n".join(f"- Not applicable: {escape(content.brief(each))}" for each in subject.not_applicable)
     yield paragraph(content.skipped(data))
     audit = data["kind"] == "audit"
-    for table in (
+    for shown in (
         [tables.remedies_table(data), tables.arms_table(data, tables.without_heads(data))]
         if audit
         else [tables.models_table(data), tables.pairs_table(data)]
     ):
-        yield from _section(table)
+        yield from _section(shown)
     yield "## Protocol"
-    yield _table(tables.borders_table(data))
-    yield _facts(content.protocol_facts(data))
-    yield _table(tables.sites_table(data))
+    yield table(tables.borders_table(data))
+    yield facts(content.protocol_facts(data))
+    yield table(tables.sites_table(data))
     yield from _section(tables.horizon_table(data))
     yield "## Environment"
-    yield _facts(content.environment_facts(data))
+    yield facts(content.environment_facts(data))
 
 
 def _and(outcome: str, why: str) -> str:
@@ -77,23 +77,24 @@ def _finding(finding: Mapping[str, Any]) -> str:
     return "  \n".join(lines)
 
 
-def _section(table: tables.Table) -> Iterator[str]:
-    if table.rows:
-        yield f"## {escape(table.caption)}"
-        yield _table(table)
-        yield paragraph(table.note)
+def _section(given: tables.Table) -> Iterator[str]:
+    if given.rows:
+        yield f"## {escape(given.caption)}"
+        yield table(given)
+        yield paragraph(given.note)
 
 
-def _table(table: tables.Table) -> str:
-    if not table.rows:
+def table(given: tables.Table) -> str:
+    """A table of GitHub's Markdown; nothing if it has no rows."""
+    if not given.rows:
         return ""
     lines = [
-        _row([column.name for column in table.columns]),
-        "|" + "|".join("---:" if column.right else "---" for column in table.columns) + "|",
+        _row([column.name for column in given.columns]),
+        "|" + "|".join("---:" if column.right else "---" for column in given.columns) + "|",
     ]
-    for group in table.groups:
+    for group in given.groups:
         if group.title:
-            lines.append(_row([group.title, *("" for _ in table.columns[1:])]).replace(group.title, f"*{group.title}*"))
+            lines.append(_row([group.title, *("" for _ in given.columns[1:])]).replace(group.title, f"*{group.title}*"))
         lines += [_row(row) for row in group.rows]
     return "\n".join(lines)
 
@@ -102,5 +103,6 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(escape(cell) for cell in cells)} |"
 
 
-def _facts(facts: list[tuple[str, str]]) -> str:
-    return "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in facts)
+def facts(given: list[tuple[str, str]]) -> str:
+    """Names and values as a list."""
+    return "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in given)

@@ -6,6 +6,7 @@ Effects are relative: 0.004 is written `+0.4 %`. A number that is missing or not
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ NOTHING = "–"  # noqa: RUF001 - the typographer's dash is meant
 
 def known(value: Any) -> bool:
     """Whether `value` is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def percent(value: Number, digits: int = 1) -> str:
@@ -73,6 +74,37 @@ def losses(values: Sequence[Number]) -> list[str]:
     return [f"{value:,.{decimals}f}" if value is not None and known(value) else NOTHING for value in values]
 
 
+def estimate(value: Number, low: Number = None, high: Number = None) -> tuple[str, str]:
+    """A number of any unit and its interval, with the decimals that the interval bears: `1.152`, `[1.149, 1.155]`.
+
+    Without an interval the number has four digits, and the second text is empty.
+    """
+    if value is None or not known(value):
+        return NOTHING, ""
+    bounds = [bound for bound in (low, high) if bound is not None and known(bound)]
+    most = max(map(abs, (value, *bounds)))
+    size = math.floor(math.log10(most)) if most else 0
+    width = bounds[1] - bounds[0] if len(bounds) == 2 else 0.0
+    fine = min(_decimals(width / 2), 6 - size) if width > 0 else 3 - size
+    style = f".{max(size + fine, 0)}e" if most and not -4 <= size < 7 else f",.{max(fine, 0)}f"
+
+    def written(number: Number) -> str:
+        text = f"{number:{style}}" if number is not None and known(number) else NOTHING
+        text = text if text.strip("-0.,") else text.lstrip("-")
+        return text.rstrip("0").rstrip(".") if not bounds and "." in text and "e" not in text else text
+
+    return written(value), f"[{written(low)}, {written(high)}]" if bounds else ""
+
+
+def short(value: Number) -> str:
+    """Three digits: `0.0123`, `1.5`, `12,300`."""
+    if value is None or not known(value):
+        return NOTHING
+    if abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.2e}"
+    return f"{value:.3g}"
+
+
 def seconds(value: Number) -> str:
     """A duration: `0.09 s`, `12.3 s`, `2 min 3 s`, `1 h 5 min`."""
     if value is None or not known(value):
@@ -106,6 +138,12 @@ def instant(value: Any) -> str:
     if len(written) > 10 and written[10] == "T":
         written = f"{written[:10]} {written[11:]}"
     return written.removesuffix(":00") if written.count(":") == 2 else written
+
+
+def _decimals(error: float) -> int:
+    """Decimals that show an error of this size: one digit of it, two if the first is a one."""
+    power = math.floor(math.log10(error))
+    return -power + (error < 2 * 10.0**power)
 
 
 def _signed(value: Number, digits: int) -> str:

@@ -13,12 +13,12 @@ from rich.console import Console, ConsoleOptions, RenderableType
 
 from forecheck.errors import UsageError
 from forecheck.files import replace_file
-from forecheck.reports import html, markdown, text
+from forecheck.reports import html, markdown, outcomes, papers, papers_html, papers_markdown, text
 from forecheck.reports.content import verdict
 from forecheck.reports.plain import dumps, plain
 
 SCHEMA = 1
-KINDS = ("audit", "backtest")
+KINDS = ("audit", "backtest", "reproduction")
 
 
 class Record(Mapping[str, Any]):
@@ -58,7 +58,7 @@ class Record(Mapping[str, Any]):
 
 
 class Report:
-    """What an audit or a backtest found.
+    """What an audit, a backtest or a reproduction of papers found.
 
     Args:
         data: the dict that `to_dict` gives and `to_json` writes; copied, and made strict JSON.
@@ -70,7 +70,8 @@ class Report:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data: dict[str, Any] = plain(data)
         if self.data.get("kind") not in KINDS:
-            raise UsageError(f"a report is of the kind {' or '.join(KINDS)}, got {self.data.get('kind')!r}")
+            known = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            raise UsageError(f"a report is of the kind {known}, got {self.data.get('kind')!r}")
         if self.data.get("schema") != SCHEMA:
             raise UsageError(
                 f"this report has schema {self.data.get('schema')!r}, this version of forecheck reads {SCHEMA}",
@@ -84,13 +85,26 @@ class Report:
 
     @property
     def verdict(self) -> Record:
-        """Outcome, sentence, effect, interval, margin, advice. Of a backtest the outcome is the winner's name."""
-        return Record(verdict(self.data))
+        """Outcome, sentence, effect, interval, margin, advice. Of a backtest the outcome is the winner's name.
+
+        Of a reproduction: sentence and counts; the outcome is the verdict of a claim that stands alone.
+        """
+        return Record(outcomes.verdict(self.data) if self._of_papers else verdict(self.data))
 
     @property
     def findings(self) -> list[Record]:
-        """Every finding with its code, outcome, effect and meaning; a backtest has none."""
+        """Every finding of an audit with its code, outcome, effect and meaning."""
         return [Record(finding) for finding in self.data.get("findings", [])]
+
+    @property
+    def papers(self) -> list[Record]:
+        """The papers of a reproduction with their title, source and claims."""
+        return [Record(paper) for paper in outcomes.papers(self.data)]
+
+    @property
+    def claims(self) -> list[Record]:
+        """Every claim of a reproduction with its verdict, what was found, and our number beside the published one."""
+        return [Record(claim) for claim in outcomes.claims(self.data)]
 
     def to_dict(self) -> dict[str, Any]:
         """A copy of the whole report, of JSON types only."""
@@ -102,25 +116,42 @@ class Report:
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """A Markdown page, for a pull request or a wiki. Also written to `path`, if given."""
-        return _written(markdown.render(self.data), path)
+        return _written((papers_markdown if self._of_papers else markdown).render(self.data), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """One offline HTML page with its plots. Also written to `path`, if given."""
-        return _written(html.render(self.data), path)
+        """One offline HTML page with its plots. Also written to `path`, if given.
+
+        Several papers have an index there, and a page each beside it: `all.html` and `all-samovar.html`.
+        """
+        if not self._of_papers:
+            return _written(html.render(self.data), path)
+        pages = papers_html.pages(self.data, Path(path).name if path is not None else None)
+        for name, page in pages.items():
+            _written(page, path and Path(path).with_name(name))
+        return next(iter(pages.values()))
 
     def to_text(self, width: int = 100) -> str:
         """Plain text without colour, lines of `width` characters at most."""
-        return text.render(self.data, width)
+        return text.render(self._blocks(width), width)
 
     def __str__(self) -> str:
         return str(self.verdict)
 
     def __repr__(self) -> str:
+        if self._of_papers:
+            return f"<Report reproduction: {self.verdict}>"
         protocol = self.data.get("protocol", {})
         return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield from text.blocks(self.data, options.max_width)
+        yield from self._blocks(options.max_width)
+
+    @property
+    def _of_papers(self) -> bool:
+        return bool(self.data["kind"] == "reproduction")
+
+    def _blocks(self, width: int) -> Iterator[RenderableType]:
+        return (papers if self._of_papers else text).blocks(self.data, width)
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that neither its style nor the notebook's reaches the other."""

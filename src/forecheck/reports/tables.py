@@ -254,14 +254,20 @@ def sites_table(data: Json) -> Table:
 def finding_table(finding: Json, most: int = 100) -> Table:
     """The table in the details of a finding; no rows if there is none."""
     given = (finding.get("details") or {}).get("table")
+    return given_table(given, f"{finding.get('code')} {finding.get('title')}", most)
+
+
+def given_table(given: Any, caption: str, most: int = 100) -> Table:
+    """A table of columns and rows as a finding or a claim hands it over; no rows if there is none."""
     given = given if isinstance(given, Mapping) else {}
     names = [str(name) for name in given.get("columns") or []]
     given_rows = given.get("rows") or []
-    cells = [_cells([row[k] if k < len(row) else "" for row in given_rows]) for k in range(len(names))]
+    cells = [_cells([row[k] if k < len(row) else "" for row in given_rows]) for k in range(1, len(names))]
+    cells = [[_cell(row[0]) if row else "" for row in given_rows], *cells] if names else []
     rows = [list(row) for row in zip(*cells, strict=True)]
     columns = [Column(name, right=k > 0 and _numeric(rows, k)) for k, name in enumerate(names)]
     note = f"{len(rows) - most:,} more rows are in the JSON report." if len(rows) > most else ""
-    return Table(f"{finding.get('code')} {finding.get('title')}", columns, [Group("", rows[:most])], note)
+    return Table(caption, columns, [Group("", rows[:most])], note)
 
 
 def without(table: Table, names: Iterable[str]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -15,27 +15,24 @@ from forecheck.reports import content, tables
 
 STYLES = {"helps": "blue", "better": "blue", "hurts": "red", "worse": "red", "pass": "green", "fail": "bold red"}
 STYLES |= {"no difference": "bold", "undecided": "yellow", "not applicable": "dim"}
+STYLES |= {"confirmed": "green", "refuted": "red", "uneven": "yellow", "not testable here": "dim"}
 
 
-def write(data: Mapping[str, Any], console: Console) -> None:
-    """Print the report: the verdict first, then findings, numbers and protocol."""
-    for block in blocks(data, console.width):
-        console.print(block)
-
-
-def render(data: Mapping[str, Any], width: int) -> str:
-    """The report as plain text, without colour and without spaces at the end of a line."""
+def render(given: Iterable[RenderableType], width: int) -> str:
+    """Blocks as plain text, without colour and without spaces at the end of a line."""
     file = io.StringIO()
-    write(data, Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False))
+    console = Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    for block in given:
+        console.print(block)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
 def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """The parts of the report from top to bottom; no markup in a user's name is obeyed."""
     verdict = content.verdict(data)
-    yield Text(_clean(verdict.get("sentence")), style="bold")
+    yield Text(clean(verdict.get("sentence")), style="bold")
     if verdict.get("advice"):
-        yield Text(f"What to do: {_clean(verdict['advice'])}")
+        yield Text(f"What to do: {clean(verdict['advice'])}")
     yield _keys(data)
     yield from _findings(data, width)
     if data["kind"] == "audit":
@@ -49,11 +46,11 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield _heading("Protocol", "")
     if tables.borders_table(data).rows:
         yield Padding(_grid(tables.borders_table(data), width), (0, 0, 1, 0))
-    yield _facts(content.protocol_facts(data))
+    yield facts(content.protocol_facts(data))
     if tables.sites_table(data).rows:
         yield from _table(tables.sites_table(data), width)
     yield _heading("Environment", "")
-    yield _facts(content.environment_facts(data))
+    yield facts(content.environment_facts(data))
 
 
 def _keys(data: Mapping[str, Any]) -> RenderableType:
@@ -64,7 +61,7 @@ def _keys(data: Mapping[str, Any]) -> RenderableType:
     for key in content.keys(data):
         number = Text(key.value, style="bold").append(f" {key.interval}", style="not bold")
         outcome = Text(key.outcome, style=STYLES.get(key.outcome, ""))
-        grid.add_row(Text(_clean(key.label)), number, outcome, Text(_clean(key.detail)))
+        grid.add_row(Text(clean(key.label)), number, outcome, Text(clean(key.detail)))
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -81,20 +78,20 @@ def _findings(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         for finding in subject.applicable:
             yield from _finding(finding, width)
         for finding in subject.not_applicable:
-            yield Text(f"Not applicable: {_clean(content.brief(finding))}", style="dim")
+            yield Text(f"Not applicable: {clean(content.brief(finding))}", style="dim")
     if skipped := content.skipped(data):
-        yield Padding(Text(_clean(skipped), style="dim"), (1, 0, 0, 0))
+        yield Padding(Text(clean(skipped), style="dim"), (1, 0, 0, 0))
 
 
 def _finding(finding: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
-    code, outcome = _clean(finding.get("code")), content.outcome_word(finding.get("outcome"), finding.get("family"))
-    head = Text(f"{_clean(finding.get('title'))}   ", style="bold")
+    code, outcome = clean(finding.get("code")), content.outcome_word(finding.get("outcome"), finding.get("family"))
+    head = Text(f"{clean(finding.get('title'))}   ", style="bold")
     head.append(outcome, style=STYLES.get(outcome, "not bold"))
     if finding.get("severity") not in {None, "info"}:
         head.append(f"  ({finding['severity']})", style="not bold")
-    lines = [head, *(Text(_clean(finding[name])) for name in ("meaning", "why") if finding.get(name))]
+    lines = [head, *(Text(clean(finding[name])) for name in ("meaning", "why") if finding.get(name))]
     if finding.get("advice"):
-        lines.append(Text(f"What to do: {_clean(finding['advice'])}"))
+        lines.append(Text(f"What to do: {clean(finding['advice'])}"))
     grid = RichTable.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=5)
     grid.add_column(overflow="fold")
@@ -110,7 +107,7 @@ def _table(table: tables.Table, width: int) -> Iterator[RenderableType]:
     yield _heading(table.caption, "")
     yield _grid(table, width)
     if table.note:
-        yield Text(_clean(table.note), style="dim")
+        yield Text(clean(table.note), style="dim")
 
 
 def _grid(table: tables.Table, width: int) -> RichTable:
@@ -123,7 +120,7 @@ def _grid(table: tables.Table, width: int) -> RichTable:
         if group.title:
             grid.add_row(Text(group.title, style="dim"))
         for row in group.rows:
-            grid.add_row(*(Text(_clean(row[k]), style=STYLES.get(row[k], "") if k else "") for k in shown))
+            grid.add_row(*(Text(clean(row[k]), style=STYLES.get(row[k], "") if k else "") for k in shown))
     return grid
 
 
@@ -138,15 +135,16 @@ def _fitting(table: tables.Table, width: int) -> list[int]:
     return shown
 
 
-def _facts(facts: list[tuple[str, str]]) -> RenderableType:
+def facts(given: list[tuple[str, str]]) -> RenderableType:
+    """Names and values, a line each."""
     grid = RichTable.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in facts:
-        grid.add_row(Text(_clean(name)), Text(_clean(value)))
+    for name, value in given:
+        grid.add_row(Text(clean(name)), Text(clean(value)))
     return grid
 
 
-def _clean(value: Any) -> str:
+def clean(value: Any) -> str:
     """On one line and without control characters, which could move the cursor or hide what stands there."""
     return "".join(sign if sign.isprintable() else " " for sign in str(value if value is not None else ""))
