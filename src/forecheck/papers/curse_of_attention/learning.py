@@ -93,14 +93,14 @@ LEARNING = Experiment(
         *_settings("unit", 0.5, 2, 16384, 4, 500),
     ],
     full=[
-        *(each for neurons in (16, 128, 1024) for each in _settings("unit", 0.5, 128, neurons, 20, 10_000)),
-        *_settings("unit", 0.5, 128, 16384, 8, 1500),
-        *_settings("flat", 0.5, 128, 1024, 20, 5000),
-        *_settings("prop3", 0.875, 128, 1024, 20, 5000),
-        *_settings("unit", -0.5, 128, 1024, 20, 5000),
-        *_settings("unit", 0.9, 128, 1024, 20, 3000),
-        *_settings("unit", 0.5, 2, 1024, 20, 20_000),
-        *_settings("unit", 0.5, 2, 16384, 10, 2000),
+        *(each for neurons in (16, 128, 1024) for each in _settings("unit", 0.5, 128, neurons, 12, 10_000)),
+        *_settings("unit", 0.5, 128, 16384, 6, 1000),
+        *_settings("flat", 0.5, 128, 1024, 12, 3000),
+        *_settings("prop3", 0.875, 128, 1024, 12, 3000),
+        *_settings("unit", -0.5, 128, 1024, 12, 3000),
+        *_settings("unit", 0.9, 128, 1024, 12, 3000),
+        *_settings("unit", 0.5, 2, 1024, 12, 20_000),
+        *_settings("unit", 0.5, 2, 16384, 6, 2000),
     ],
 )
 ENDLESS = Experiment(

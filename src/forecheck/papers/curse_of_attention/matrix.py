@@ -152,7 +152,7 @@ LOCAL = Experiment(
         *_settings(("linear",), (0.7,), "sgd", 6, 300),
     ],
     full=[
-        *_settings(("linear", "tanh"), (0.7, -0.7), "adam", 8, 1000),
-        *_settings(("linear", "tanh"), (0.7, -0.7), "sgd", 8, 1000),
+        *_settings(("linear", "tanh"), (0.7, -0.7), "adam", 6, 800),
+        *_settings(("linear",), (0.7, -0.7), "sgd", 6, 800),
     ],
 )

@@ -97,5 +97,5 @@ TRAINED = Experiment(
     "attention of trained networks",
     trained,
     quick=_settings([("unit", 0.5), ("flat", 0.5)], (64, 512), 6, 2000),
-    full=_settings([("unit", 0.5), ("flat", 0.5), ("prop3", 0.875), ("unit", -0.5)], (64, 512), 10, 5000),
+    full=_settings([("unit", 0.5), ("flat", 0.5), ("prop3", 0.875), ("unit", -0.5)], (64, 512), 8, 3000),
 )
