@@ -1,7 +1,7 @@
-"""What the paper says, and how our numbers are judged."""
+"""The claims; each topic has its judges beside its claims."""
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim
+from forecheck.papers.in_context import gap_claims, learning_claims, rolling_claims
 
-CLAIMS: tuple[Claim, ...] = ()
+CLAIMS = gap_claims.CLAIMS + learning_claims.CLAIMS + rolling_claims.CLAIMS
