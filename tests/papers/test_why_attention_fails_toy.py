@@ -96,6 +96,13 @@ def test_codes_tell_their_use(bench, embedding):
     assert 1 <= found["codes"]["perplexity"] <= 256
 
 
+@pytest.mark.parametrize(("embedding", "arm"), [("conv", "raw"), ("mlp", "fixed"), ("vq-residual", "identity")])
+def test_other_embeddings_and_patterns_are_trained(bench, embedding, arm):
+    found = toy.learnt(bench, **TINY | {"layers": 1}, embedding=embedding, arm=arm, updates=1)
+    assert found["error"] > found["references"]["chain"]
+    assert ("looks" in found) == (arm == "raw")
+
+
 def test_the_other_measures_give_their_numbers(bench):
     assert toy.linear(bench, seed=0, windows=400)["share"] < 1
     known = toy.references(bench, windows=300, seed=1)["errors"]

@@ -46,13 +46,14 @@ def judge_data(measured: Measured) -> Outcome:
 
 
 def judge_need(measured: Measured) -> Outcome:
-    """A sum of one term for each event, which needs no attention, gives what can be gained."""
+    """A sum of one term for each event, which needs no attention, against the optimum."""
     share = _known_share(measured["references"], "sum over events")
+    needed = holds(share, below=NEEDED)
+    without = " So feed-forward layers and a head that adds up tokens do: the set cannot show that attention fails "
     return Outcome(
-        verdict_of([holds(share, below=NEEDED)]),
-        f"A sum of one term for the last event and one for the event before gives {share.value:.3f} of what can be "
-        "gained. Neither term looks at the other event, so feed-forward layers and a head that adds up its tokens do "
-        "without attention: the set cannot show that attention fails where it is needed.",
+        verdict_of([needed]),
+        "A sum of one term for the last event and one for the event before, of which neither looks at the other, gives "
+        f"{share.value:.3f} of what can be gained.{f'{without}where it is needed.' if needed is False else ''}",
         share,
     )
 
@@ -198,7 +199,7 @@ def judge_edited(measured: Measured) -> Outcome:
     told = ", ".join(f"{each.value:.1f} times ({mode}, {depth})" for (depth, mode), each in grown.items())
     return Outcome(
         verdict_of([holds(each, below=1 + HARDLY) for each in grown.values()]),
-        f"The error of trained models grows to {told}: they rely on their patterns, needed or not.",
+        f"With its attention replaced, a trained model's error is {told} what it was.",
         grown["three layers", "mean"],
         Table(["depth", "pattern", "error when trained", "error when replaced", "ratio", "from", "to"], cells),
         [
@@ -220,7 +221,7 @@ def judge_control(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of([holds(ratio, above=1.05)]),
         f"Where the target repeats a patch that only a cue tells, mean attention has {ratio.value:.2f} times the error "
-        "of attention, trained alike: replacement shows what attention does where it does something.",
+        "of attention, trained alike.",
         ratio,
         Table(["seed", "raw", "mean"], [[seed, raw[seed], error] for seed, error in without.items()]),
     )
