@@ -99,13 +99,13 @@ GAPS = Experiment(
     "gaps",
     gaps,
     quick=_cases(6000, 4, (5, 10, 25, 50, 100, 200), "normal"),
-    full=_cases(20_000, 8, (5, 10, 25, 50, 100, 200), "normal"),
+    full=_cases(12_000, 6, (5, 10, 25, 50, 100, 200), "normal"),
 )
 LONG = Experiment(
     "long", gaps, quick=_cases(1500, 4, (400, 1600), "normal"), full=_cases(6000, 5, (400, 1600), "normal")
 )
 LAPLACE = Experiment(
-    "laplace", gaps, quick=_cases(6000, 4, (50, 200), "laplace"), full=_cases(20_000, 8, (25, 50, 100, 200), "laplace")
+    "laplace", gaps, quick=_cases(6000, 4, (50, 200), "laplace"), full=_cases(12_000, 6, (50, 100, 200), "laplace")
 )
 MANY = Experiment(
     "many",

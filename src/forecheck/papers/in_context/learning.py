@@ -166,9 +166,13 @@ PUBLISHED = Experiment(
     ],
     full=[
         {"order": order, "seed": seed, "columns": columns, "scaled": scaled, "epochs": epochs, "patience": patience}
-        for order in (3, 5)
-        for columns in (25, 100)
-        for scaled, epochs, patience in ((False, 100, 8), (True, 100, 8), (True, 400, 0))
+        for scaled, epochs, patience, orders, lengths in (
+            (False, 100, 8, (3, 5), (25, 100)),
+            (True, 100, 8, (3, 5), (25, 100)),
+            (True, 400, 0, (3,), (25,)),
+        )
+        for order in orders
+        for columns in lengths
         for seed in range(100, 104)
     ],
 )
@@ -181,8 +185,7 @@ DEEP = Experiment(
         for seed in range(3)
     ],
     full=[
-        {"process_name": name, "columns": 25, "layers": layers, "softmax": softmax, "seed": seed, "steps": 4000}
-        for name in ("AR(3) slow", "AR(3)")
+        {"process_name": "AR(3) slow", "columns": 25, "layers": layers, "softmax": softmax, "seed": seed, "steps": 2500}
         for layers, softmax in ((1, False), (2, False), (3, False), (1, True), (2, True))
         for seed in range(3)
     ],

@@ -127,8 +127,8 @@ def _cases(prompts: int, repeats: int, *cases: tuple[str, bool, str, int, int]) 
 
 
 def _both(name: str, *cases: tuple[str, bool, str, int, int]) -> Experiment:
-    """An experiment of `thoughts`: 200 prompts 5 times, and 1000 prompts 10 times."""
-    return Experiment(name, thoughts, _cases(200, 5, *cases), _cases(1000, 10, *cases))
+    """An experiment of `thoughts`: 200 prompts 5 times, and 500 prompts 8 times."""
+    return Experiment(name, thoughts, _cases(200, 5, *cases), _cases(500, 8, *cases))
 
 
 LONG = 1000

@@ -65,8 +65,7 @@ DESCENT = Experiment(
     descent,
     quick=[{"spectrum": "mild", "train": 20, "seed": seed, "steps": 2000, "batch": 100} for seed in range(3)],
     full=[
-        {"spectrum": spectrum, "train": train, "seed": seed, "steps": 4000, "batch": 300}
-        for spectrum in ("flat", "mild")
+        {"spectrum": "mild", "train": train, "seed": seed, "steps": 4000, "batch": 100}
         for train in (10, 30)
         for seed in range(3)
     ],
