@@ -142,8 +142,8 @@ def _bars(rows: Sequence[Row], reference: Row) -> dict[str, object]:
 
 
 _RECIPE = (
-    "Trained by the notebook's settings but for fewer samples, a batch of 32, its one-cycle schedule over them, and no "
-    "random zeroing of channels. "
+    "Trained by the notebook's settings but for fewer samples, a batch of 32, its one-cycle schedule over them, "
+    "gradients clipped at norm 1, and no random zeroing of channels. "
 )
 ORDERS_CLAIMS = (
     Claim(

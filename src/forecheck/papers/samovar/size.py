@@ -44,7 +44,7 @@ DEPTH = Experiment(
     "depth",
     size,
     quick=[
-        {"layers": layers, "heads": 1, "windows": 8000, "seed": seed} for layers in (1, 2, 3, 4) for seed in range(3)
+        {"layers": layers, "heads": 1, "windows": 6000, "seed": seed} for layers in (1, 2, 3, 4) for seed in range(3)
     ],
     full=[
         {"layers": layers, "heads": 1, "windows": 24_000, "seed": seed}
@@ -55,7 +55,7 @@ DEPTH = Experiment(
 HEADS = Experiment(
     "head width",
     size,
-    quick=[{"layers": 3, "heads": heads, "windows": 8000, "seed": seed} for heads in (1, 4) for seed in range(3)],
+    quick=[{"layers": 3, "heads": heads, "windows": 6000, "seed": seed} for heads in (1, 4) for seed in range(3)],
     full=[
         {"layers": 3, "heads": heads, "windows": 24_000, "seed": seed} for heads in (1, 2, 4, 8) for seed in range(4)
     ],
