@@ -79,7 +79,7 @@ def test_networks_of_unseen_orders_are_measured(bench, monkeypatch):
     monkeypatch.setattr(orders_module, "HELD_OUT", 10)
     settings = {"data": "stable", "lookback": 9, "windows": 40, "epochs": 1, "seed": 0}
     for network in ("SAMoVAR", "FixedVAR", "LinTrans"):
-        found = orders(bench, network=network, **settings)
+        found = orders(bench, network=network, clipped=network != "LinTrans", **settings)
         assert len(found["squared"]) == 60
         assert found["all"] == found["stable"] == pytest.approx(np.mean(found["squared"]), rel=1e-4)
 
@@ -122,9 +122,9 @@ def test_explanations_of_a_trained_network_are_measured(bench, monkeypatch):
     assert ("path" in found["found"]) is False
 
 
-def order_rows(errors, scatter=0.0):
+def order_rows(errors, scatter=0.0, clipped=True):
     return [
-        {"data": "published", "network": name, "windows": 10, "epochs": 1, "seed": 0}
+        {"data": "published", "network": name, "clipped": clipped, "windows": 10, "epochs": 1, "seed": 0}
         | {"all": error, "stable": error}
         | {"squared": list(error + scatter * (-1.0) ** (np.arange(100) + k) * (1 + np.arange(100) / 50))}
         for k, (name, error) in enumerate(errors.items())
@@ -143,9 +143,10 @@ def reference_row(ridge=0.0025, zero=0.0029):
     }
 
 
-def measured(errors, scatter=0.0, **reference):
+def measured(errors, scatter=0.0, not_clipped=None, **reference):
     rows, references_ = order_rows(errors, scatter), [reference_row(**reference)]
-    return {"orders": rows, "references": references_, "stable orders": rows, "stable references": references_}
+    both = rows + order_rows(not_clipped or errors, scatter, clipped=False)
+    return {"orders": both, "references": references_, "stable orders": rows, "stable references": references_}
 
 
 RANKED = {"SAMoVAR": 0.0027, "FixedVAR": 0.0041, "LinTrans": 0.005}
@@ -160,6 +161,7 @@ NEAR = {"SAMoVAR": 0.0031, "FixedVAR": 0.0032, "LinTrans": 0.0033}
         ("orders", measured(RANKED), "confirmed"),
         ("orders", measured(REVERSED), "refuted"),
         ("orders", measured(MIXED), "uneven"),
+        ("orders", measured(RANKED, not_clipped=REVERSED), "uneven"),
         ("orders", measured(NEAR, scatter=0.01), "not testable here"),
         ("ridge", measured(RANKED), "confirmed"),
         ("ridge", measured(RANKED, ridge=0.006), "refuted"),
