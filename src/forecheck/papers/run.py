@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -201,4 +202,6 @@ def _run(tasks: Sequence[_Task], ledger: Ledger, workers: int | None, tell: Tell
 def _described(claim: Claim, outcome: Outcome) -> dict[str, Any]:
     """A claim and its outcome as JSON types."""
     about = {name: getattr(claim, name) for name in ("id", "title", "where", "rule", "quantity", "published")}
-    return about | asdict(outcome) | {"verdict": str(outcome.verdict)}
+    # Python's percent format has no space before the sign; reports do.
+    said = {"verdict": str(outcome.verdict), "found": re.sub(r"(?<=\d)%", " %", outcome.found)}
+    return about | asdict(outcome) | said
