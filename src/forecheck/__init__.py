@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
+    from forecheck.interventions.feed_forward import NoiseHidden as NoiseHidden
+    from forecheck.interventions.feed_forward import SmoothFeatures as SmoothFeatures
     from forecheck.interventions.outputs import Ablate as Ablate
     from forecheck.interventions.outputs import Perturb as Perturb
     from forecheck.interventions.outputs import Remove as Remove
     from forecheck.interventions.perturb import FreezeToMean as FreezeToMean
     from forecheck.interventions.perturb import Noise as Noise
     from forecheck.interventions.perturb import Smooth as Smooth
+    from forecheck.interventions.positions import FillPositions as FillPositions
     from forecheck.interventions.positions import MeanPositions as MeanPositions
     from forecheck.interventions.positions import ShufflePositions as ShufflePositions
     from forecheck.interventions.positions import ShuffleTokens as ShuffleTokens
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
     "Ablate": "forecheck.interventions.outputs",
+    "FillPositions": "forecheck.interventions.positions",
     "FreezeToMean": "forecheck.interventions.perturb",
     "MeanPositions": "forecheck.interventions.positions",
     "Noise": "forecheck.interventions.perturb",
+    "NoiseHidden": "forecheck.interventions.feed_forward",
     "Panel": "forecheck.data.panel",
     "Perturb": "forecheck.interventions.outputs",
     "Remove": "forecheck.interventions.outputs",
@@ -47,6 +52,7 @@ _PUBLIC = {
     "ShufflePositions": "forecheck.interventions.positions",
     "ShuffleTokens": "forecheck.interventions.positions",
     "Smooth": "forecheck.interventions.perturb",
+    "SmoothFeatures": "forecheck.interventions.feed_forward",
     "ZeroPositions": "forecheck.interventions.positions",
     "attach": "forecheck.interventions.sites",
     "audit": "forecheck.verbs",
@@ -63,9 +69,11 @@ _PUBLIC = {
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",
     "Ablate",
+    "FillPositions",
     "FreezeToMean",
     "MeanPositions",
     "Noise",
+    "NoiseHidden",
     "Panel",
     "Perturb",
     "Remove",
@@ -74,6 +82,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "ShufflePositions",
     "ShuffleTokens",
     "Smooth",
+    "SmoothFeatures",
     "ZeroPositions",
     "attach",
     "audit",
