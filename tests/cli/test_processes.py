@@ -46,7 +46,10 @@ def until(condition, process=None, seconds=60.0):
 
 def workers(process):
     found = subprocess.run(
-        ["pgrep", "-P", str(process.pid), "-f", "engines[.]worker"], capture_output=True, text=True, check=False
+        ["pgrep", "-P", str(process.pid), "-f", "(engines|papers)[.]worker"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return [int(pid) for pid in found.stdout.split()]
 
@@ -116,6 +119,23 @@ def test_an_interrupt_keeps_what_is_finished(start, waves, tmp_path):
     assert not any(alive(pid) for pid in children)
     assert finished(home, "nlinear")
     assert list((home / "ledger" / "partial").glob("*.safetensors"))
+
+
+@needs_proc
+def test_an_interrupted_reproduction_keeps_its_parts(start, tmp_path):
+    process = start("reproduce", "cross-attention", "--claim", "depth", "--workers", "1")
+    parts = tmp_path / "home" / "ledger" / "papers" / "cross-attention"
+    until(lambda: list(parts.glob("*.json")), process)
+    children = workers(process)
+    assert children
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "the same command goes on from here" in err
+    assert "Traceback" not in err
+    assert not any(alive(pid) for pid in children)
+    assert list(parts.glob("*.json"))
 
 
 @pytest.mark.parametrize(
