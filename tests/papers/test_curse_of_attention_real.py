@@ -12,7 +12,7 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTSTConfig
 from forecheck.interventions.sites import Subject
 from forecheck.papers.claim import Verdict
-from forecheck.papers.curse_of_attention import real, real_claims
+from forecheck.papers.curse_of_attention import cases, cases_claims, real, real_claims
 from forecheck.papers.experiment import Bench
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.measures.case import Case
@@ -85,7 +85,7 @@ def test_intervals_of_gaps_cover():
 
 def test_without_positions_the_last_token_does_not_know_the_order():
     """The paper's obstacle: a function of the last value and the set of the others."""
-    options = real._RECIPE | {"positions": "none"}
+    options = real.RECIPE | {"positions": "none"}
     module = real.LastTokenPatchTST(Task(192, 24, 1), PatchTSTConfig(**options)).module.eval()
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 192, 1))).float()
     patches = x.reshape(3, 12, 16)
@@ -103,6 +103,39 @@ def test_every_variant_is_trained(bench, panel, name):
     assert 0 < found["mse"] < 10
     assert len(found["last patch"]) == 2
     assert ("last" in real.VARIANTS[name].values()) == (found["parameters"] < 10_000)
+
+
+def test_cases_are_those_of_the_audits_measure(bench, panel):
+    found = cases.cases(bench, "any", step=40, epochs=1, seed=0)
+    assert len(found["layers"]) == 2
+    for layer in found["layers"]:
+        assert 0 <= layer["paper"] <= 1
+        assert 0 <= layer["exact"] <= 1
+        assert 0.3 < layer["self"] < 3  # after one epoch patterns are near uniform, which is 1
+
+
+def case_rows(exact, spread=0.01):
+    return [
+        {"data": "ETTh1", "epochs": epochs, "seed": seed, "windows": 9}
+        | {"layers": [{"paper": 0.5, "exact": each + spread * (seed - 1), "self": 1.0} for each in exact]}
+        for epochs in (1, 6)
+        for seed in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exact", "spread", "verdict"),
+    [
+        ((0.7, 0.8), 0.01, Verdict.CONFIRMED),
+        ((0.3, 0.2), 0.01, Verdict.REFUTED),
+        ((0.7, 0.2), 0.01, Verdict.UNEVEN),
+        ((0.5, 0.5), 0.01, Verdict.UNTESTABLE),
+    ],
+)
+def test_verdicts_on_cases(exact, spread, verdict):
+    outcome = cases_claims.judge_model({"cases": case_rows(exact, spread)})
+    assert outcome.verdict is verdict
+    assert all(len(row) == len(outcome.table.columns) for row in outcome.table.rows)
 
 
 def interval(value):

@@ -1,6 +1,7 @@
 """The paper's claims, by the numbers of the experiments that test them."""
 
 from forecheck.papers.curse_of_attention import (
+    cases_claims,
     gradients_claims,
     kernel_claims,
     learning_claims,
@@ -25,6 +26,7 @@ CLAIMS = tuple(
             *kernel_claims.CLAIMS,
             *remedies_claims.CLAIMS,
             *matrix_claims.CLAIMS,
+            *cases_claims.CLAIMS,
             *real_claims.CLAIMS,
         ),
         key=lambda claim: int(claim.id[1:].split("-")[0]),

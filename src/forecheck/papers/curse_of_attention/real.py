@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.data.load import load
+from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment as Cut
 from forecheck.data.windows import Windows, prepare
 from forecheck.evaluation.inference import Mean, mean_over_seeds, mean_over_windows
@@ -42,7 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Of PatchTST: by what its options are called; `last token` gives its head the last patch alone."""
 REMEDIES = ("RoPE", "recency bias", "differential")
-_RECIPE: dict[str, Any] = {
+RECIPE: dict[str, Any] = {
     "patch": PATCH,
     "stride": PATCH,
     "padding": False,
@@ -74,10 +75,10 @@ def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int])
         loss over the linear model's, relative, by class; and `excess`, the first gap less the second. And by channel
         the gap over the whole horizon beside what the channel is like.
     """
-    panel, cut = _cut(data, step)
+    panel, cut = panel_and_windows(data, step)
     bench.ledger.put_panel(panel)
-    linear = _trial(cut, "nlinear", {}, 0)
-    fits = [_trial(cut, "patchtst", _RECIPE | {"epochs": epochs}, seed) for seed in seeds]
+    linear = trial_of(cut, "nlinear", {}, 0)
+    fits = [trial_of(cut, "patchtst", RECIPE | {"epochs": epochs}, seed) for seed in seeds]
     for done, trial in enumerate([linear, *fits]):
         run_inline([trial], bench.ledger)
         bench.told((done + 1) / (len(fits) + 1), trial.label)
@@ -172,8 +173,8 @@ def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: in
     Returns:
         `mse` on test windows, and by layer the weight of the last patch times T: 1 is uniform.
     """
-    panel, cut = _cut(data, step)
-    options = _RECIPE | {"epochs": epochs} | VARIANTS[name]
+    panel, cut = panel_and_windows(data, step)
+    options = RECIPE | {"epochs": epochs} | VARIANTS[name]
     if options.pop("head", "flatten") == "last":
         forecaster: Forecaster = LastTokenPatchTST(
             Task(LOOKBACK, HORIZON, cut.test.channels), PatchTSTConfig(**options)
@@ -181,7 +182,7 @@ def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: in
         forecaster.fit(cut.train, cut.validation, seed, bench.told)
     else:
         bench.ledger.put_panel(panel)
-        trial = _trial(cut, "patchtst", options, seed)
+        trial = trial_of(cut, "patchtst", options, seed)
         run_inline([trial], bench.ledger)
         forecaster = registry.load(bench.ledger.folder(trial) / "model")
     assert isinstance(forecaster, NeuralForecaster)
@@ -227,12 +228,14 @@ def _last_patch(module: nn.Module, windows: Windows) -> list[float]:
     return found
 
 
-def _cut(data: str, step: int) -> tuple[Any, Cut]:
+def panel_and_windows(data: str, step: int) -> tuple[Panel, Cut]:
+    """A named set, cut into windows of which every `step`-th is used."""
     panel = load(data)
     return panel, prepare(panel, LOOKBACK, HORIZON, step=step)
 
 
-def _trial(cut: Cut, name: str, options: Mapping[str, Any], seed: int) -> Trial:
+def trial_of(cut: Cut, name: str, options: Mapping[str, Any], seed: int) -> Trial:
+    """A forecaster's fit on these windows."""
     config = asdict(registry.create(name, Task(LOOKBACK, HORIZON, cut.test.channels), options).config)
     return Trial(cut.panel.fingerprint, cut.split, LOOKBACK, HORIZON, name, config, step=cut.test.step, seed=seed)
 
@@ -250,20 +253,20 @@ def _squared(
     return found
 
 
-_STEPS = {"ETTh1": 11, "ETTh2": 11, "weather": 97, "exchange_rate": 7}
+STEPS = {"ETTh1": 11, "ETTh2": 11, "weather": 97, "exchange_rate": 7}
 """Rows between origins: coprime to the day, so that all hours are met."""
 _DENSE = {"ETTh1": 5, "ETTh2": 5, "weather": 49, "exchange_rate": 4}
 SPLIT = Experiment(
     "split",
     split,
-    [{"data": data, "step": step, "epochs": 6, "seeds": [0, 1, 2]} for data, step in _STEPS.items()],
+    [{"data": data, "step": step, "epochs": 6, "seeds": [0, 1, 2]} for data, step in STEPS.items()],
     [{"data": data, "step": step, "epochs": 10, "seeds": [0, 1, 2, 3]} for data, step in _DENSE.items()],
 )
 VARIANT = Experiment(
     "variant",
     variant,
     [
-        {"data": data, "step": _STEPS[data], "epochs": 6, "name": name, "seed": seed}
+        {"data": data, "step": STEPS[data], "epochs": 6, "name": name, "seed": seed}
         for data in ("ETTh1", "ETTh2")
         for name in VARIANTS
         for seed in range(3)
