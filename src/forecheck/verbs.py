@@ -359,7 +359,8 @@ def reproduce(
     Args:
         papers: a name or several, see `forecheck.papers.catalogue.PAPERS`; none for all.
         claims: ids of claims, of one paper; none for all.
-        budget: quick (all papers within a quarter of an hour on two cores) or full.
+        budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
+            and judges what is kept.
         workers: processes, None for one a core, 0 for none.
         ledger: folder of results; None for the user's cache.
         tell: told of the parts that are done, by paper.

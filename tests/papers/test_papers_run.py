@@ -221,3 +221,23 @@ def test_running_parts_move_the_bar(ledger):
     assert 0.5 in told
     assert 1.5 in told
     assert told == sorted(told)
+
+
+def test_what_is_finished_is_judged_without_running(ledger):
+    assert {found for _, found in outcomes(reproduce(budget="finished", ledger=ledger, workers=0)).values()} == {
+        "not run yet",
+        "It is about people.",
+    }
+    reproduce(ledger=ledger, workers=0)
+    ran.clear()
+    found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))
+    assert found["grows"] == ("refuted", "[0, 1] By the quick budget.")
+    assert found["long"] == ("not testable here", "not run yet")
+    reproduce(budget="full", ledger=ledger, workers=0)
+    assert ran == [3, 5]
+    found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))
+    assert found["grows"] == ("confirmed", "[1, 9]")
+    assert found["long"] == ("confirmed", "It ran.")
+    assert ran == [3, 5]
+    last = {claim["id"]: claim["last"]["budget"] for claim in list_papers(ledger)[0]["claims"]}
+    assert set(last.values()) == {"full"}  # a look back is no run

@@ -19,7 +19,10 @@ def reproduce(
     claim: Annotated[list[str] | None, typer.Option(help="A claim of the paper, by id; may be repeated.")] = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="quick (all papers in a quarter of an hour on two cores; the default of a paper) or full."),
+        typer.Option(
+            help="quick (all papers in a quarter of an hour on two cores; the default of a paper) or full; or "
+            "finished, to run nothing and judge what is kept."
+        ),
     ] = None,
     html: Annotated[
         Path | None,

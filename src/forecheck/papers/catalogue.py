@@ -21,6 +21,10 @@ PAPERS = {
 """Modules with a `PAPER`."""
 
 
+FINISHED = "finished"
+"""No budget of its own: what is finished, of every claim the full budget if that is there, else the quick one."""
+
+
 def find_paper(name: str) -> Paper:
     """A paper by name.
 
@@ -54,11 +58,11 @@ def find_claims(paper: Paper, ids: Sequence[str] = ()) -> list[Claim]:
 
 
 def check_budget(name: str) -> str:
-    """A budget's name.
+    """The name of a budget, or `finished`.
 
     Raises:
         UsageError: if there is none of this name.
     """
-    if name not in BUDGETS:
-        raise UsageError(f"no budget is called {name!r}", f"Known: {', '.join(BUDGETS)}.")
+    if name not in (known := (*BUDGETS, FINISHED)):
+        raise UsageError(f"no budget is called {name!r}", f"Known: {', '.join(known)}.")
     return name

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from forecheck.errors import UsageError
-from forecheck.papers.catalogue import check_budget, find_claims, find_papers
+from forecheck.papers.catalogue import FINISHED, check_budget, find_claims, find_papers
 from forecheck.papers.claim import Claim, Outcome, Paper, Verdict
-from forecheck.papers.experiment import FULL, Part, Row
+from forecheck.papers.experiment import FULL, QUICK, Part, Row
 from forecheck.papers.journal import Journal, as_plain
 from forecheck.papers.part import run_part
 from forecheck.processes import run_jobs
@@ -41,7 +41,7 @@ def reproduce(
     Args:
         papers: names, see `forecheck.papers.catalogue.PAPERS`; none for all.
         claims: ids of claims, of one paper; none for all.
-        budget: quick or full.
+        budget: quick or full; or `finished`, which runs nothing and judges what is in the ledger.
         ledger: where results are kept; the user's cache by default.
         workers: processes, None for one a core, 0 for none.
         tell: told of progress.
@@ -111,7 +111,8 @@ class _Task:
     obstacles: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wanted = [part for claim in self.claims for each in claim.experiments for part in each.parts(self.budget)]
+        run = () if self.budget == FINISHED else self.claims
+        wanted = [part for claim in run for each in claim.experiments for part in each.parts(self.budget)]
         self.parts = {self.journal.path(self.paper.name, part).name: part for part in wanted}
         self.left = {name: part for name, part in self.parts.items() if self.journal.get(self.paper.name, part) is None}
 
@@ -128,29 +129,44 @@ class _Task:
 
     def judged(self) -> dict[str, Any]:
         """The paper with the outcomes of its claims, which are kept as the last ones."""
-        found = [(claim, self._outcome(claim)) for claim in self.claims]
-        described = [_described(claim, outcome) for claim, outcome in found]
-        kept = ("verdict", "found", "ours")
-        self.journal.note(
-            self.paper.name,
-            {each["id"]: {key: each[key] for key in kept} | {"budget": self.budget} for each in described},
-        )
+        described = []
+        for claim in self.claims:
+            budget = self._budget(claim)
+            described.append(_described(claim, self._outcome(claim, budget)) | {"budget": budget})
+        kept = ("verdict", "found", "ours", "budget")
+        if self.budget != FINISHED:
+            self.journal.note(self.paper.name, {each["id"]: {key: each[key] for key in kept} for each in described})
         about = {name: getattr(self.paper, name) for name in ("name", "title", "authors", "source", "about", "notes")}
         return about | {"claims": described}
 
-    def _outcome(self, claim: Claim) -> Outcome:
+    def _budget(self, claim: Claim) -> str:
+        """Whose numbers are judged; empty if none is whole."""
+        if self.budget != FINISHED:
+            return self.budget
+        for budget in (FULL, QUICK):
+            parts = [each.parts(budget) for each in claim.experiments]
+            if all(parts) and all(self.journal.get(self.paper.name, part) for some in parts for part in some):
+                return budget
+        return ""
+
+    def _outcome(self, claim: Claim, budget: str) -> Outcome:
+        if claim.experiments and not budget:
+            return Outcome(Verdict.UNTESTABLE, "not run yet")
         measured: dict[str, list[Row]] = {}
         for experiment in claim.experiments:
             if experiment.name in self.obstacles:
                 return Outcome(Verdict.UNTESTABLE, self.obstacles[experiment.name])
-            rows = [self.journal.get(self.paper.name, part) for part in experiment.parts(self.budget)]
+            rows = [self.journal.get(self.paper.name, part) for part in experiment.parts(budget)]
             measured[experiment.name] = [row for row in rows if row is not None]
-        if claim.experiments and not any(measured.values()):
+        if not all(measured.values()):
             return Outcome(Verdict.UNTESTABLE, f"not run: it takes --budget {FULL}")
         outcome = claim.judge(measured)
-        if claim.experiments and outcome.verdict is Verdict.UNTESTABLE and self.budget != FULL:
-            return replace(outcome, found=f"{outcome.found} {_UNDECIDED}")
-        return outcome
+        told = [outcome.found]
+        if claim.experiments and outcome.verdict is Verdict.UNTESTABLE and budget != FULL:
+            told.append(_UNDECIDED)
+        if self.budget == FINISHED and budget == QUICK:
+            told.append("By the quick budget.")
+        return replace(outcome, found=" ".join(told))
 
 
 class _Parts:
