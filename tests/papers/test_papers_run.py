@@ -176,7 +176,7 @@ def test_the_fingerprint_follows_imports(tmp_path, monkeypatch):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "a.py").write_text("def f():\n    from forecheck import b\n    return b\n")
-    (package / "b.py").write_text("import numpy\nfrom forecheck.c import c\n")
+    (package / "b.py").write_text("import numpy\nimport forecheck\nfrom forecheck.c import c\n")
     (package / "c.py").write_text("c = 1\n")
     (package / "d.py").write_text("d = 1\n")
     monkeypatch.setattr(sources, "_SOURCES", tmp_path)
@@ -188,6 +188,7 @@ def test_the_fingerprint_follows_imports(tmp_path, monkeypatch):
     try:
         before = of("forecheck.a")
         (package / "d.py").write_text("d = 2\n")
+        (package / "__init__.py").write_text("from forecheck.d import d\n")
         assert of("forecheck.a") == before
         (package / "c.py").write_text("c = 2\n")
         assert of("forecheck.a") != before

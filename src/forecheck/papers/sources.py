@@ -41,11 +41,14 @@ def _path(name: str) -> Path | None:
 
 
 def _imports(source: bytes) -> list[str]:
-    """What a module imports; `from a import b` may mean the module a.b. The house has no relative imports."""
+    """What a module imports; `from a import b` may mean the module a.b. The house has no relative imports.
+
+    The package itself only hands on everything, and decides nothing.
+    """
     found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
-    return [name for name in found if name.split(".")[0] == _PACKAGE]
+    return [name for name in found if name.startswith(f"{_PACKAGE}.")]
