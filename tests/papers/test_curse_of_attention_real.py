@@ -129,7 +129,8 @@ def case_rows(exact, spread=0.01):
         ((0.7, 0.8), 0.01, Verdict.CONFIRMED),
         ((0.3, 0.2), 0.01, Verdict.REFUTED),
         ((0.7, 0.2), 0.01, Verdict.UNEVEN),
-        ((0.5, 0.5), 0.01, Verdict.UNTESTABLE),
+        ((0.5, 0.5), 0.01, Verdict.REFUTED),
+        ((0.55, 0.55), 0.01, Verdict.UNTESTABLE),
     ],
 )
 def test_verdicts_on_cases(exact, spread, verdict):

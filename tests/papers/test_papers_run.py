@@ -240,5 +240,8 @@ def test_what_is_finished_is_judged_without_running(ledger):
     assert found["grows"] == ("confirmed", "[1, 9]")
     assert found["long"] == ("confirmed", "It ran.")
     assert ran == [3, 5]
+    assert reproduce(budget="finished", ledger=ledger, workers=0)["seconds"] == 0.0  # a square takes no time
+    Journal(ledger).put("made-up", SQUARE.parts("full")[1], {"y": 9}, 7.5)
+    assert reproduce(budget="finished", ledger=ledger, workers=0)["seconds"] == 7.5
     last = {claim["id"]: claim["last"]["budget"] for claim in list_papers(ledger)[0]["claims"]}
     assert set(last.values()) == {"full"}  # a look back is no run

@@ -39,6 +39,13 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def seconds(self, paper: str, part: Part) -> float:
+        """What a finished part took; 0 if it is not finished."""
+        try:
+            return float(json.loads(self.path(paper, part).read_text())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
     def put(self, paper: str, part: Part, measured: Mapping[str, Any], seconds: float) -> None:
         """Keep a part's numbers.
 

@@ -68,12 +68,24 @@ def reproduce(
         "counts": {str(verdict): counts.count(verdict) for verdict in Verdict},
         "papers": described,
         "environment": machine(),
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": _worked(tasks) if budget == FINISHED else round(time.perf_counter() - started, 1),
     }
     plain: dict[str, Any] = json.loads(
         json.dumps(found, default=as_plain)
     )  # judges hand over tuples and numpy's numbers
     return plain
+
+
+def _worked(tasks: Sequence[_Task]) -> float:
+    """Seconds of all parts that are judged."""
+    parts = {
+        task.journal.path(task.paper.name, part): task.journal.seconds(task.paper.name, part)
+        for task in tasks
+        for claim in task.claims
+        for each in claim.experiments
+        for part in each.parts(task.budget_of(claim) or QUICK)
+    }
+    return round(sum(parts.values()), 1)
 
 
 def list_papers(ledger: Ledger | None = None) -> list[dict[str, Any]]:
@@ -131,7 +143,7 @@ class _Task:
         """The paper with the outcomes of its claims, which are kept as the last ones."""
         described = []
         for claim in self.claims:
-            budget = self._budget(claim)
+            budget = self.budget_of(claim)
             described.append(_described(claim, self._outcome(claim, budget)) | {"budget": budget})
         kept = ("verdict", "found", "ours", "budget")
         if self.budget != FINISHED:
@@ -139,7 +151,7 @@ class _Task:
         about = {name: getattr(self.paper, name) for name in ("name", "title", "authors", "source", "about", "notes")}
         return about | {"claims": described}
 
-    def _budget(self, claim: Claim) -> str:
+    def budget_of(self, claim: Claim) -> str:
         """Whose numbers are judged; empty if none is whole."""
         if self.budget != FINISHED:
             return self.budget

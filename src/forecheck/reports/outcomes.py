@@ -67,5 +67,6 @@ def told(data: Json) -> str:
 
 def environment(data: Json) -> list[tuple[str, str]]:
     """The budget, the versions and the machine."""
-    run = [("budget", str(data.get("budget"))), ("time", numbers.seconds(data.get("seconds")))]
+    name = "time of the parts" if data.get("budget") == "finished" else "time"
+    run = [("budget", str(data.get("budget"))), (name, numbers.seconds(data.get("seconds")))]
     return [*run, *content.environment_facts(data)]
