@@ -233,7 +233,8 @@ def test_what_is_finished_is_judged_without_running(ledger):
     ran.clear()
     found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))
     assert found["grows"] == ("refuted", "[0, 1] By the quick budget.")
-    assert found["long"] == ("not testable here", "not run yet")
+    assert found["long"] == ("not testable here", "not run: it takes --budget full")
+    assert found["gpu"] == ("not testable here", "it needs a GPU")
     reproduce(budget="full", ledger=ledger, workers=0)
     assert ran == [3, 5]
     found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))

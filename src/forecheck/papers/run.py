@@ -163,7 +163,11 @@ class _Task:
 
     def _outcome(self, claim: Claim, budget: str) -> Outcome:
         if claim.experiments and not budget:
-            return Outcome(Verdict.UNTESTABLE, "not run yet")
+            last = self.journal.verdicts().get(self.paper.name, {}).get(claim.id, {})
+            why = (
+                last.get("found") if last.get("verdict") == Verdict.UNTESTABLE else None
+            )  # such as that there is no GPU
+            return Outcome(Verdict.UNTESTABLE, why or "not run yet")
         measured: dict[str, list[Row]] = {}
         for experiment in claim.experiments:
             if experiment.name in self.obstacles:
