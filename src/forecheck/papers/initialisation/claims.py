@@ -9,6 +9,7 @@ from forecheck.papers.experiment import Row
 from forecheck.papers.initialisation.experiments import EXACT, HEAD_COUNT, TRAINED
 from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.rows import select
 
 SAME = 0.02
 """Relative difference of errors that counts as none: twice the Monte Carlo error of 60,000 test tasks."""
@@ -76,13 +77,13 @@ def judge_exact(measured: Measured) -> Outcome:
 def judge_trained(measured: Measured) -> Outcome:
     """Training with the guess reaches the step from the mean; without it does not."""
     rows = measured["trained"]
-    with_guess = {mean: _of(rows, mean, guess=True) for mean in sorted({row["mean"] for row in rows})}
+    with_guess = {mean: select(rows, mean=mean, guess=True) for mean in sorted({row["mean"] for row in rows})}
     held, cells, drawn = [], [], []
     for mean, group in with_guess.items():
         step = group[0]["step from the mean"]
         ratio = mean_estimate([row["error"] / row["step on the same tasks"] for row in group])
         held.append(holds(ratio, below=1 + SAME))
-        without = _of(rows, mean, guess=False)
+        without = select(rows, mean=mean, guess=False)
         cells.append(
             [
                 mean,
@@ -118,10 +119,6 @@ def judge_trained(measured: Measured) -> Outcome:
             )
         ],
     )
-
-
-def _of(rows: Sequence[Row], mean: float, *, guess: bool) -> list[Row]:
-    return [row for row in rows if row["mean"] == mean and row["guess"] is guess]
 
 
 CLAIMS = (
