@@ -33,18 +33,21 @@ class Journal:
 
     def get(self, paper: str, part: Part) -> Row | None:
         """Settings and numbers of a finished part, None if it is not finished (or damaged)."""
-        try:
-            found = json.loads(self.path(paper, part).read_text())
-            return {**part.settings, **found["measured"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        kept = self._kept(paper, part)
+        return None if kept is None else {**part.settings, **kept["measured"]}
 
     def seconds(self, paper: str, part: Part) -> float:
         """What a finished part took; 0 if it is not finished."""
+        kept = self._kept(paper, part)
+        return 0.0 if kept is None else float(kept["seconds"])
+
+    def _kept(self, paper: str, part: Part) -> dict[str, Any] | None:
         try:
-            return float(json.loads(self.path(paper, part).read_text())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0.0
+            found = json.loads(self.path(paper, part).read_text())
+        except (OSError, ValueError):
+            return None
+        whole = isinstance(found, dict) and isinstance(found.get("measured"), dict) and "seconds" in found
+        return found if whole else None
 
     def put(self, paper: str, part: Part, measured: Mapping[str, Any], seconds: float) -> None:
         """Keep a part's numbers.

@@ -44,6 +44,11 @@ def share_estimate(count: int, of: int) -> Estimate:
     return Estimate(count / of, float(bounds.low), float(bounds.high))
 
 
+def averaged(repeats: Sequence[Sequence[float]]) -> list[float]:
+    """Means over repeats, position by position."""
+    return [sum(column) / len(column) for column in zip(*repeats, strict=True)]
+
+
 def slope_estimate(x: Sequence[float], y: Sequence[float]) -> Estimate:
     """Least-squares slope of y on x with its t interval."""
     line = stats.linregress(x, y)

@@ -70,9 +70,8 @@ def reproduce(
         "environment": machine(),
         "seconds": _worked(tasks) if budget == FINISHED else round(time.perf_counter() - started, 1),
     }
-    plain: dict[str, Any] = json.loads(
-        json.dumps(found, default=as_plain)
-    )  # judges hand over tuples and numpy's numbers
+    # Judges hand over tuples and numpy's numbers.
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=as_plain))
     return plain
 
 
@@ -164,9 +163,8 @@ class _Task:
     def _outcome(self, claim: Claim, budget: str) -> Outcome:
         if claim.experiments and not budget:
             last = self.journal.verdicts().get(self.paper.name, {}).get(claim.id, {})
-            why = (
-                last.get("found") if last.get("verdict") == Verdict.UNTESTABLE else None
-            )  # such as that there is no GPU
+            # What it said when it was last tried, such as that there is no GPU.
+            why = last.get("found") if last.get("verdict") == Verdict.UNTESTABLE else None
             return Outcome(Verdict.UNTESTABLE, why or "not run yet")
         measured: dict[str, list[Row]] = {}
         for experiment in claim.experiments:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
 from forecheck.papers.in_context.rolling import ROLLOUTS
-from forecheck.papers.judging import holds, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.judging import averaged, holds, ratio_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 
 HORIZONS = (1, 2, 5, 10, 20, 40)
 RARE = 0.005
 """Share of roll-outs that counts as none."""
-
-
-def averaged(repeats: Sequence[Sequence[float]]) -> list[float]:
-    """Means over repeats, step by step."""
-    return [sum(column) / len(column) for column in zip(*repeats, strict=True)]
 
 
 def told(row: Row) -> str:

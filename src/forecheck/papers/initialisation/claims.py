@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict, untestable
-from forecheck.papers.experiment import Row
 from forecheck.papers.initialisation.experiments import EXACT, HEAD_COUNT, TRAINED
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import select
 
@@ -27,7 +24,7 @@ def judge_heads(measured: Measured) -> Outcome:
         fall = mean_estimate([1 - row["errors"][-1] / row["errors"][0] for row in group])
         if mean:
             held += [holds(above, above=SAME if mean >= 1 else 0.0), holds(fall, above=0.0)]
-        errors = _means(group)
+        errors = averaged([row["errors"] for row in group])
         cells.append([mean, *errors, group[0]["any number"], step, group[0]["step from zero"]])
         drawn.append(curve(f"prior mean {mean:g}", group[0]["heads"], errors))
     largest = max(by_mean)
@@ -58,10 +55,6 @@ def judge_heads(measured: Measured) -> Outcome:
             )
         ],
     )
-
-
-def _means(group: Sequence[Row]) -> list[float]:
-    return [sum(row["errors"][k] for row in group) / len(group) for k in range(len(group[0]["errors"]))]
 
 
 def judge_exact(measured: Measured) -> Outcome:

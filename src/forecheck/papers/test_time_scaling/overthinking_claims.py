@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.judging import averaged, holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curves
 from forecheck.papers.rows import select
-from forecheck.papers.test_time_scaling.scaling_claims import ERROR, averaged, banded
+from forecheck.papers.test_time_scaling.scaling_claims import ERROR, banded
 from forecheck.papers.test_time_scaling.thinking import DETECTOR, SHORT, SKEWED
 from forecheck.papers.test_time_scaling.transformer import TRANSFORMER
 

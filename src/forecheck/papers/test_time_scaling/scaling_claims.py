@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.test_time_scaling.thinking import ALIGNED, BOUND, HARDNESS, RECURSION, WIDTH
 from forecheck.papers.test_time_scaling.training import DESCENT
@@ -23,11 +23,6 @@ TRAINED = 0.05
 def steps_to(errors: Sequence[float], goal: float) -> int:
     """The first number of steps whose error is at most this; one more than there are if none is."""
     return next((k for k, error in enumerate(errors, 1) if error <= goal), len(errors) + 1)
-
-
-def averaged(repeats: Sequence[Sequence[float]]) -> list[float]:
-    """Means over repeats, step by step."""
-    return [sum(column) / len(column) for column in zip(*repeats, strict=True)]
 
 
 def banded(label: str, repeats: Sequence[Sequence[float]]) -> dict[str, object]:
