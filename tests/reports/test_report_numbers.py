@@ -73,6 +73,11 @@ def test_the_small_forms():
     assert numbers.p_value(0.0123) == "p = 0.012"
     assert numbers.p_value(1e-9) == "p < 0.001"
     assert numbers.p_value(None) == f"p {NOTHING}"
+    assert numbers.p_values({"greater": 1e-9, "less": 0.9991, "equivalent": 0.2}) == {
+        "p greater": "< 0.001",
+        "p less": "0.999",
+        "p equivalent": "0.200",
+    }
     assert numbers.instant("2026-11-21T10:00:00+00:00") == "2026-11-21 10:00"
     assert numbers.instant("2016-07-01T00:00") == "2016-07-01 00:00"
     assert numbers.instant("2016-07-01T00:00:30") == "2016-07-01 00:00:30"

@@ -73,11 +73,9 @@ class Finding:
             "interval": list(c.interval) if c else None,
             "margin": c.margin if c else None,
             "smallest_margin": c.smallest_margin if c else None,
-            "p": min(c.p_greater, c.p_less, c.p_equivalent) if c else None,
             "p_values": {"greater": c.p_greater, "less": c.p_less, "equivalent": c.p_equivalent} if c else None,
             "seeds": c.seeds if c else None,
             "blocks": c.blocks if c else None,
-            "cross_check": list(c.cross_check) if c else None,
         }
 
 

@@ -40,7 +40,6 @@ class Answer:
             "interval": list(c.interval),
             "margin": c.margin,
             "smallest_margin": c.smallest_margin,
-            "cross_check": list(c.cross_check),
             "seeds": c.seeds,
             "blocks": c.blocks,
             "why": self.why,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,10 @@ SYMBOLS = {
 
 @dataclass(frozen=True)
 class Key:
-    """One of the few numbers that stand right below the verdict."""
+    """One of the few numbers that stand right below the verdict.
+
+    `effect` and `bounds` are the same number and interval unwritten, for a drawing; None if it is no effect.
+    """
 
     label: str
     value: str
@@ -72,6 +76,8 @@ class Key:
     outcome: str = ""
     detail: str = ""
     why: str = ""
+    effect: numbers.Number = None
+    bounds: Sequence[numbers.Number] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,13 +130,24 @@ def verdict(data: Json) -> dict[str, Any]:
     """The verdict of an audit as it is; of a backtest, made from its winner."""
     if data["kind"] == "audit":
         return dict(data.get("verdict", {}))
-    winner = data.get("winner") or {}
+    winner, advice = data.get("winner") or {}, ""
     model, margin = winner.get("model"), data.get("protocol", {}).get("margin")
     if model is None:
         sentence = f"No model wins: {winner.get('rule') or 'none could be chosen'} ({where(data)})."
     else:
         sentence = f"Forecast with {model}: {winner.get('rule')} ({where(data)}; margin {numbers.margin(margin)})."
-    return {"outcome": model, "sentence": sentence, "margin": margin, "advice": ""}
+        advice = _forecast(data, str(model))
+    return {"outcome": model, "sentence": sentence, "margin": margin, "advice": advice}
+
+
+def _forecast(data: Json, model: str) -> str:
+    """The command that forecasts with a model of a backtest."""
+    protocol = data.get("protocol", {})
+    row = next((row for row in data.get("table") or [] if row.get("model") == model), {})
+    given = {"horizon": protocol.get("horizon"), "lookback": row.get("lookback") or protocol.get("lookback")}
+    words = ["forecheck", "forecast", str(protocol.get("data"))]
+    words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    return shlex.join([*words, "--model", model])
 
 
 def outcome_word(outcome: str | None, family: str | None = None) -> str:
@@ -184,15 +201,13 @@ def skipped(data: Json) -> str:
 def statistics(finding: Json) -> list[tuple[str, str]]:
     """The numbers behind a finding, those that are known."""
     value, bounds = finding.get("effect"), finding.get("interval")
-    cross = finding.get("cross_check") or [None, None, None]
     facts = [
         ("change of test MSE", numbers.effect(value, bounds) if numbers.known(value) else ""),
         ("margin", numbers.margin(finding.get("margin")) if numbers.known(value) else ""),
         ("smallest margin for “no difference”", numbers.bound(finding.get("smallest_margin"))),
-        ("p", numbers.p_value(finding.get("p")).removeprefix("p ").removeprefix("= ")),
+        *numbers.p_values(finding.get("p_values")).items(),
         ("seeds", numbers.count(finding.get("seeds")) if numbers.known(value) else ""),
         ("effective blocks", numbers.count(finding.get("blocks"))),
-        ("on windows that do not overlap", numbers.effect(cross[0], cross[1:])),
     ]
     return [(name, text) for name, text in facts if text and text != numbers.NOTHING]
 
@@ -219,12 +234,15 @@ def protocol_facts(data: Json) -> list[tuple[str, str]]:
         "margin": numbers.margin,
         "level": lambda level: f"{100 * level:g} % intervals",
         "seconds": numbers.seconds,
+        "time": numbers.seconds,
+        "looks": lambda counts: f"after {written(counts)} seeds",
     }
     names = {"level": "confidence", "seconds": "time", "config": "configuration", "adapter": "attention"}
+    names |= {"time": "time allowed", "looks": "decided"}
     facts = [
         (names.get(name, name), special.get(name, written)(value))
         for name, value in data.get("protocol", {}).items()
-        if value is not None and name != "borders"
+        if value is not None and name not in {"borders", "search"}
     ]
     return [(name, text) for name, text in facts if text]
 
@@ -265,21 +283,25 @@ def listing(names: Sequence[Any], limit: int = 12) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit:,} more"
 
 
-def _audit_keys(data: Json) -> list[Key]:
-    said, shown = data.get("verdict", {}), []
+def effects(data: Json) -> list[Key]:
+    """What an audit's headline rests on: the model against the reference, attention retrained and edited."""
+    said, shown = data.get("verdict") or {}, []
+    reference = said.get("reference") or said.get("linear")
+    if reference:
+        time = f"fits in {numbers.seconds(reference['seconds'])}" if numbers.known(reference.get("seconds")) else ""
+        outcome = outcome_word(reference.get("outcome"), "reference")
+        shown.append(_key(f"{reference.get('name')} instead", reference, outcome, time))
     for name, title in (("architecture", "Retrained without attention"), ("checkpoint", "Edited after training")):
         answer = said.get(name)
         if answer:
             detail = " · ".join(part for part in (str(answer.get("arm") or ""), _seeds(answer)) if part)
             shown.append(_key(title, answer, outcome_word(answer.get("outcome")), detail))
-    linear = said.get("linear")
-    if linear:
-        time = f"fits in {numbers.seconds(linear['seconds'])}" if numbers.known(linear.get("seconds")) else ""
-        shown.append(
-            _key(f"{linear.get('name')} instead", linear, outcome_word(linear.get("outcome"), "reference"), time)
-        )
+    return shown
+
+
+def _audit_keys(data: Json) -> list[Key]:
     raw = next((arm for arm in data.get("arms") or [] if arm.get("family") == "raw"), None)
-    return [*shown, *_losses(raw, "label")]
+    return [*effects(data), *_losses(raw, "label")]
 
 
 def _backtest_keys(data: Json) -> list[Key]:
@@ -308,7 +330,8 @@ def _key(title: str, answer: Json, outcome: str, detail: str) -> Key:
     value, bounds = answer.get("effect"), answer.get("interval")
     digits = numbers.effect_digits(value, bounds)
     why = str(answer.get("why") or "")
-    return Key(title, numbers.percent(value, digits), numbers.interval(bounds, digits), outcome, detail, why)
+    written, interval = numbers.percent(value, digits), numbers.interval(bounds, digits)
+    return Key(title, written, interval, outcome, detail, why, value, bounds)
 
 
 def _seeds(answer: Json) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Number = int | float | None
@@ -128,6 +128,15 @@ def p_value(value: Number) -> str:
     if value is None or not known(value):
         return f"p {NOTHING}"
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def p_values(named: Mapping[str, Number] | None) -> dict[str, str]:
+    """p-values by what they speak for, a column each: of a loss greater or less than the margin, and within it."""
+    given = named or {}
+    return {
+        f"p {name}": p_value(given.get(name)).removeprefix("p ").removeprefix("= ")
+        for name in ("greater", "less", "equivalent")
+    }
 
 
 def instant(value: Any) -> str:

@@ -181,7 +181,7 @@ def pairs_table(data: Json) -> Table:
             numbers.effect(pair.get("effect"), pair.get("interval")),
             pair.get("outcome") or numbers.NOTHING,
             numbers.bound(pair.get("smallest_margin")),
-            numbers.p_value(pair.get("p")).removeprefix("p ").removeprefix("= "),
+            *numbers.p_values(pair.get("p_values")).values(),
             str(pair.get("why") or ""),
         ]
         for pair in data.get("pairs") or []
@@ -190,7 +190,7 @@ def pairs_table(data: Json) -> Table:
         Column("models"),
         Column("effect on MSE", right=True),
         Column("outcome"),
-        *(Column(name, right=True, wide=True) for name in ("smallest margin", "p")),
+        *(Column(name, right=True, wide=True) for name in ("smallest margin", *numbers.p_values(None))),
         Column("why", wide=True),
     ]
     note = "Effect: the change of test MSE from the second model to the first; the outcome is the first model's. "

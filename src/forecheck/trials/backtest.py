@@ -197,7 +197,7 @@ def _comparison(c: Comparison) -> dict[str, Any]:
         "effect": c.effect,
         "interval": list(c.interval),
         "smallest_margin": c.smallest_margin,
-        "p": min(c.p_greater, c.p_less, c.p_equivalent),
+        "p_values": {"greater": c.p_greater, "less": c.p_less, "equivalent": c.p_equivalent},
         "why": c.reason,
     }
 
