@@ -7,25 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.signal import lfilter
 from statsmodels.stats import multitest
 from statsmodels.stats.weightstats import ttost_paired
 
-from forecheck.evaluation.inference import (
-    Mean,
-    compare,
-    cosine_terms,
-    cosine_variance,
-    false_discovery_rate,
-    holm,
-    mean_over_seeds,
-    mean_over_windows,
-    mean_without_overlap,
-)
+from forecheck.errors import DataError, UsageError
+from forecheck.evaluation.inference import Mean, compare, mean_over_seeds, mean_over_windows
+from forecheck.evaluation.means import cosine_terms, cosine_variance
+from forecheck.evaluation.multiple import false_discovery_rate, holm, threshold
 
 
-def overlapping(rng, count, horizon, repeats):
-    """Losses of overlapping windows: means of `horizon` independent step losses, mean zero."""
-    steps = rng.standard_normal((repeats, count + horizon - 1))
+def overlapping(rng, count, horizon, repeats, memory=0.0):
+    """Losses of overlapping windows: means of `horizon` step losses, autoregressive with mean zero."""
+    steps = rng.standard_normal((repeats, 100 + count + horizon - 1))
+    steps = lfilter([1.0], [1.0, -memory], steps, axis=1)[:, 100:]
     sums = np.cumsum(np.pad(steps, ((0, 0), (1, 0))), axis=1)
     return (sums[:, horizon:] - sums[:, :-horizon]) / horizon
 
@@ -38,7 +33,9 @@ def test_cosine_variance_is_the_formula():
     assert cosine_variance(d, terms) == pytest.approx(np.mean(np.square(z)), rel=1e-12)
 
 
-@pytest.mark.parametrize(("count", "horizon", "terms"), [(2785, 96, 14), (2161, 720, 2), (500, 24, 10), (10, 1, 5)])
+@pytest.mark.parametrize(
+    ("count", "horizon", "terms"), [(2785, 96, 14), (2161, 720, 2), (500, 24, 10), (1000, 1, 20), (10, 1, 2)]
+)
 def test_cosine_terms(count, horizon, terms):
     assert cosine_terms(count, horizon) == terms
 
@@ -52,16 +49,13 @@ def test_the_test_keeps_its_size_on_overlapping_windows(count, horizon):
     assert naive > 0.5  # what the test is there to avoid
 
 
-def test_the_cross_check_keeps_its_size():
-    d = overlapping(np.random.default_rng(2), 500, 24, 800)
-    intervals = [mean_without_overlap(row, 24).interval() for row in d]
-    assert np.mean([low > 0 or high < 0 for low, high in intervals]) < 0.08
-
-
-def test_without_overlap_at_one_phase_is_the_t_test():
-    d = np.random.default_rng(3).standard_normal(40)
-    mean = mean_without_overlap(d, 1)
-    assert mean.interval() == pytest.approx(stats.ttest_1samp(d, 0).confidence_interval(0.95))
+@pytest.mark.parametrize("horizon", [1, 4])
+@pytest.mark.parametrize("memory", [0.5, 0.9])
+def test_the_test_keeps_its_size_where_step_losses_remember(horizon, memory):
+    # With n / 2H cosines it is .16 and .52 at horizon 1, and .26 at horizon 4 and memory .9.
+    d = overlapping(np.random.default_rng(2), 1000, horizon, 1500, memory)
+    rejected = np.mean([low > 0 or high < 0 for low, high in (mean_over_windows(row, horizon).interval() for row in d)])
+    assert 0.03 < rejected < 0.085
 
 
 def test_tost_is_that_of_statsmodels():
@@ -146,8 +140,9 @@ def test_what_would_decide_is_enough():
     rows = 0.03 + 0.01 * rng.standard_normal((40, 1)) + 0 * noisy(0, count=960)
     (found,) = compare([rows[:2]], 1.0, 24, over_seeds="yes")
     assert found.outcome == "undecided"
-    needed = int(found.reason.split("about ")[1].split(" seeds")[0])
-    assert 2 < needed <= 40
+    assert found.needs.binds == "seeds"
+    assert 2 < found.needs.seeds <= 40
+    assert f"about {found.needs.seeds} seeds (now 2)" in found.reason
     assert compare([rows], 1.0, 24, over_seeds="yes")[0].outcome == "greater"
 
 
@@ -156,6 +151,49 @@ def test_holm_makes_a_family_harder_to_decide():
     alone = compare([border], 1.0, 24)[0]
     (among, *_) = compare([border] + [noisy(0.01, seed=s) for s in range(10, 18)], 1.0, 24)
     assert among.p_greater > alone.p_greater
+
+
+def test_an_arm_is_rejected_exactly_below_its_threshold():
+    family = [0.001, 0.02, 0.03, 0.4]
+    for adjust in (holm, false_discovery_rate):
+        for index in range(4):
+            limit = threshold(family, index, 0.05, adjust)
+            for factor, below in [(0.999, True), (1.001, False)]:
+                changed = family.copy()
+                changed[index] = factor * limit
+                assert (adjust(changed)[index] < 0.05) is below
+    assert threshold([0.7], 0, 0.05, holm) == 0.05
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_losses_that_are_no_numbers_are_refused(bad):
+    rows = np.stack([noisy(0.0)[0], noisy(0.0)[0]])
+    rows[1, 7] = bad
+    with pytest.raises(DataError, match=r"arm 2 of 2: 1 of 1920 values .* seed 1 at test window 7"):
+        compare([noisy(0.0), rows], 1.0, 24)
+    with pytest.raises(DataError, match="not finite"):
+        mean_over_windows(rows[1], 24)
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(DataError, match="2 test window"):
+        compare([np.zeros((1, 2))], 1.0, 1)
+    for reference in (0.0, math.nan, -1.0):
+        with pytest.raises(DataError, match="reference loss"):
+            compare([noisy(0.0)], reference, 24)
+    with pytest.raises(UsageError, match=r"got 0 and 0\.05"):
+        compare([noisy(0.0)], 1.0, 0)
+    with pytest.raises(UsageError, match="got 24 and 5"):
+        compare([noisy(0.0)], 1.0, 24, alpha=5)
+    assert compare([], 1.0, 24) == []
+
+
+def test_the_interval_has_the_level_of_the_tests():
+    (wide,), (narrow,) = compare([noisy(0.005)], 2.0, 24, alpha=0.01), compare([noisy(0.005)], 2.0, 24, alpha=0.1)
+    assert wide.level == 0.99
+    assert (wide.mean, wide.reference) == (narrow.mean, 2.0)
+    assert wide.interval == pytest.approx([end / 2 for end in wide.mean.interval(0.99)])
+    assert wide.interval[0] < narrow.interval[0]
 
 
 def test_equal_losses_are_equivalent():

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+
+from forecheck.errors import DataError, UsageError
+from forecheck.evaluation.means import Mean, mean_over_seeds, mean_over_windows, refuse_unknown
+from forecheck.evaluation.multiple import CORRECTIONS, Correction, holm, threshold
+from forecheck.evaluation.planning import Needs, what_would_decide
+
+__all__ = [
+    "AS_FORECASTER",
+    "MINIMUM_BLOCKS",
+    "Comparison",
+    "Mean",
+    "Needs",
+    "Outcome",
+    "SeedClaim",
+    "compare",
+    "holm",
+    "mean_over_seeds",
+    "mean_over_windows",
+]
 
 Outcome = Literal["greater", "less", "equivalent", "undecided"]
 AS_FORECASTER: dict[Outcome, str] = {
@@ -19,145 +36,9 @@ AS_FORECASTER: dict[Outcome, str] = {
 }
 """What an outcome says of a forecaster whose loss is compared with another's."""
 SeedClaim = Literal["no", "yes", "if several"]
-Correction = Literal["holm", "fdr"]
 
 MINIMUM_BLOCKS = 8
 """Below n / H = 8 independent stretches no verdict is given (their sizes: docs/results/calibration.md)."""
-PHASES = 8
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean with its uncertainty: (mean - truth) / se follows t with `df` degrees of freedom."""
-
-    mean: float
-    se: float
-    df: float
-    between: float = 0.0
-    """Variance between seeds, of one seed."""
-    seeds: int = 1
-    window_df: float = 0.0
-    """Degrees of freedom of the windows' part of the variance."""
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided confidence interval."""
-        half = self.se * float(stats.t.ppf((1 + level) / 2, self.df)) if self.se > 0 else 0.0
-        return self.mean - half, self.mean + half
-
-    def p_above(self, bound: float) -> float:
-        """One-sided p-value of H0: truth <= bound."""
-        if self.se == 0:
-            return 0.0 if self.mean > bound else 1.0
-        return float(stats.t.sf((self.mean - bound) / self.se, self.df))
-
-    def p_below(self, bound: float) -> float:
-        """One-sided p-value of H0: truth >= bound."""
-        return Mean(-self.mean, self.se, self.df).p_above(-bound)
-
-    def p_within(self, margin: float) -> float:
-        """TOST p-value of H0: |truth| >= margin (Schuirmann 1987): the larger of the two one-sided ones."""
-        return max(self.p_above(-margin), self.p_below(margin))
-
-    def smallest_margin(self, alpha: float = 0.05) -> float:
-        """The smallest margin for which TOST at level `alpha` finds equivalence."""
-        low, high = self.interval(1 - 2 * alpha)
-        return max(-low, high)
-
-
-def cosine_variance(series: Float[np.ndarray, " time"], terms: int) -> float:
-    r"""Long-run variance by an equal-weighted cosine estimator (EWC).
-
-    .. math:: z_j = \sqrt{2/n} \sum_{t=1}^{n} d_t \cos(\pi j (t - 1/2) / n), \qquad
-        \hat\Omega = \frac{1}{B} \sum_{j=1}^{B} z_j^2
-
-    Source: Lazarus, Lewis, Stock, Watson 2018, JBES 36:541.
-    """
-    from scipy.fft import dct
-
-    # The orthonormal type-2 cosine transform is exactly z_j for j >= 1.
-    z = dct(series, type=2, norm="ortho")[1 : terms + 1]
-    return float(np.mean(z**2))
-
-
-def cosine_terms(count: int, horizon: int) -> int:
-    """B = max(2, floor(n / 2H)): as many cosines as windows of overlap H allow."""
-    return max(2, count // (2 * horizon))
-
-
-def mean_over_windows(differences: Float[np.ndarray, " time"], horizon: int) -> Mean:
-    """Mean of overlapping window losses, against t with B degrees of freedom (EWC).
-
-    Args:
-        differences: one value an origin, in time order.
-        horizon: H in windows: how many consecutive windows share targets.
-    """
-    terms = cosine_terms(len(differences), horizon)
-    variance = cosine_variance(differences, terms)
-    return Mean(float(differences.mean()), math.sqrt(variance / len(differences)), terms)
-
-
-def mean_over_seeds(differences: Float[np.ndarray, "seed time"], horizon: int) -> Mean:
-    r"""Mean over windows and seeds: a claim about the architecture, not about one checkpoint.
-
-    .. math:: d_{s,t} = \mu + a_s + b_t + e, \qquad \mathrm{SE}^2 = s_a^2 / S + \hat\Omega / n
-
-    with Omega from the seed-averaged series and Satterthwaite's degrees of freedom.
-
-    Raises:
-        ValueError: with fewer than two seeds, which say nothing about the variance between seeds.
-    """
-    seeds = len(differences)
-    if seeds < 2:
-        raise ValueError("a claim about an architecture needs at least two seeds")
-    windows = mean_over_windows(differences.mean(axis=0), horizon)
-    return _with_seeds(windows, float(differences.mean(axis=1).var(ddof=1)), seeds)
-
-
-def _with_seeds(windows: Mean, between: float, seeds: int) -> Mean:
-    """Add the variance between seeds to that of the windows (Satterthwaite)."""
-    seed_part, window_part = between / seeds, windows.se**2
-    total = seed_part + window_part
-    spread = seed_part**2 / (seeds - 1) + window_part**2 / windows.df
-    df = total**2 / spread if spread > 0 else windows.df
-    return Mean(windows.mean, math.sqrt(total), df, between, seeds, windows.df)
-
-
-def mean_without_overlap(differences: Float[np.ndarray, " time"], horizon: int, phases: int = PHASES) -> Mean:
-    """Cross-check: ordinary t on every H-th window, averaged over a few phases.
-
-    The phases share data, so they make the point estimate steadier but add no degrees of freedom.
-    """
-    starts = np.unique(np.linspace(0, horizon - 1, min(phases, horizon)).round().astype(int))
-    parts = [differences[start::horizon] for start in starts if len(differences[start::horizon]) >= 2]
-    if not parts:
-        return Mean(float(differences.mean()), math.inf, 1)
-    se = float(np.median([part.std(ddof=1) / math.sqrt(len(part)) for part in parts]))
-    return Mean(float(np.mean([part.mean() for part in parts])), se, min(len(part) for part in parts) - 1)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given."""
-    order = np.argsort(p_values)
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
-
-
-def false_discovery_rate(p_values: list[float]) -> list[float]:
-    """Benjamini and Hochberg's adjusted p-values (1995), in the order given."""
-    order = np.argsort(p_values)[::-1]
-    adjusted = [0.0] * len(p_values)
-    running = 1.0
-    for place, index in enumerate(order):
-        running = min(running, len(p_values) / (len(p_values) - place) * p_values[index])
-        adjusted[index] = running
-    return adjusted
-
-
-_CORRECTIONS = {"holm": holm, "fdr": false_discovery_rate}
 
 
 @dataclass(frozen=True)
@@ -167,16 +48,19 @@ class Comparison:
     Attributes:
         outcome: `greater` or `less` than zero by more than the margin, `equivalent` within it, or `undecided`.
         effect: the difference relative to the reference loss.
-        interval: its 95 % interval, likewise relative.
+        interval: its interval at `level`, likewise relative.
         margin: relative margin of practical importance.
-        smallest_margin: relative margin at which equivalence would just pass (5 % level).
+        smallest_margin: relative margin at which equivalence would just pass (TOST at 1 - level).
         p_greater: p-value for greater than +margin, adjusted for the family.
         p_less: p-value for less than -margin, adjusted.
         p_equivalent: TOST p-value, adjusted.
         blocks: n / H, independent stretches of the test part.
         seeds: seeds that entered.
-        cross_check: relative mean and 95 % interval on non-overlapping windows.
+        mean: the difference with its uncertainty, in the units of the loss.
+        reference: the loss that the effect is relative to.
+        level: of the interval.
         reason: why undecided; empty otherwise.
+        needs: what would decide it, if seeds or windows could; None if it is decided or cannot be judged.
     """
 
     outcome: Outcome
@@ -189,8 +73,11 @@ class Comparison:
     p_equivalent: float
     blocks: float
     seeds: int
-    cross_check: tuple[float, float, float]
+    mean: Mean
+    reference: float
+    level: float = 0.95
     reason: str = ""
+    needs: Needs | None = None
 
 
 def compare(
@@ -217,86 +104,112 @@ def compare(
 
     Returns:
         One comparison an arm: `greater` if its loss is above the reference's by more than the margin, and so on.
+
+    Raises:
+        DataError: if a loss is not finite, there are fewer than three windows, or the reference loss is not positive.
+        UsageError: if the overlap or the level makes no sense.
     """
-    bound = margin * reference
+    if horizon < 1 or not 0 < alpha < 0.5:
+        raise UsageError(
+            f"windows overlap by at least one and tests have a level below one half, got {horizon} and {alpha:g}",
+            "Count the overlap in windows, and use a level such as 0.05.",
+        )
+    for k, rows in enumerate(differences):
+        refuse_unknown(rows, f"the differences of window losses, arm {k + 1} of {len(differences)}")
+    if not 0 < reference < np.inf:
+        raise DataError(
+            f"a difference cannot be put in relation to a reference loss of {reference:g}",
+            "The reference must make some error on the test part, and a finite one.",
+        )
     means = [
         mean_over_seeds(rows, horizon)
         if over_seeds != "no" and len(rows) > 1
         else mean_over_windows(rows.mean(axis=0), horizon)
         for rows in differences
     ]
-    checks = [mean_without_overlap(rows.mean(axis=0), horizon) for rows in differences]
-    adjust = _CORRECTIONS[correction]
-    greater = adjust([mean.p_above(bound) for mean in means])
-    less = adjust([mean.p_below(-bound) for mean in means])
-    equivalent = adjust([mean.p_within(bound) for mean in means])
-    results = []
-    for i, (rows, mean, check) in enumerate(zip(differences, means, checks, strict=True)):
-        blocks = rows.shape[1] / horizon
-        low, high = (end / reference for end in mean.interval())
-        check_low, check_high = check.interval()
-        outcome: Outcome = "undecided"
-        reason = ""
-        if blocks < MINIMUM_BLOCKS:
-            reason = (
-                f"the test part holds only {blocks:.1f} independent stretches of the horizon (at least "
-                f"{MINIMUM_BLOCKS} are needed): use more test data, a shorter horizon or more series"
-            )
-        elif over_seeds == "yes" and len(rows) < 2:
-            reason = "one seed says nothing about the spread between seeds: use two or more"
-        elif not (_holds(check, mean.mean) or _holds(mean, check.mean)):
-            reason = "the cross-check on non-overlapping windows disagrees with the main test"
-        # A difference may lie on either side, so each one-sided test has half the level.
-        elif min(greater[i], less[i]) < alpha / 2:
-            outcome = "greater" if greater[i] < less[i] else "less"
-        elif equivalent[i] < alpha:
-            outcome = "equivalent"
-        else:
-            reason = _what_would_decide(mean, bound, len(differences))
-        results.append(
-            Comparison(
-                outcome,
-                mean.mean / reference,
-                (low, high),
-                margin,
-                mean.smallest_margin(alpha) / reference,
-                greater[i],
-                less[i],
-                equivalent[i],
-                blocks,
-                len(rows),
-                (check.mean / reference, check_low / reference, check_high / reference),
-                reason,
-            )
+    family = _Family(means, margin * reference, alpha, correction)
+    return [_judged(family, k, rows, reference, margin, over_seeds) for k, rows in enumerate(differences)]
+
+
+class _Family:
+    """The tests of all arms: three questions, each a family of its own."""
+
+    def __init__(self, means: list[Mean], bound: float, alpha: float, correction: Correction) -> None:
+        self.means, self.bound, self.alpha = means, bound, alpha
+        self._adjust = CORRECTIONS[correction]
+        rows = [self._alone(mean) for mean in means]
+        self._alone_by_question = [list(column) for column in zip(*rows, strict=True)]
+        self.adjusted = [self._adjust(column) for column in self._alone_by_question]
+
+    def _alone(self, mean: Mean) -> tuple[float, float, float]:
+        """p-values of greater, less and equivalent, not adjusted."""
+        return mean.p_above(self.bound), mean.p_below(-self.bound), mean.p_within(self.bound)
+
+    # A difference may lie on either side, so each one-sided test has half the level.
+    @property
+    def levels(self) -> tuple[float, float, float]:
+        """Of the three questions."""
+        return self.alpha / 2, self.alpha / 2, self.alpha
+
+    def outcome(self, k: int) -> Outcome:
+        """Of one arm."""
+        greater, less, equivalent = (column[k] for column in self.adjusted)
+        if min(greater, less) < self.alpha / 2:
+            return "greater" if greater < less else "less"
+        return "equivalent" if equivalent < self.alpha else "undecided"
+
+    def needs(self, k: int, reference: float) -> Needs:
+        """What would decide one arm, the others staying as they are."""
+        limits = [
+            threshold(column, k, level, self._adjust)
+            for column, level in zip(self._alone_by_question, self.levels, strict=True)
+        ]
+
+        def decides(mean: Mean) -> bool:
+            return any(p < limit for p, limit in zip(self._alone(mean), limits, strict=True))
+
+        needs = what_would_decide(self.means[k], decides, reference=reference, level=1 - self.alpha)
+        alone = any(p < level for p, level in zip(self._alone(self.means[k]), self.levels, strict=True))
+        among = f"decided on its own, but not after the correction over the {len(self.means)} arms; " if alone else ""
+        return replace(needs, sentence=among + needs.sentence)
+
+
+def _judged(
+    family: _Family, k: int, rows: Float[np.ndarray, "seed time"], reference: float, margin: float, claim: SeedClaim
+) -> Comparison:
+    """One arm of a family."""
+    mean, alpha = family.means[k], family.alpha
+    outcome: Outcome = "undecided"
+    reason, needs = "", None
+    if mean.stretches < MINIMUM_BLOCKS:
+        reason = (
+            f"the test part holds only {mean.stretches:.1f} independent stretches of the horizon (at least "
+            f"{MINIMUM_BLOCKS} are needed): use {MINIMUM_BLOCKS / mean.stretches:.1f} times as much test data, "
+            "a shorter horizon or more series"
         )
-    return results
-
-
-def _holds(mean: Mean, value: float) -> bool:
-    """Whether a value lies in the 95 % interval, up to rounding."""
-    low, high = mean.interval()
-    slack = 1e-9 * max(abs(value), abs(mean.mean))
-    return low - slack <= value <= high + slack
-
-
-def _what_would_decide(mean: Mean, bound: float, family: int) -> str:
-    """What it would take to decide, in words."""
-    distance = abs(abs(mean.mean) - bound)
-
-    def decides(candidate: Mean) -> bool:
-        low, high = candidate.interval()
-        return high - candidate.mean < distance or (-bound < low and high < bound)
-
-    if decides(mean):
-        return f"decided on its own, but not after the correction over the {family} arms"
-    if mean.seeds > 1:
-        within = Mean(mean.mean, math.sqrt(max(0.0, mean.se**2 - mean.between / mean.seeds)), mean.window_df)
-        for seeds in range(mean.seeds + 1, 51):
-            if decides(_with_seeds(within, mean.between, seeds)):
-                return f"the interval reaches across the margin; about {seeds} seeds (now {mean.seeds}) would decide it"
-    half = mean.interval()[1] - mean.mean
-    factor = (half / distance) ** 2 if distance > 0 else math.inf
-    if factor > 100:
-        return "the effect lies so near the margin that no realistic amount of data would decide it"
-    more = f"about {max(1.1, factor):.1f} times as much test data"
-    return f"the interval reaches across the margin; {more} would decide it"
+    elif claim == "yes" and len(rows) < 2:
+        reason = "one seed says nothing about the spread between seeds: use two or more"
+    else:
+        outcome = family.outcome(k)
+        if outcome == "undecided":
+            needs = family.needs(k, reference)
+            reason = needs.sentence
+    low, high = mean.interval(1 - alpha)
+    greater, less, equivalent = (column[k] for column in family.adjusted)
+    return Comparison(
+        outcome,
+        mean.mean / reference,
+        (low / reference, high / reference),
+        margin,
+        mean.smallest_margin(alpha) / reference,
+        greater,
+        less,
+        equivalent,
+        mean.stretches,
+        len(rows),
+        mean,
+        reference,
+        1 - alpha,
+        reason,
+        needs,
+    )

@@ -1,4 +1,4 @@
-"""Does the whole decision keep its level: seeds, margin, equivalence and cross-check together?"""
+"""Does the whole decision keep its level: seeds, margin and equivalence together?"""
 
 from __future__ import annotations
 
