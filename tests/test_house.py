@@ -11,7 +11,7 @@ import forecheck
 
 ROOT = Path(forecheck.__file__).parent
 FLOORS = (
-    {"errors", "files", "processes", "__init__"},
+    {"errors", "files", "fingerprints", "processes", "sources", "__init__"},
     {"data", "nn", "evaluation"},
     {"training", "interventions", "theory"},
     {"forecasters"},
@@ -19,7 +19,7 @@ FLOORS = (
     {"checks", "anomaly"},
     {"papers"},
     {"reports"},
-    {"verbs"},
+    {"verbs", "several"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

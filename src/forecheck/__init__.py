@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forecheck.interventions.replace import Replace as Replace
     from forecheck.interventions.sites import attach as attach
     from forecheck.reports.report import Report as Report
+    from forecheck.several import survey as survey
     from forecheck.verbs import audit as audit
     from forecheck.verbs import backtest as backtest
     from forecheck.verbs import calibrate as calibrate
@@ -65,6 +66,7 @@ _PUBLIC = {
     "load": "forecheck.data.load",
     "models": "forecheck.verbs",
     "reproduce": "forecheck.verbs",
+    "survey": "forecheck.several",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",
@@ -95,6 +97,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "load",
     "models",
     "reproduce",
+    "survey",
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 from forecheck.reports import charts, numbers, outcomes
 from forecheck.reports.html import fill
+from forecheck.reports.names import distinct, plain
 from forecheck.reports.tables import Table, given_table
 
 Json = Mapping[str, Any]
@@ -107,7 +107,7 @@ def _shared(data: Json, claims: Sequence[Json], where: str) -> dict[str, Any]:
 def _paper(data: Json, link: str = "", *, drawn: bool = False) -> Paper:
     """A paper; what belongs to its own page alone is only made if it is `drawn`."""
     given = data.get("claims") or []
-    anchors = _distinct([_plain(each.get("id")) for each in given])
+    anchors = distinct([plain(each.get("id")) for each in given])
     claims = []
     for claim, anchor in zip(given, anchors, strict=True):
         place = f"claim-{anchor}"
@@ -121,23 +121,4 @@ def _paper(data: Json, link: str = "", *, drawn: bool = False) -> Paper:
 
 def _names(papers: Sequence[Json], stem: str) -> list[str]:
     """The files of the papers' pages, each of them beside the index whatever a paper is called."""
-    return [f"{stem}-{name}.html" for name in _distinct([_plain(paper.get("name")) for paper in papers])]
-
-
-def _plain(name: Any) -> str:
-    """A name that may stand in an address and in a file's name."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", str(name))[:60].strip("-.") or "unnamed"
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Names without doubles, upper and lower case being one: some file systems do not tell them apart."""
-    taken: set[str] = set()
-    found = []
-    for name in names:
-        number, free = 1, name
-        while free.lower() in taken:
-            number += 1
-            free = f"{name}-{number}"
-        taken.add(free.lower())
-        found.append(free)
-    return found
+    return [f"{stem}-{name}.html" for name in distinct([plain(paper.get("name")) for paper in papers])]
