@@ -166,13 +166,14 @@ def test_the_journal_keeps_what_is_finished(tmp_path):
     assert len(made) == 1
     again.once({"a": 2}, make)
     assert len(made) == 2
-    assert Journal(path).once({"a": 2}, list) == {"hits": [1, 2]}
+    assert Journal(path).once({"a": 2}, make) == {"hits": [1, 2]}
+    assert len(made) == 2
 
 
 def test_what_other_code_decided_does_not_count(tmp_path, monkeypatch):
     path = tmp_path / "journal.jsonl"
     Journal(path).once({"a": 1}, lambda: "before")
-    monkeypatch.setattr(journal, "code_under_test", lambda: "another")
+    monkeypatch.setattr(journal, "fingerprint", lambda module: "another")
     assert Journal(path).once({"a": 1}, lambda: "after") == "after"
 
 

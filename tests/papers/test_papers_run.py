@@ -5,7 +5,7 @@ import json
 import pytest
 
 from forecheck.errors import DataError, UsageError
-from forecheck.papers import catalogue, run, sources
+from forecheck.papers import catalogue, run
 from forecheck.papers.claim import Claim, Estimate, Outcome, Paper, Verdict, untestable
 from forecheck.papers.experiment import BUDGETS, Experiment, UntestableError
 from forecheck.papers.journal import Journal
@@ -169,31 +169,6 @@ def test_worker_processes_give_what_this_process_gives(tmp_path):
 def test_refusals(arguments, message):
     with pytest.raises(UsageError, match=message):
         reproduce(*arguments)
-
-
-def test_the_fingerprint_follows_imports(tmp_path, monkeypatch):
-    package = tmp_path / "forecheck"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "a.py").write_text("def f():\n    from forecheck import b\n    return b\n")
-    (package / "b.py").write_text("import numpy\nimport forecheck\nfrom forecheck.c import c\n")
-    (package / "c.py").write_text("c = 1\n")
-    (package / "d.py").write_text("d = 1\n")
-    monkeypatch.setattr(sources, "_SOURCES", tmp_path)
-
-    def of(module):
-        sources.fingerprint.cache_clear()
-        return sources.fingerprint(module)
-
-    try:
-        before = of("forecheck.a")
-        (package / "d.py").write_text("d = 2\n")
-        (package / "__init__.py").write_text("from forecheck.d import d\n")
-        assert of("forecheck.a") == before
-        (package / "c.py").write_text("c = 2\n")
-        assert of("forecheck.a") != before
-    finally:
-        sources.fingerprint.cache_clear()
 
 
 @pytest.mark.parametrize("name", catalogue.PAPERS)

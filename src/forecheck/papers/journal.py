@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.files import replace_file
+from forecheck.fingerprints import fingerprint
 from forecheck.papers.experiment import Part, Row
-from forecheck.papers.sources import fingerprint
 from forecheck.trials.ledger import Ledger
 
 

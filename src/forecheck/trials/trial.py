@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from forecheck.trials.named import code_of, edit_label
+
 GIVEN = "given"
 """Forecaster of trials on a model that was trained elsewhere."""
-RESULTS_VERSION = 2
-"""Part of every address; raise it when a change of the code changes results."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,9 @@ class Trial:
 
     @property
     def address(self) -> str:
-        """SHA-256 of the canonical description."""
-        described = asdict(self) | {"version": RESULTS_VERSION}
-        if not self.refit:  # as before there were refits: results that are known stay known
-            del described["refit"]
+        """SHA-256 of the canonical description and of the code that makes the result (`forecheck.trials.named`)."""
+        code = code_of(self.forecaster, self.edit, self.measure, refit=bool(self.refit))
+        described = asdict(self) | {"code": code}
         text = json.dumps(described, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -73,10 +72,8 @@ class Trial:
             return f"{self.measure} of {self.name}, seed {self.seed}"
         if self.edit is None:
             return f"{self.name}, seed {self.seed}"
-        from forecheck.interventions.edits import edit_from_dict  # which imports torch
-
-        edit = edit_from_dict(self.edit).label
-        return f"{self.name} {'edited' if self.posthoc else 'retrained'}: {edit}, seed {self.seed}"
+        how = "edited" if self.posthoc else "retrained"
+        return f"{self.name} {how}: {edit_label(self.edit)}, seed {self.seed}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

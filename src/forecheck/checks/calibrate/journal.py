@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-JOURNAL_VERSION = 1
-"""Part of every key; raise it when a change of the calibration's own code changes results."""
-
-
-@cache
-def code_under_test() -> str:
-    """Digest of the code that decides: what is kept of another version of it does not count."""
-    from forecheck.checks import evidence, verdict
-    from forecheck.evaluation import inference
-
-    sources = "".join(inspect.getsource(module) for module in (inference, evidence, verdict))
-    return hashlib.sha256(sources.encode()).hexdigest()[:16]
+from forecheck.fingerprints import fingerprint
 
 
 class Journal:
@@ -41,19 +28,24 @@ class Journal:
         """The value kept under `key`; made and kept now if there is none.
 
         Args:
-            key: everything that decides the value, as JSON types.
-            make: gives the value, as JSON types.
+            key: everything that decides the value, as JSON types; the code of `make`'s module and of what it imports is
+                added: what other code gave does not count.
+            make: gives the value, as JSON types; a function of a module, or a `partial` of one.
         """
-        versioned = dict(key) | {"version": JOURNAL_VERSION, "code": code_under_test()}
-        text = _text(versioned)
+        keyed = dict(key) | {"code": fingerprint(_module(make))}
+        text = _text(keyed)
         if text not in self._known:
             value = json.loads(json.dumps(make()))
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A line break first as well: whatever a killed run left unfinished stays a line of its own.
             with self.path.open("a") as file:
-                file.write("\n" + json.dumps({"key": versioned, "value": value}) + "\n")
+                file.write("\n" + json.dumps({"key": keyed, "value": value}) + "\n")
             self._known[text] = value
         return self._known[text]
+
+
+def _module(make: Callable[[], Any]) -> str:
+    return make.func.__module__ if isinstance(make, partial) else make.__module__
 
 
 def _text(key: Mapping[str, Any]) -> str:

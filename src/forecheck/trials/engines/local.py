@@ -20,7 +20,7 @@ class _Trials:
         self._watcher = watcher
 
     def message(self, job: Trial) -> dict[str, Any]:
-        return job.to_dict()
+        return {"trial": job.to_dict(), "address": job.address}
 
     def label(self, job: Trial) -> str:
         return job.label

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forecheck.errors import ForecheckError
 from forecheck.processes import Told, serve
 
 
@@ -22,7 +23,10 @@ def start() -> Callable[[dict[str, Any], Told], None]:
     ledger = Ledger(Path(sys.argv[1]))
 
     def run(message: dict[str, Any], progress: Told) -> None:
-        run_trial(Trial(**message), ledger, progress)
+        trial = Trial(**message["trial"])
+        if trial.address != message["address"]:  # its result would lie where nobody looks for it
+            raise ForecheckError("the source code was changed while this ran", "Run the command again.")
+        run_trial(trial, ledger, progress)
 
     return run
 

@@ -1,0 +1,66 @@
+"""What the names in a trial stand for: the label of its edit, the code that makes its result."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from forecheck.errors import UsageError
+from forecheck.fingerprints import find_source, fingerprint
+
+# Chosen by name: a trial's own are added. What only refits or measures need is left out of the other trials.
+_CHOSEN = ("forecheck.forecasters.", "forecheck.interventions.", "forecheck.trials.measures.")
+_ROLLING, _MEASURES = "forecheck.trials.rolling", "forecheck.trials.measures"
+
+
+def edit_label(edit: Mapping[str, Any]) -> str:
+    """What a person calls an edit."""
+    from forecheck.interventions.edits import edit_from_dict
+
+    return edit_from_dict(edit).label
+
+
+def code_of(forecaster: str, edit: Mapping[str, Any] | None, measure: str | None, *, refit: bool) -> str:
+    """Fingerprint of the code that makes a trial's result.
+
+    That is the code of `forecheck.trials.run`, which fits and scores, with every adapter, and the code of the trial's
+    forecaster, edit and measure; not that of other ones. Names that stand for nothing add nothing: such a trial cannot
+    be run. A forecaster without a source file, as of a notebook, has a new fingerprint whenever it is defined anew.
+    """
+    kind = _forecaster(forecaster)
+    names = [kind.__module__ if kind else None, _edit(edit), f"{_MEASURES}.{measure}" if measure else None]
+    unread = _unread(kind) if kind and find_source(kind.__module__) is None else ""
+    return _fingerprint(*(name for name in names if name), refit=refit, measured=measure is not None) + unread
+
+
+@cache
+def _fingerprint(*names: str, refit: bool, measured: bool) -> str:
+    without = [*_CHOSEN, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]
+    return fingerprint("forecheck.trials.run", *names, *([_ROLLING] if refit else []), without=without)
+
+
+@cache
+def _unread(kind: type) -> str:
+    """Stands for code that cannot be read: what it gave counts in this process only."""
+    del kind
+    return secrets.token_hex(8)
+
+
+def _forecaster(name: str) -> type | None:
+    from forecheck.forecasters import registry
+
+    try:
+        return registry.find(name)
+    except UsageError:
+        return None
+
+
+def _edit(edit: Mapping[str, Any] | None) -> str | None:
+    from forecheck.interventions.edits import edit_from_dict
+
+    try:
+        return None if edit is None else type(edit_from_dict(edit)).__module__
+    except UsageError:
+        return None
