@@ -190,10 +190,14 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "batch token width"], start: int, end: int
     ) -> tuple[Float[Tensor, "batch head token head_width"], ...]:
         """What some rows of the projection make of tokens: one tensor for every `inner` rows."""
-        # (batch, rows, token): the layout that kernels compute in, straight from the product.
-        weight = self.project.weight[start:end].expand(x.shape[0], -1, -1)
-        projected = torch.bmm(weight, x.mT)
-        if self.project.bias is not None:
-            projected = projected + self.project.bias[start:end, None]
+        weight = self.project.weight[start:end]
+        bias = None if self.project.bias is None else self.project.bias[start:end]
+        # (batch, rows, token) is the layout that kernels compute in, straight from a product a window; where windows
+        # have few, wide tokens one product over all of them and a copy is several times faster.
+        if x.shape[1] < x.shape[2]:
+            projected = nn.functional.linear(x, weight, bias).mT.contiguous()
+        else:
+            projected = torch.bmm(weight.expand(x.shape[0], -1, -1), x.mT)
+            projected = projected if bias is None else projected + bias[:, None]
         parts = rearrange(projected, "b (n h w) t -> n b h w t", w=self.inner // self.heads, h=self.heads)
         return tuple(part.mT for part in parts)
