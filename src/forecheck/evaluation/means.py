@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from forecheck.errors import DataError
 
@@ -29,14 +29,14 @@ class Mean:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided confidence interval."""
-        half = self.se * float(stats.t.ppf((1 + level) / 2, self.df)) if self.se > 0 else 0.0
+        half = self.se * float(special.stdtrit(self.df, (1 + level) / 2)) if self.se > 0 else 0.0
         return self.mean - half, self.mean + half
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value of H0: truth <= bound."""
         if self.se == 0:
             return 0.0 if self.mean > bound else 1.0
-        return float(stats.t.sf((self.mean - bound) / self.se, self.df))
+        return float(special.stdtr(self.df, (bound - self.mean) / self.se))
 
     def p_below(self, bound: float) -> float:
         """One-sided p-value of H0: truth >= bound."""
