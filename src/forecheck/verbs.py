@@ -27,6 +27,7 @@ from forecheck.interventions.sites import Adapter
 from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
+from forecheck.processes import default_workers
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
 from forecheck.trials.candidates import CANDIDATES
@@ -60,6 +61,11 @@ class Engine:
         self.watcher = watcher
         self.models = models or {}
 
+    @property
+    def parallel(self) -> int:
+        """Trials that are run at once."""
+        return default_workers() if self.workers is None else max(1, self.workers)
+
     def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
         """Run what is not in the ledger yet."""
         watcher = self.watcher or Silent()
@@ -88,6 +94,8 @@ def audit(
     ignore: Sequence[str] = (),
     remedies: Sequence[str] = (),
     budget: str = "quick",
+    time: str | float | None = None,
+    folds: int | None = None,
     split: str | None = None,
     margin: float = 0.01,
     period: int | None = None,
@@ -116,6 +124,10 @@ def audit(
         remedies: names of remedies, to be put side by side: with each, does attention contribute more, and is the
             forecast better? They do not enter the verdict.
         budget: quick, standard or full: seeds, training and retrained arms.
+        time: how long it may take, in seconds or as `10m` or `2h`; None for what the budget says. The first round of
+            seeds is always finished.
+        folds: rolling origins with an expanding training part, for more test data from the same rows; None for one,
+            or for more where that is cheap and one test part holds few independent stretches.
         split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
         margin: relative difference of test MSE below which two forecasters count as equal.
         step: rows between two forecast origins (24: one forecast a day on hourly data).
@@ -140,13 +152,14 @@ def audit(
     if not isinstance(model, str):
         experiment = prepare(panel, lookback, horizon, split, step)
         audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
+    engine = Engine(workers, watcher, {audited.config.fingerprint: audited} if isinstance(audited, Given) else None)
     report = run_audit(
         panel,
         audited,
         lookback,
         horizon,
-        find_budget(budget),
-        Engine(workers, watcher, {audited.config.fingerprint: audited} if isinstance(audited, Given) else None),
+        find_budget(budget, time),
+        engine,
         _ledger(ledger),
         split=split,
         margin=margin,
@@ -155,6 +168,9 @@ def audit(
         options=options,
         selection=Selection.of(select, ignore),
         remedies=remedies,
+        folds=folds,
+        parallel=engine.parallel,
+        say=getattr(watcher, "say", None),
     )
     return Report(report)
 

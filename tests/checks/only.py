@@ -8,7 +8,7 @@ from forecheck.checks.catalogue import Selection
 from forecheck.trials.engines.inline import run_inline
 from panels import TINY
 
-SMALL = Budget("small", 2, False, {})
+SMALL = Budget("small", (2,), False, {})
 
 
 @dataclass(frozen=True)

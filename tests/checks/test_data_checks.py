@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from only import audited
 
 from forecheck.checks.data import (
     CHECKS,
+    FilledValues,
     LinearR2,
     LossBySign,
     NearConstantWindows,
@@ -96,6 +98,30 @@ def test_stuck_channels_are_named():
     assert NearConstantWindows().run(evidence(experiment())).outcome == "pass"
 
 
+@pytest.mark.parametrize(
+    ("rows", "outcome", "shares"),
+    [
+        ([], "pass", None),
+        (range(100, 120), "pass", ["2.4 %", "0.0 %", "0.0 %", "0.0 %"]),  # 20 of 396 rows, one channel of two
+        (range(470, 500), "fail", ["0.0 %", "8.3 %", "8.3 %", "10.4 %"]),
+    ],
+)
+def test_filled_values_are_counted_by_part(rows, outcome, shares):
+    panel = hourly()
+    holes = np.zeros(panel.values.shape, dtype=bool)
+    holes[list(rows), 1] = True
+    finding = FilledValues().run(evidence(experiment(replace(panel, filled=holes, fill="last") if rows else panel)))
+    assert finding.outcome == outcome
+    assert finding.severity == ("warning" if outcome == "fail" else "info")
+    if shares is None:
+        assert finding.meaning == "No value was filled."
+        return
+    table = dict(finding.details["table"]["rows"])
+    assert list(table) == ["train targets", "validation targets", "test targets", "test inputs"]
+    assert list(table.values()) == shares
+    assert f"{len(rows)} values were missing and have been filled (last)" in finding.meaning
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
 def test_attention_is_not_needed(check):
     assert not check.why_not(evidence(experiment(), places=(), why_not="none").setting)
@@ -112,7 +138,7 @@ def test_an_audit_has_them_all(tmp_path):
     panel.values[[10, 20], 0] = -9999
     found, report = audited(CHECKS, panel, Ledger(tmp_path))
     assert {code: each["outcome"] for code, each in found.items() if each["severity"] != "info"} == {"FC804": "fail"}
-    assert sorted(found) == [f"FC80{i}" for i in range(1, 6)]
+    assert sorted(found) == [f"FC80{i}" for i in range(1, 7)]
     assert len(found["FC802"]["details"]["ratios"]) == 4
     assert report["protocol"]["trials"]["total"] == 7 + 2 + 2 + 4  # signs of two seeds and four linear references
     json.dumps(found, allow_nan=False)

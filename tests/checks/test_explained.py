@@ -16,7 +16,7 @@ from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger
 from panels import hourly
 
-SMALL = Budget("small", 1, False, {"epochs": 1, "train_stride": 8})
+SMALL = Budget("small", (1,), False, {"epochs": 1, "train_stride": 8})
 OPTIONS = {"samovar": {"width": 8, "heads": 2, "layers": 2}}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from settings import setting
 
-from forecheck.checks import harness
+from forecheck.checks import harness, trained
 from forecheck.checks.evidence import Arm, Evidence
 from forecheck.checks.protocol import Finding
 from forecheck.checks.verdict import answer, verdict
@@ -64,7 +64,8 @@ def test_a_fair_audit_passes(check, experiment):
 
 
 def test_codes_are_stable():
-    assert {check.code: type(check).__name__ for check in harness.CHECKS} == {
+    checks = (*harness.CHECKS, *trained.CHECKS)
+    assert {check.code: type(check).__name__ for check in checks} == {
         "FC101": "Borders",
         "FC102": "ScalerLeak",
         "FC103": "LastBatch",
@@ -74,7 +75,8 @@ def test_codes_are_stable():
         "FC107": "Seeds",
         "FC108": "AdapterIdentity",
         "FC109": "ReferencesPresent",
-        "FC110": "SearchBudget",
+        "FC110": "SameSearch",
+        "FC111": "Converged",
     }
 
 
@@ -130,7 +132,7 @@ def test_arms_of_other_protocols_fail(experiment):
 
 
 def test_one_seed_fails(experiment):
-    assert run(harness.Seeds(), experiment, arm(experiment, seeds=1)).outcome == "fail"
+    assert run(trained.Seeds(), experiment, arm(experiment, seeds=1)).outcome == "fail"
 
 
 def test_an_adapter_that_changes_the_forecast_fails(experiment):
@@ -147,17 +149,18 @@ def test_an_audit_without_references_fails(experiment):
 def test_an_arm_that_was_trained_longer_fails(experiment):
     raw, other = arm(experiment), arm(experiment, "identity", "retrained")
     longer = tuple(replace(r, trial=replace(r.trial, config={"epochs": 99})) for r in other.results)
-    assert run(harness.SearchBudget(), experiment, raw, Arm("identity", "retrained", longer)).outcome == "fail"
+    assert run(trained.SameSearch(), experiment, raw, Arm("identity", "retrained", longer)).outcome == "fail"
     more = arm(experiment, "identity", "retrained", seeds=5)
-    assert run(harness.SearchBudget(), experiment, raw, more).outcome == "fail"
+    assert run(harness.SameProtocol(), experiment, raw, more).outcome == "fail"
     other_patch = tuple(replace(r, trial=replace(r.trial, config={"patch": 99})) for r in other.results)
-    assert run(harness.SearchBudget(), experiment, raw, Arm("patch 99", "patches", other_patch)).outcome == "pass"
+    assert run(trained.SameSearch(), experiment, raw, Arm("patch 99", "patches", other_patch)).outcome == "pass"
 
 
 def test_what_cannot_be_known_of_a_given_model_is_not_applicable(experiment):
     known = evidence(experiment, arm(experiment, seeds=1), *references(experiment), given=True)
-    outcomes = {check.code: check.run(known) for check in harness.CHECKS}
-    assert {code for code, finding in outcomes.items() if finding.outcome != "pass"} == {"FC105", "FC107", "FC110"}
+    outcomes = {check.code: check.run(known) for check in (*harness.CHECKS, *trained.CHECKS)}
+    unknown = {code for code, finding in outcomes.items() if finding.outcome != "pass"}
+    assert unknown == {"FC105", "FC107", "FC110", "FC111"}
     assert "trained elsewhere" in outcomes["FC105"].why
 
 
@@ -179,7 +182,7 @@ def test_the_verdict_asks_for_every_replacement(levels, outcome, deciding):
     assert (found.outcome, found.arm) == (outcome, deciding)
     assert answer(known, "checkpoint") is None
     words = {"helps": "Attention helps", "hurts": "Attention hurts", "no difference": "Attention makes no difference"}
-    assert verdict(known)["sentence"].startswith(words.get(outcome, "Undecided"))
+    assert verdict(known)["attention"].startswith(words.get(outcome, "Undecided"))
 
 
 def test_the_best_reference_is_chosen_on_validation():

@@ -1,172 +1,30 @@
-"""The audit: plan the trials, have them run, arrange the evidence, run the checks, and say what was found."""
+"""The audit: plan, search, train in rounds, run what explains, arrange the evidence, and say what was found."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import torch
 
 from forecheck.checks.budget import Budget
 from forecheck.checks.catalogue import Selection, run_checks
-from forecheck.checks.describe import arm_rows, attention_maps, examples
-from forecheck.checks.evidence import LINEAR, NAIVE, Arm, Evidence
-from forecheck.checks.protocol import Check
-from forecheck.checks.remedies import compare_remedies, treatments
-from forecheck.checks.setting import Family, Place, Setting, Want
+from forecheck.checks.clock import Clock
+from forecheck.checks.describe import arm_rows, attention_maps, examples, loss_curves
+from forecheck.checks.evidence import Arm, Evidence
+from forecheck.checks.plan import Plan, PlannedArm, plan
+from forecheck.checks.remedies import compare_remedies
+from forecheck.checks.resolution import choose_folds, resolution
+from forecheck.checks.rounds import Rounds, train_in_rounds
+from forecheck.checks.search import search
 from forecheck.checks.verdict import verdict
 from forecheck.data.panel import Panel
+from forecheck.data.splits import fold_splits
 from forecheck.data.windows import Experiment, prepare
-from forecheck.errors import UsageError
-from forecheck.forecasters import registry
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.given import Given
-from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.identity import identity_test
-from forecheck.interventions.sites import Subject, attach
 from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result
-from forecheck.trials.selection import usable
-from forecheck.trials.trial import GIVEN, Trial
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The trials of an audit, by arm and by measure.
-
-    Attributes:
-        setting: what was known when planning.
-        checks: those that will look at the results.
-        skipped: those that will not, with the reason.
-        arms: family, label and a trial a seed.
-        measures: name, label of the arm that is measured, and a trial a seed.
-        treated: remedy, what attention is replaced by, and a trial a seed.
-    """
-
-    setting: Setting
-    checks: tuple[Check, ...]
-    skipped: tuple[dict[str, Any], ...]
-    arms: tuple[tuple[Family, str, tuple[Trial, ...]], ...]
-    measures: tuple[tuple[str, str, tuple[Trial, ...]], ...] = ()
-    treated: tuple[tuple[str, str, tuple[Trial, ...]], ...] = ()
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All trials, the references first: they are done in seconds."""
-        return [trial for *_, trials in (*self.arms, *self.measures, *self.treated) for trial in trials]
-
-
-def plan(
-    experiment: Experiment,
-    model: str | Given,
-    budget: Budget,
-    options: Mapping[str, Mapping[str, Any]],
-    period: int,
-    selection: Selection | None = None,
-    remedies: Sequence[str] = (),
-) -> Plan:
-    """Which trials an audit of `model` consists of: the raw model, the references, what the checks want, remedies.
-
-    Raises:
-        UsageError: if the model is unknown, has no attention, or cannot take a remedy, or an option is wrong.
-    """
-    test = experiment.test
-    task = Task(test.lookback, test.horizon, test.channels, period)
-    names = usable((*NAIVE, *LINEAR), period, test.lookback)
-    setting = _setting(model, task, budget, options, experiment)
-    if stray := set(options) - {setting.model, *names}:
-        raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
-    checks, skipped = (selection or Selection()).split(setting)
-    forecaster = GIVEN if setting.given else setting.model
-
-    def trial(name: str, config: Mapping[str, Any], seed: int = 0, **kw: Any) -> Trial:
-        data, split = experiment.panel.fingerprint, experiment.split
-        return Trial(data, split, test.lookback, test.horizon, name, dict(config), period, test.step, seed, **kw)
-
-    seeds = range(1 if setting.given else budget.seeds)
-    chosen = {name: asdict(registry.create(name, task, options.get(name, {})).config) for name in names}
-    arms: list[tuple[Family, str, tuple[Trial, ...]]] = [
-        ("reference", name, (trial(name, config),)) for name, config in chosen.items()
-    ]
-    arms.append(("raw", setting.model, tuple(trial(forecaster, setting.config, seed) for seed in seeds)))
-    measures: dict[tuple[str, str], tuple[Trial, ...]] = {}
-    wanted: dict[tuple[Family, str], Want] = {}
-    for check in checks:
-        for want in () if check.why_not(setting) else check.wants(setting):
-            if want.measure is None:
-                wanted.setdefault((want.family, want.label), want)
-            elif want.label in chosen:
-                measured = trial(want.label, chosen[want.label], measure=want.measure)
-                measures[want.measure, want.label] = (measured,)
-            else:
-                measures[want.measure, setting.model] = tuple(
-                    trial(forecaster, setting.config, seed, measure=want.measure) for seed in seeds
-                )
-    for (family, label), want in wanted.items():
-        edit = want.edit.to_dict() if want.edit else None
-        config = setting.config
-        if want.options:
-            config = asdict(registry.create(forecaster, task, {**config, **want.options}).config)
-        arms.append(
-            (family, label, tuple(trial(forecaster, config, seed, edit=edit, posthoc=want.posthoc) for seed in seeds))
-        )
-    return Plan(
-        setting,
-        tuple(checks),
-        tuple(skipped),
-        tuple(arms),
-        tuple((name, label, trials) for (name, label), trials in measures.items()),
-        tuple(
-            (
-                each.remedy,
-                each.mode,
-                tuple(
-                    trial(forecaster, each.config, seed, edit=each.edit.to_dict() if each.edit else None)
-                    for seed in seeds
-                ),
-            )
-            for each in treatments(setting, remedies)
-        ),
-    )
-
-
-def _setting(
-    model: str | Given,
-    task: Task,
-    budget: Budget,
-    options: Mapping[str, Mapping[str, Any]],
-    experiment: Experiment,
-) -> Setting:
-    """What can be known of the model without training it; what cannot be built is refused before the work."""
-    if isinstance(model, Given):
-        name, config, subject = model.config.model, asdict(model.config), model.subject
-    else:
-        audited = registry.find(model)
-        if not issubclass(audited, NeuralForecaster):
-            raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
-        training = budget.options(audited, len(experiment.train), options.get(model, {}))
-        forecaster = registry.create(model, task, training)
-        assert isinstance(forecaster, NeuralForecaster)
-        name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
-    example, _ = experiment.train.gather(slice(0, 2))
-    with torch.no_grad(), attach(subject, example) as attached:
-        places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
-        why_not, identity = attached.why_not, None
-        if places:
-            test = identity_test(subject, attached, example)
-            identity = test.worst
-            if not test.passed:
-                places = ()
-                why_not = (
-                    f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
-                    f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
-                )
-        native = attached.adapter == "native"
-    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity)
 
 
 def run_audit(
@@ -185,6 +43,9 @@ def run_audit(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     selection: Selection | None = None,
     remedies: Sequence[str] = (),
+    folds: int | None = None,
+    parallel: int = 1,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
 
@@ -193,7 +54,7 @@ def run_audit(
         model: name of a forecaster with attention, or a model that was trained elsewhere.
         lookback: L.
         horizon: H.
-        budget: seeds, training and retrained arms.
+        budget: seeds, training, search and time.
         run: engine; runs the trials that are not in the ledger yet.
         ledger: where results are kept.
         split: notation of a split, or None for the panel's standard one.
@@ -203,70 +64,171 @@ def run_audit(
         options: by forecaster, options that differ from the defaults.
         selection: which checks to run; None for all that the budget has time for.
         remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
+        folds: rolling origins, the last of which is the split; None for one, or more where that is cheap and one test
+            part holds few independent stretches.
+        parallel: trials that `run` runs at once, to estimate time by.
+        say: told what the audit can resolve before it trains.
     """
     check_margin(margin)
     started = time.perf_counter()
-    experiment = prepare(panel, lookback, horizon, split, step)
-    planned = plan(experiment, model, budget, options or {}, period or panel.frequency.period, selection, remedies)
-    known = sum(trial in ledger for trial in planned.trials)
+    clock = Clock(budget.time, parallel)
+    audit = _Audit(panel, model, budget, options or {}, period or panel.frequency.period, selection, remedies)
+    whole = prepare(panel, lookback, horizon, split, step)
+    folds = choose_folds(whole, budget, audit.model) if folds is None else folds
+    splits = fold_splits(panel, whole.split, folds, lookback, horizon) if folds > 1 else [whole.split]
+    experiments = [*(prepare(panel, lookback, horizon, each, step) for each in splits[:-1]), whole]
+    # What is chosen is chosen on the first fold, whose validation part lies before every test part.
+    planned = audit.plan(experiments[0])
     ledger.put_panel(panel)
-    run(planned.trials, ledger)
-    evidence = _evidence(experiment, planned, ledger, margin)
-    protocol = describe_protocol(experiment, [len(planned.trials), known], time.perf_counter() - started)
+    watched = _Counted(run)
+    references = planned.of("reference")
+    watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], ledger)
+    resolvable = resolution(experiments, _arms(references, splits, {}, ledger)[0])
+    if say is not None:
+        say(resolvable)
+    chosen = dict((options or {}).get(planned.setting.model, {}))
+    searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, folds=folds)
+    planned = audit.plan(experiments[0], searched.tuned)
+
+    def gather(seeds: Mapping[tuple[str, str], int], level: float, *, complete: bool = False) -> Evidence:
+        arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
+        known, why_not = _arms(arms, splits, seeds, ledger)
+        measures = _measures(planned, splits[-1], ledger) if complete else {}
+        earlier = tuple(experiments[:-1])
+        return Evidence(whole, known, planned.setting, margin, measures, why_not, earlier, searched, level)
+
+    rounds = train_in_rounds(planned, budget, splits, watched, ledger, clock, gather)
+    watched(_explaining(planned, splits), ledger)
+    evidence = gather(rounds.seeds, rounds.level, complete=True)
+    protocol = describe_protocol(whole, watched.counts, time.perf_counter() - started)
+    protocol |= _protocol(evidence, planned, budget, rounds, splits)
     raw = evidence.raw.results[0]
-    attention = raw.summary.get("attention", {})
-    protocol |= {
-        "model": planned.setting.model,
-        "config": raw.trial.config,
-        "budget": None if planned.setting.given else budget.name,
-        "seeds": [result.trial.seed for result in evidence.raw.results],
-        "margin": margin,
-        "level": 0.95,
-        "adapter": attention.get("adapter") or f"none: {planned.setting.why_not}",
-    }
     return header("audit") | {
-        "verdict": verdict(evidence),
+        "verdict": verdict(evidence, stopped=rounds.stopped) | {"resolution": resolvable},
         "findings": [finding.to_dict() for finding in run_checks(evidence, planned.checks)],
         "skipped": list(planned.skipped),
         "protocol": protocol,
-        "sites": attention.get("sites", []),
+        "sites": raw.summary.get("attention", {}).get("sites", []),
         "arms": arm_rows(evidence),
-        "horizon": {"curves": _curves(evidence)},
+        "horizon": {"curves": loss_curves(evidence)},
         "attention": attention_maps(evidence.raw),
         "examples": examples(evidence),
         "environment": environment(raw),
-        **_remedies(evidence, planned, ledger),
+        **_remedies(evidence, planned, splits[-1], ledger),
     }
 
 
-def _evidence(experiment: Experiment, planned: Plan, ledger: Ledger, margin: float) -> Evidence:
+class _Audit:
+    """What is asked, for planning it again when the search has chosen."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        model: str | Given,
+        budget: Budget,
+        options: Mapping[str, Mapping[str, Any]],
+        period: int,
+        selection: Selection | None,
+        remedies: Sequence[str],
+    ) -> None:
+        self.model = model
+        self._rest = (budget, options, period, selection, remedies)
+
+    def plan(self, experiment: Experiment, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
+        """The plan on an experiment, with what a search chose."""
+        budget, options, period, selection, remedies = self._rest
+        return plan(experiment, self.model, budget, options, period, selection, remedies, tuned)
+
+
+class _Counted:
+    """An engine that counts the different trials that it was asked for, and those that were in the ledger already."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, trials: list[Any], ledger: Ledger) -> None:
+        """Run what is not in the ledger."""
+        for trial in trials:
+            self._known.setdefault(trial.address, trial in ledger)
+        self._run(trials, ledger)
+
+    @property
+    def counts(self) -> list[int]:
+        """All trials, and those that were known before."""
+        return [len(self._known), sum(self._known.values())]
+
+
+_ON_FOLDS = ("reference", "raw", "retrained", "post-hoc")
+"""Families that are run on every fold; the others explain, for which the last one is enough."""
+
+
+def _explaining(planned: Plan, splits: Sequence[str]) -> list[Any]:
+    """Everything that is run on the trained models, with the seeds of the first round."""
+    trials = []
+    for arm in planned.arms:
+        if arm.family not in ("reference", "raw", "retrained"):
+            for split in splits if arm.family in _ON_FOLDS else splits[-1:]:
+                trials += arm.trials(split=split)
+    for arm in (*(arm for _, arm in planned.measures), *(arm for *_, arm in planned.treated)):
+        trials += arm.trials(split=splits[-1])
+    return trials
+
+
+def _arms(
+    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[str, str], int], ledger: Ledger
+) -> tuple[tuple[Arm, ...], dict[tuple[str, str], str]]:
     """Results by arm; arms that could not be run on this model are named with the reason."""
     arms: list[Arm] = []
-    measures: dict[tuple[str, str], tuple[Result, ...]] = {}
     why_not: dict[tuple[str, str], str] = {}
-    for family, label, trials in planned.arms:
-        results = tuple(ledger.need(trial) for trial in trials)
-        if why := results[0].summary.get("why_not"):
-            why_not[family, label] = str(why)
+    for arm in planned:
+        key = (arm.family, arm.label)
+        folds = [
+            tuple(ledger.need(trial) for trial in arm.trials(seeds.get(key), split))
+            for split in (splits if arm.family in _ON_FOLDS else splits[-1:])
+        ]
+        if why := folds[-1][0].summary.get("why_not"):
+            why_not[key] = str(why)
         else:
-            arms.append(Arm(label, family, results))
-    for name, label, trials in planned.measures:
-        measures[name, label] = tuple(ledger.need(trial) for trial in trials)
-    return Evidence(experiment, tuple(arms), planned.setting, margin, measures, why_not)
+            arms.append(Arm(arm.label, arm.family, folds[-1], tuple(folds[:-1])))
+    return tuple(arms), why_not
 
 
-def _remedies(evidence: Evidence, planned: Plan, ledger: Ledger) -> dict[str, Any]:
+def _measures(planned: Plan, split: str, ledger: Ledger) -> dict[tuple[str, str], tuple[Result, ...]]:
+    return {
+        (name, arm.label): tuple(ledger.need(trial) for trial in arm.trials(split=split))
+        for name, arm in planned.measures
+    }
+
+
+def _remedies(evidence: Evidence, planned: Plan, split: str, ledger: Ledger) -> dict[str, Any]:
     arms = {
-        (name, mode): Arm(name, "remedy", tuple(ledger.need(trial) for trial in trials))
-        for name, mode, trials in planned.treated
+        (name, mode): Arm(name, "remedy", tuple(ledger.need(trial) for trial in arm.trials(split=split)))
+        for name, mode, arm in planned.treated
     }
     return {"remedies": compare_remedies(evidence, arms)} if arms else {}
 
 
-def _curves(evidence: Evidence) -> list[dict[str, Any]]:
-    """Loss by horizon step of the raw forecaster, its retrained arms and the best reference."""
-    linear = evidence.best_reference(LINEAR)
-    arms = [evidence.raw, *evidence.family("retrained"), *([linear] if linear else [])]
-    return [
-        {"label": arm.label, "family": arm.family, "mse": [round(float(v), 6) for v in arm.horizon_mse]} for arm in arms
-    ]
+def _protocol(
+    evidence: Evidence, planned: Plan, budget: Budget, rounds: Rounds, splits: Sequence[str]
+) -> dict[str, Any]:
+    """How the audit went, as JSON types."""
+    raw = evidence.raw.results[0]
+    given = planned.setting.given
+    attention = raw.summary.get("attention", {})
+    return {
+        "model": planned.setting.model,
+        "config": raw.trial.config,
+        "budget": None if given else budget.name,
+        "seeds": [result.trial.seed for result in evidence.raw.results],
+        "looks": None if given else list(budget.looks),
+        "level_of_look": rounds.level,
+        "stopped": rounds.stopped,
+        "time": budget.time,
+        "folds": len(splits),
+        "splits": list(splits),
+        "search": evidence.searched.rows(),
+        "margin": evidence.margin,
+        "level": 0.95,
+        "adapter": attention.get("adapter") or f"none: {planned.setting.why_not}",
+    }

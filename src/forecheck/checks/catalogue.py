@@ -15,6 +15,7 @@ from forecheck.errors import UsageError
 
 _MODULES = (
     "harness",
+    "trained",
     "references",
     "replaced",
     "removed",

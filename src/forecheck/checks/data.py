@@ -10,6 +10,9 @@ from forecheck.checks.evidence import LINEAR, Evidence
 from forecheck.checks.measured import MeasuredCheck, mean_of, share
 from forecheck.checks.protocol import Check, Finding, percent
 from forecheck.checks.setting import Setting, Want
+from forecheck.data.panel import Panel
+from forecheck.data.splits import PARTS
+from forecheck.data.windows import Windows
 from forecheck.trials.ledger import Result
 from forecheck.trials.measures.series import (
     NEAR_CONSTANT,
@@ -22,6 +25,7 @@ from forecheck.trials.measures.signs import VIEWS
 
 _CURSE = "Ke et al., Curse of Attention, section 6; the view of differences is ours"
 _MANY = 0.01
+_FILLED = 0.05
 _LISTED = 20
 
 
@@ -221,4 +225,53 @@ class NearConstantWindows(Check):
         )
 
 
-CHECKS: tuple[Check, ...] = (SignInconsistent(), LossBySign(), LinearR2(), SentinelValues(), NearConstantWindows())
+class FilledValues(Check):
+    """How much of what is judged was never observed?
+
+    Values that were missing and have been filled on reading are no truth: targets among them enter no loss, in
+    training neither, and inputs see in their place what was known before (the last value, or that of the last season),
+    never the line that leads to the next observation. Still a model that is given many of them is judged on another
+    task than on whole data. More than one test input in twenty is worth knowing.
+    """
+
+    code, title = "FC806", "filled values"
+    advice = (
+        "Losses on such inputs say little about whole ones: choose a split whose test part is whole, resample to a "
+        "longer step, or leave out the columns and series that are mostly missing (--drop)."
+    )
+    source = "the data (co2 of statsmodels has 59 missing weeks)"
+
+    def look(self, evidence: Evidence) -> Finding:
+        """Shares of targets by part, and of test inputs."""
+        e = evidence.experiment
+        if e.panel.filled is None:
+            return self.finding("pass", "No value was filled.")
+        shares = {f"{part} targets": _filled(e.panel, e.part(part), inputs=False) for part in PARTS}
+        shares["test inputs"] = _filled(e.panel, e.test, inputs=True)
+        told = ", ".join(f"{share(value)} of the {what}" for what, value in shares.items())
+        return self.passed(
+            shares["test inputs"] <= _FILLED,
+            f"{int(e.panel.filled.sum()):,} values were missing and have been filled ({e.panel.fill or 'beforehand'}): "
+            f"{told}. Targets among them enter no loss.",
+            table={"columns": ["values", "filled"], "rows": [[what, share(value)] for what, value in shares.items()]},
+        )
+
+
+def _filled(panel: Panel, windows: Windows, *, inputs: bool) -> float:
+    """Share of filled values among those in the inputs or targets of windows, each counted once."""
+    assert panel.filled is not None
+    before, after = (windows.lookback, 0) if inputs else (0, windows.horizon)
+    edges = np.zeros(len(panel.values) + 1, dtype=np.int64)
+    np.add.at(edges, windows.origins - before, 1)
+    np.add.at(edges, windows.origins + after, -1)
+    return float(panel.filled[np.cumsum(edges)[:-1] > 0].mean())
+
+
+CHECKS: tuple[Check, ...] = (
+    SignInconsistent(),
+    LossBySign(),
+    LinearR2(),
+    SentinelValues(),
+    NearConstantWindows(),
+    FilledValues(),
+)

@@ -87,5 +87,14 @@ def examples(evidence: Evidence) -> list[dict[str, Any]]:
     return drawn
 
 
+def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
+    """Loss by horizon step of the raw forecaster, its retrained arms and the best reference."""
+    linear = evidence.best_reference(LINEAR)
+    arms = [evidence.raw, *evidence.family("retrained"), *([linear] if linear else [])]
+    return [
+        {"label": arm.label, "family": arm.family, "mse": [round(float(v), 6) for v in arm.horizon_mse]} for arm in arms
+    ]
+
+
 def _numbers(values: np.ndarray[Any, np.dtype[Any]]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.checks.searched import Searched
 from forecheck.checks.setting import Family, Setting
 from forecheck.data.windows import Experiment
 from forecheck.evaluation.inference import Comparison, compare
@@ -20,6 +21,8 @@ NAIVE = ("last", "seasonal", "mean")
 LINEAR = ("nlinear", "rlinear", "linear", "dlinear")
 _TRAINED: tuple[Family, ...] = ("retrained", "patches", "reference")
 """Families whose arms are fits of their own, so that the spread between seeds enters."""
+_LOOKED_AT: tuple[Family, ...] = ("retrained", "reference")
+"""Families that are looked at again and again while seeds are added."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +32,27 @@ class Arm:
     Attributes:
         label: forecaster name or replacement mode.
         family: its part in the audit.
-        results: by seed.
+        results: by seed, on the last fold, which is the standard split.
+        earlier: by earlier fold and seed; empty without folds.
     """
 
     label: str
     family: Family
     results: tuple[Result, ...]
+    earlier: tuple[tuple[Result, ...], ...] = ()
+
+    @property
+    def folds(self) -> tuple[tuple[Result, ...], ...]:
+        """Results by fold and seed, in the order of time."""
+        return (*self.earlier, self.results)
 
     def mean(self, key: str) -> float:
-        """Mean over seeds of a number of the summary."""
-        return float(np.mean([result.summary[key] for result in self.results]))
+        """Mean over seeds and folds of a number of the summary."""
+        return float(np.mean([result.summary[key] for fold in self.folds for result in fold]))
+
+    def chosen_by(self) -> float:
+        """Validation loss of the first fold, whose validation part lies before every test part."""
+        return float(np.mean([result.summary["validation_mse"] for result in self.folds[0]]))
 
     @property
     def seconds(self) -> float | None:
@@ -62,12 +76,15 @@ class Evidence:
     """All arms of one audit.
 
     Attributes:
-        experiment: the data as cut.
+        experiment: the data as cut: the last fold.
         arms: raw, edited and reference arms.
         setting: what was planned.
         margin: relative margin of practical importance.
         measures: by name of the measure and label of the arm it was made on, a result a seed.
         why_not: by family and label, why an arm or measure could not be run on this model.
+        earlier: the data as cut for earlier folds, the first one first.
+        searched: what the search of learning rates and training lengths found.
+        level: of the tests that seeds are added for until they decide (`inference.sequential`).
     """
 
     experiment: Experiment
@@ -76,6 +93,14 @@ class Evidence:
     margin: float = 0.01
     measures: Mapping[tuple[str, str], tuple[Result, ...]] = field(default_factory=dict)
     why_not: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    earlier: tuple[Experiment, ...] = ()
+    searched: Searched = field(default_factory=Searched)
+    level: float = 0.05
+
+    @property
+    def folds(self) -> int:
+        """Test parts."""
+        return len(self.earlier) + 1
 
     def family(self, family: Family) -> list[Arm]:
         """Arms of a family, in order."""
@@ -94,10 +119,31 @@ class Evidence:
         """Results of a measure on the raw model (or the named reference), by seed; empty if it was not run."""
         return self.measures.get((name, arm or self.raw.label), ())
 
-    def losses(self, arm: Arm) -> Float[np.ndarray, "seed time"]:
-        """Loss of every origin time, by seed: mean over horizon, channels and series."""
-        times = self.experiment.panel.time[self.experiment.test.origins]
-        return np.stack([loss_by_time(result.arrays["mse"], times) for result in arm.results])
+    def losses(self, arm: Arm, folds: int = 1) -> Float[np.ndarray, "seed time"]:
+        """Loss of every origin time, by seed: mean over horizon, channels and series.
+
+        Args:
+            arm: whose losses.
+            folds: how many of the last folds; their test parts follow one another in time.
+        """
+        experiments = (*self.earlier, self.experiment)[-folds:]
+        parts = []
+        for experiment, results in zip(experiments, arm.folds[-folds:], strict=True):
+            times = experiment.panel.time[experiment.test.origins]
+            parts.append(np.stack([loss_by_time(result.arrays["mse"], times) for result in results]))
+        return np.concatenate(parts, axis=1)
+
+    def paired(self, arm: Arm) -> tuple[Float[np.ndarray, "seed time"], Float[np.ndarray, "seed time"]]:
+        """Losses of an arm and of the raw forecaster, by the seeds and folds that both have.
+
+        A reference is fitted without seeds, so its one loss stands beside every seed of the raw forecaster.
+        """
+        folds = min(len(arm.folds), len(self.raw.folds))
+        losses, raw = self.losses(arm, folds), self.losses(self.raw, folds)
+        if arm.family == "reference":
+            return np.broadcast_to(losses, raw.shape), raw
+        seeds = min(len(losses), len(raw))
+        return losses[:seeds], raw[:seeds]
 
     @cached_property
     def comparisons(self) -> dict[tuple[Family, str], Comparison]:
@@ -111,15 +157,15 @@ class Evidence:
         edited = dict.fromkeys(arm.family for arm in self.arms if arm.family not in ("raw", "reference"))
         families = [*(self.family(family) for family in edited), chosen, *([arm] for arm in others)]
         found: dict[tuple[Family, str], Comparison] = {}
-        raw = self.losses(self.raw)
         for arms in filter(None, families):
-            # A reference is fitted without seeds, so its one loss stands beside every seed of the raw forecaster.
-            differences = [np.broadcast_to(self.losses(arm), raw.shape) - raw for arm in arms]
+            # Arms may have been trained with different numbers of seeds, so each stands beside its own raw loss.
+            pairs = [self.paired(arm) for arm in arms]
             results = compare(
-                differences,
-                float(raw.mean()),
+                [(losses - raw) / raw.mean() for losses, raw in pairs],
+                1.0,
                 self.experiment.test.overlap,
                 margin=self.margin,
+                alpha=self.level if arms[0].family in _LOOKED_AT else 0.05,
                 over_seeds="yes" if arms[0].family in _TRAINED and not self.setting.given else "no",
                 correction="fdr" if arms[0].family == "heads" else "holm",
             )
@@ -128,9 +174,11 @@ class Evidence:
 
     def between(self, arm: Arm, other: Arm) -> Comparison:
         """One edited arm against another, relative to the raw forecaster's loss: is `arm` worse than `other`?"""
-        raw = float(self.losses(self.raw).mean())
-        difference = self.losses(arm) - self.losses(other)
-        return compare([difference], raw, self.experiment.test.overlap, margin=self.margin)[0]
+        folds = min(len(arm.folds), len(other.folds))
+        losses, others = self.losses(arm, folds), self.losses(other, folds)
+        seeds = min(len(losses), len(others))
+        raw = float(self.losses(self.raw, folds)[:seeds].mean())
+        return compare([losses[:seeds] - others[:seeds]], raw, self.experiment.test.overlap, margin=self.margin)[0]
 
     def comparison(self, arm: Arm) -> Comparison | None:
         """An arm against the raw forecaster."""
@@ -139,7 +187,7 @@ class Evidence:
     def best_reference(self, names: tuple[str, ...]) -> Arm | None:
         """Of the named references the one with the lowest validation loss: chosen without looking at the test part."""
         arms = [arm for arm in self.family("reference") if arm.label in names]
-        return min(arms, key=lambda arm: arm.mean("validation_mse")) if arms else None
+        return min(arms, key=Arm.chosen_by) if arms else None
 
     def summaries(self) -> list[dict[str, Any]]:
         """Summaries of all results that were fitted."""

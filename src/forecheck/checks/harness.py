@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from forecheck.checks.evidence import LINEAR, NAIVE, Evidence
 from forecheck.checks.protocol import Check, Finding
+from forecheck.checks.searched import SEARCHED
 from forecheck.checks.setting import Setting
 from forecheck.data.scaling import fit_scaler
 from forecheck.data.splits import PARTS, Part
 from forecheck.interventions.identity import TOLERANCE
 from forecheck.interventions.replace import Replace
-from forecheck.training.recipe import Recipe
+from forecheck.trials.describe import stamp
+from forecheck.trials.trial import Trial
 
 
 class HarnessCheck(Check):
@@ -27,13 +30,14 @@ class Borders(HarnessCheck):
     """Do the parts of the split keep apart?
 
     Target rows of training, validation and test are counted from the windows themselves: no row may be in two parts,
-    and no window may reach across the end of its series.
+    and no window may reach across the end of its series. Series share the weights of a model, so over all series
+    together the last target of a part must lie before the first target of the next one in time.
     """
 
     code, title = "FC101", "split borders"
 
     def look(self, evidence: Evidence) -> Finding:
-        """Rows touched by the windows of each part, counted from the windows themselves."""
+        """Rows touched by the windows of each part and when, counted from the windows themselves."""
         e = evidence.experiment
         rows = len(e.panel.values)
         touched: dict[Part, np.ndarray[Any, np.dtype[np.bool_]]] = {}
@@ -48,10 +52,18 @@ class Borders(HarnessCheck):
         ends = e.panel.offsets[1:][e.panel.series_of(e.test.origins)]
         beyond = int((e.test.origins + e.test.horizon > ends).sum())
         counts = ", ".join(f"{part} {int(touched[part].sum())}" for part in PARTS)
+        times = {part: e.panel.time[touched[part]] for part in PARTS}
+        mixed = [
+            f"{part} targets begin at {stamp(times[part].min())}, {before} targets end at {stamp(times[before].max())}"
+            for before, part in itertools.pairwise(PARTS)
+            if times[part].min() <= times[before].max()
+        ]
         return self.passed(
-            shared == 0 and beyond == 0,
-            f"Target rows: {counts}; {shared} are in two parts, {beyond} windows cross the end of a series.",
-            advice="Report this: windows must never share target rows between parts.",
+            shared == 0 and beyond == 0 and not mixed,
+            f"Target rows: {counts}; {shared} are in two parts, {beyond} windows cross the end of a series"
+            + "".join(f"; {words}" for words in mixed)
+            + ".",
+            advice="Cut all series at the same dates; if this is a split of forecheck's own, report it.",
         )
 
 
@@ -72,7 +84,9 @@ class ScalerLeak(HarnessCheck):
         ):
             values[offset + end : next_offset] = 1e6
         again = fit_scaler(replace(e.panel, values=values), e.borders)
-        difference = float(max(np.abs(again.mean - e.scaler.mean).max(), np.abs(again.std - e.scaler.std).max()))
+        known = e.scaler.known
+        changes = [np.abs(again.mean - e.scaler.mean)[known], np.abs(again.std - e.scaler.std)[known]]
+        difference = float(np.max(changes)) if (again.known == known).all() else np.inf
         return self.passed(
             difference == 0,
             f"Mean and standard deviation change by {difference:g} when validation and test rows are overwritten.",
@@ -84,7 +98,8 @@ class LastBatch(HarnessCheck):
     """Is every test window scored?
 
     The windows that the borders allow are counted without the windows' own code, and compared with those that were
-    scored. Loaders that drop the last, partial batch score other windows at every batch size.
+    scored; windows whose whole target was missing are none. Loaders that drop the last, partial batch score other
+    windows at every batch size.
     """
 
     code, title = "FC103", "all test windows are scored"
@@ -93,9 +108,16 @@ class LastBatch(HarnessCheck):
         """Compare scored windows with those that the borders allow."""
         e = evidence.experiment
         first, end = e.borders.rows("test")
-        # Multiples of the step from the first possible origin to the last one, counted without the windows' own code.
-        earliest, latest = np.maximum(first, e.test.lookback), end - e.test.horizon
-        possible = int(np.maximum(0, latest // e.test.step - (earliest - 1) // e.test.step).sum())
+        possible = 0
+        # By the clock of the panel, row by row, without the windows' own code.
+        for series, (lo, hi) in enumerate(zip(first, end, strict=True)):
+            rows = e.panel.series_rows(series)
+            origins = np.arange(max(int(lo), e.test.lookback), int(hi) - e.test.horizon + 1)
+            due = origins[np.floor(e.panel.calendar[rows][origins]) % e.test.step == 0]
+            if e.panel.filled is not None and len(due):
+                missing = e.panel.filled[rows].all(axis=1)
+                due = due[~np.lib.stride_tricks.sliding_window_view(missing, e.test.horizon)[due].all(axis=1)]
+            possible += len(due)
         scored = {len(result.arrays["mse"]) for arm in evidence.arms for result in arm.results}
         return self.passed(
             scored == {possible},
@@ -160,8 +182,9 @@ class TestUnseen(HarnessCheck):
 class SameProtocol(HarnessCheck):
     """Do all arms follow one protocol?
 
-    All trials must share data, split, lookback, horizon, step and season, and every edited arm the raw arm's seeds and
-    options: a reference with a longer lookback, say, is another question.
+    All trials of a fold must share data, split, lookback, horizon, step and season, and every edited arm the raw arm's
+    first seeds and its options, but for those of training that the same search chose: a reference with a longer
+    lookback, say, is another question.
     """
 
     code, title = "FC106", "all arms follow one protocol"
@@ -170,37 +193,22 @@ class SameProtocol(HarnessCheck):
         """Compare the trials' own descriptions."""
         trials = [result.trial for arm in evidence.arms for result in arm.results]
         protocols = {(t.data, t.split, t.lookback, t.horizon, t.step, t.period) for t in trials}
-        raw = [(r.trial.seed, r.trial.config) for r in evidence.raw.results]
+        raw = [result.trial for result in evidence.raw.results]
         edited = [arm for arm in evidence.arms if arm.family not in ("raw", "reference", "patches")]
-        same = all([(r.trial.seed, r.trial.config) for r in arm.results] == raw for arm in edited)
+        same = all(_alike(result.trial, own) for arm in edited for result, own in zip(arm.results, raw, strict=False))
         return self.passed(
-            len(protocols) == 1 and same,
+            len(protocols) == 1 and same and all(len(arm.results) <= len(raw) for arm in edited),
             f"{len(trials)} trials share data, split, lookback and horizon; {len(edited)} edited arms share the raw "
-            f"arm's seeds {[seed for seed, _ in raw]} and every option.",
+            f"arm's seeds {[trial.seed for trial in raw]} and every option but those of training.",
             advice="Compare only arms that were run under one protocol.",
         )
 
 
-class Seeds(HarnessCheck):
-    """Are there enough seeds for a claim about the architecture?
-
-    One fit says nothing about the spread between fits, which is often larger than the effect. The spread is printed.
-    """
-
-    code, title = "FC107", "seeds"
-
-    def why_not(self, setting: Setting) -> str:
-        """One checkpoint is what a given model is."""
-        return "one trained model was given: claims are about this checkpoint only" if setting.given else ""
-
-    def look(self, evidence: Evidence) -> Finding:
-        """Count the seeds and show their spread."""
-        losses = [result.summary["mse"] for result in evidence.raw.results]
-        spread = float(np.std(losses, ddof=1) / np.mean(losses)) if len(losses) > 1 else None
-        words = f"test MSE varies by {100 * spread:.1f} % (standard deviation)" if spread is not None else "one fit"
-        return self.passed(
-            len(losses) > 1, f"{len(losses)} seeds; {words}.", advice="Use a larger --budget.", spread=spread
-        )
+def _alike(trial: Trial, raw: Trial) -> bool:
+    """Whether an edited arm's trial differs from the raw one by its edit alone, or by what a search chose for it."""
+    free = set() if trial.posthoc else SEARCHED
+    options = [{k: v for k, v in each.config.items() if k not in free} for each in (trial, raw)]
+    return trial.seed == raw.seed and options[0] == options[1]
 
 
 class AdapterIdentity(HarnessCheck):
@@ -245,38 +253,6 @@ class ReferencesPresent(HarnessCheck):
         return self.passed(ok, f"References on the same windows: {', '.join(labels)}.")
 
 
-class SearchBudget(HarnessCheck):
-    """Did every retrained arm get the same search as the raw model?
-
-    An arm that is tuned or trained longer than what it is compared with wins by that. All arms take the options of the
-    raw model, unchanged, except for what the arm is about, and choose by validation alone.
-    """
-
-    code, title = "FC110", "same training budget for all arms"
-
-    def why_not(self, setting: Setting) -> str:
-        """Nothing is trained here."""
-        return "the model was trained elsewhere: nothing is trained here" if setting.given else ""
-
-    def look(self, evidence: Evidence) -> Finding:
-        """Compare the recipes of all fits of the audited forecaster."""
-        arms = [arm for arm in evidence.arms if arm.family in ("raw", "retrained", "patches")]
-        recipes = {
-            tuple(sorted((key, value) for key, value in result.trial.config.items() if key in _RECIPE))
-            for arm in arms
-            for result in arm.results
-        }
-        counts = {len(arm.results) for arm in arms}
-        return self.passed(
-            len(recipes) == 1 and len(counts) == 1,
-            f"{len(arms)} arms were fitted by one recipe, {', '.join(map(str, sorted(counts)))} seeds each.",
-            advice="Compare only arms that were trained alike.",
-        )
-
-
-_RECIPE = {field.name for field in fields(Recipe)}
-
-
 CHECKS: tuple[Check, ...] = (
     Borders(),
     ScalerLeak(),
@@ -284,8 +260,6 @@ CHECKS: tuple[Check, ...] = (
     BatchSize(),
     TestUnseen(),
     SameProtocol(),
-    Seeds(),
     AdapterIdentity(),
     ReferencesPresent(),
-    SearchBudget(),
 )

@@ -11,18 +11,27 @@ import typer
 from forecheck.cli import options as o
 from forecheck.cli.model import build_model, read_model
 from forecheck.cli.settings import project_settings
+from forecheck.cli.several import audit_several, name_panels, read_models
 from forecheck.errors import UsageError
+
+_MODEL = "patchtst"
 
 
 def audit(
-    data: o.Data,
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Named sets (see [b]forecheck datasets[/b]), CSV or Parquet files; several for a survey."),
+    ],
     model: Annotated[
         str,
         typer.Option(
             help="The forecaster whose attention is audited; or a trained model of yours, by a file and a function in "
             "it that gives it: [b]my_model.py:build[/b], called with lookback, horizon and channels."
         ),
-    ] = "patchtst",
+    ] = _MODEL,
+    models: Annotated[
+        str | None, typer.Option(help="Several models, separated by commas: one table of all models and sets.")
+    ] = None,
     horizon: o.Horizon = 96,
     lookback: o.Lookback = None,
     budget: Annotated[
@@ -51,7 +60,17 @@ def audit(
         str, typer.Option(help="What a model of yours expects and gives: standardised or real.")
     ] = "standardised",
     settings: o.Set = None,
-    time: o.Time = None,
+    time: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How long it may take ([b]90s[/b], [b]10m[/b], [b]2h[/b]); or the time column, if it cannot be "
+            "guessed. May be given twice."
+        ),
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(help="The time column, even if it is called like 10m.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=1, help="Rolling origins: more test data from the same rows; chosen by default.")
+    ] = None,
     series: o.Series = None,
     target: o.Target = None,
     fill: o.Fill = None,
@@ -61,6 +80,7 @@ def audit(
     markdown: o.Markdown = None,
     workers: o.Workers = None,
     ledger: o.LedgerFolder = None,
+    verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Does attention earn its keep on these data? A verdict with an interval, and what to forecast with instead.
@@ -71,44 +91,58 @@ def audit(
 
       forecheck audit sales.csv --time date --horizon 24 --budget standard
 
+      forecheck audit ETTh1 ETTh2 weather --models patchtst,itransformer --html survey.html
+
       forecheck audit sales.csv --model my_model.py:build --lookback 96 --horizon 24 --fail-on hurts
 
     select, ignore, remedy and fail-on may also stand in \\[tool.forecheck] of pyproject.toml.
     """
     project = project_settings().under(select, ignore, remedy, fail_on)
     check_fail_on(project.fail_on)
+    limit, column = read_times(time or [], time_column)
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
-    audited = read_model(model)
-    panel = o.load_panel(data, time, series, target, fill, drop)
+    read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
+    panels = [o.load_panel(each, column, series, target, fill, drop) for each in data]
+    asked: dict[str, Any] = {
+        "horizon": horizon,
+        "lookback": lookback,
+        "units": units,
+        "select": project.select,
+        "ignore": project.ignore,
+        "remedies": project.remedy,
+        "budget": budget,
+        "time": limit,
+        "folds": folds,
+        "split": split,
+        "margin": margin,
+        "period": period,
+        "step": step,
+        "options": chosen,
+        "workers": workers,
+        "ledger": ledger,
+    }
+    if len(panels) * len(read) > 1:
+        audit_several(
+            name_panels(panels, data),
+            read,
+            asked,
+            lambda report: o.write_report(report, json, html, markdown, verbose),
+            lambda report: failing(report, project.fail_on),
+            quiet=quiet,
+        )
+        return
     from forecheck import verbs
     from forecheck.cli.progress import Bars
     from forecheck.trials.selection import audit_lookback
 
+    panel, audited = panels[0], next(iter(read.values()))
     if not isinstance(audited, str):  # built for a lookback; for a named model the verb finds it
-        lookback = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
-        audited = build_model(audited, lookback, horizon, len(panel.channels))
+        asked["lookback"] = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
+        audited = build_model(audited, asked["lookback"], horizon, len(panel.channels))
     with Bars(quiet=quiet) as watcher:
-        report = verbs.audit(
-            panel,
-            audited,
-            horizon=horizon,
-            lookback=lookback,
-            units=units,
-            select=project.select,
-            ignore=project.ignore,
-            remedies=project.remedy,
-            budget=budget,
-            split=split,
-            margin=margin,
-            period=period,
-            step=step,
-            options=chosen,
-            workers=workers,
-            ledger=ledger,
-            watcher=watcher,
-        )
-    o.write_report(report, json, html, markdown)
+        report = verbs.audit(panel, audited, watcher=watcher, **asked)
+    o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)
     if reason:
         typer.echo(f"forecheck: {reason}", err=True)
@@ -117,6 +151,24 @@ def audit(
 
 _FOUND = 3
 _OUTCOMES = ("helps", "hurts", "no difference", "undecided", "not applicable", "fail")
+
+
+def read_times(given: Sequence[str], column: str | None) -> tuple[str | None, str | None]:
+    """The duration and the time column among what `--time` was given, which may be either.
+
+    Raises:
+        UsageError: if there are two of a kind.
+    """
+    from forecheck.checks.budget import DURATION
+
+    durations = [each for each in given if DURATION.fullmatch(each.strip())]
+    columns = [each for each in given if each not in durations] + ([column] if column else [])
+    if len(durations) > 1 or len(columns) > 1:
+        raise UsageError(
+            f"--time was given {', '.join(durations if len(durations) > 1 else columns)}",
+            "Give one duration (10m) and one time column at most.",
+        )
+    return (durations or [None])[0], (columns or [None])[0]
 
 
 def check_fail_on(outcomes: Sequence[str]) -> None:

@@ -89,7 +89,7 @@ def compare_fits(
     )
     test, config = experiment.test, raw[0].trial.config
     task = Task(test.lookback, test.horizon, test.channels, raw[0].trial.period)
-    setting = Setting("patchtst", task, Budget("calibration", len(raw), slow=False, training={}), config)
+    setting = Setting("patchtst", task, Budget("calibration", (len(raw),), slow=False, training={}), config)
     found = verdict(Evidence(experiment, arms, setting, margin))
     keys = ("outcome", "effect", "interval", "margin")
     return {question: {key: found[question][key] for key in keys} for question in ("architecture", "checkpoint")}
@@ -189,7 +189,8 @@ def run_real(context: Context) -> Part:
         return Part("real", title, _REAL_ABOUT, skipped=why)
     panel = load(_REAL)
     experiment = prepare(panel, 336, 96)
-    options = find_budget("quick").options(registry.find("patchtst"), len(experiment.train), {})
+    task = Task(336, 96, experiment.test.channels, panel.frequency.period)
+    options = find_budget("quick").options(registry.find("patchtst"), task, experiment.train, {})
     trials = fits(experiment, options, range(context.scale.real_seeds), panel.frequency.period)
     context.ledger.put_panel(panel)
     context.run(trials, context.ledger)

@@ -107,7 +107,7 @@ def _events(windows: int) -> Control:
 
 def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
     """What the audit says of one panel, and the loss of every arm in standardised and in real units."""
-    budget = Budget("calibration", SEEDS, slow=False, training={})
+    budget = Budget("calibration", (SEEDS,), slow=False, training={})
     codes = [c.code for c in REPLACED if isinstance(c, Posthoc) or c.edit.label in control.retrained]
     report = run_audit(
         panel,

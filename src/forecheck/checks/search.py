@@ -1,0 +1,124 @@
+"""The same small search for every arm: ways of training, and training that is doubled until that gains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from forecheck.checks.budget import Budget, Candidate
+from forecheck.checks.clock import Clock, work_of
+from forecheck.checks.plan import Plan, PlannedArm
+from forecheck.checks.searched import Searched, Tried
+from forecheck.trials.engines.base import Run
+from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.trial import Trial
+
+
+def search(
+    planned: Plan,
+    budget: Budget,
+    run: Run,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    chosen: Mapping[str, Any],
+    margin: float,
+    folds: int = 1,
+) -> Searched:
+    """Find for every arm the way of training that validation prefers, and how long all of them are trained.
+
+    All arms are trained equally long: twice as long as before until, for every arm, a fit of twice the length is
+    better by less than the margin; or until the time does not allow to go on with the seeds of the first round. An
+    option that the user chose is not searched; convergence is measured all the same.
+
+    Args:
+        planned: its raw and retrained arms are searched, with the first seed.
+        budget: candidates, and doublings at most; without any nothing is searched.
+        run: engine.
+        ledger: where fits are kept.
+        clock: says what can be afforded.
+        chosen: the user's options of the forecaster.
+        margin: relative gain of validation loss that counts.
+        folds: parts of the data on which the arms will be trained.
+    """
+    arms = {("raw" if arm.family == "raw" else arm.label): arm for arm in planned.of("raw", "retrained")}
+    if planned.setting.given or budget.doublings == 0:
+        return Searched(tolerance=margin)
+    ways = list({str(way.options(planned.setting.config, chosen)): way for way in budget.candidates}.values())
+    state = _State(arms, chosen, run, ledger)
+    longest = 1 if "epochs" in chosen else 2**budget.doublings
+    factor, best = 1, state.best(ways, 1)
+    while True:
+        state.fit([(name, best[name], 2 * factor) for name in arms])
+        gains = {name: state.gain(name, best[name], factor) for name in arms}
+        if all(gain < margin for gain in gains.values()) or 2 * factor > longest:
+            break
+        once = state.work([(name, best[name], 2 * factor) for name in arms])
+        # Of twice the length: the other ways, the check at twice that, and the other seeds of the first round.
+        if not clock.affords(once * (len(ways) - 1 + 2 + (budget.seeds * folds - 1))):
+            break
+        factor *= 2
+        best = state.best(ways, factor)
+    tuned = {name: state.options(name, best[name], factor) for name in arms}
+    return Searched(tuned, tuple(state.tried(tuned)), gains, margin)
+
+
+_Fit = tuple[str, Candidate, int]
+"""Arm, way of training, and how often the first length."""
+
+
+class _State:
+    """Fits by arm, way and length."""
+
+    def __init__(self, arms: Mapping[str, PlannedArm], chosen: Mapping[str, Any], run: Run, ledger: Ledger) -> None:
+        self._arms = arms
+        self._chosen = chosen
+        self._run = run
+        self._ledger = ledger
+        self._results: dict[_Fit, Result] = {}
+
+    def options(self, name: str, way: Candidate, factor: int) -> dict[str, Any]:
+        """Training options of an arm."""
+        config = self._arms[name].trial.config
+        return way.options(config, self._chosen) | {"epochs": config["epochs"] * factor}
+
+    def fit(self, wanted: list[_Fit]) -> None:
+        """Have these fits run."""
+        trials = {each: self._trial(*each) for each in wanted}
+        self._run(list(trials.values()), self._ledger)
+        self._results |= {each: self._ledger.need(trial) for each, trial in trials.items()}
+
+    def _trial(self, name: str, way: Candidate, factor: int) -> Trial:
+        """The first seed's fit."""
+        trial = self._arms[name].trial
+        return replace(trial, config=trial.config | self.options(name, way, factor))
+
+    def loss(self, name: str, way: Candidate, factor: int) -> float:
+        """Validation loss of a fit; an arm that cannot be run on this model has none."""
+        return float(self._results[name, way, factor].summary.get("validation_mse", 1.0))
+
+    def gain(self, name: str, way: Candidate, factor: int) -> float:
+        """By how much of its validation loss a fit twice as long is better."""
+        return 1 - self.loss(name, way, 2 * factor) / self.loss(name, way, factor)
+
+    def work(self, wanted: list[_Fit]) -> float:
+        """Seconds that these fits took."""
+        return work_of(self._results[each] for each in wanted)
+
+    def best(self, ways: list[Candidate], factor: int) -> dict[str, Candidate]:
+        """The way with the lowest validation loss at this length, by arm."""
+        self.fit([(name, way, factor) for name in self._arms for way in ways])
+        return {name: min(ways, key=lambda way: self.loss(name, way, factor)) for name in self._arms}
+
+    def tried(self, tuned: Mapping[str, Mapping[str, Any]]) -> list[Tried]:
+        """Every fit."""
+        return [
+            Tried(
+                name,
+                self.options(name, way, factor),
+                self.loss(name, way, factor),
+                chosen=self.options(name, way, factor) == tuned[name],
+            )
+            for name, way, factor in self._results
+        ]
