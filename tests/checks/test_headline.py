@@ -1,5 +1,8 @@
 """The headline: from two comparisons, each with its interval, to one answer that a person can act on."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 from made import arm, evidence, experiment
 
@@ -96,10 +99,6 @@ def test_what_has_not_converged_decides_nothing_that_it_could_change(e, late):
 
 
 def test_seeds_are_wanted_where_their_spread_binds(e):
-    import dataclasses
-
-    import numpy as np
-
     found = known(e, 1.2, identity=1.02)
     shifted = []
     for each in found.arms:
@@ -109,8 +108,9 @@ def test_seeds_are_wanted_where_their_spread_binds(e):
                 dataclasses.replace(r, arrays={"mse": np.asarray(r.arrays["mse"]) + shift})
                 for r, shift in zip(each.results, levels, strict=True)
             )
-            each = dataclasses.replace(each, results=results)
-        shifted.append(each)
+            shifted.append(dataclasses.replace(each, results=results))
+        else:
+            shifted.append(each)
     found = type(found)(**(vars_of(found) | {"arms": tuple(shifted)}))
     said = headline(found)
     assert said.reference.holds is True

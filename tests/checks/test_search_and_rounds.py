@@ -1,4 +1,4 @@
-"""The search that every arm gets, and seeds that are added until it is decided; fits are made up, nothing is trained."""
+"""The search that every arm gets, and seeds that are added until it is decided; all fits are made up."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def test_training_is_doubled_until_that_gains_nothing(tmp_path):
     engine = MadeUp(hourly(900), lambda trial: 1.0 if epochs(trial) < 4 * own else 0.999)
     gains = {own: 1.0, 2 * own: 0.9, 4 * own: 0.8, 8 * own: 0.799}
     engine.validation = lambda trial: gains[epochs(trial)]
-    found, planned = searched(tmp_path, engine)
+    found, _ = searched(tmp_path, engine)
     assert {arm: options["epochs"] for arm, options in found.tuned.items()} == {"raw": 4 * own, "identity": 4 * own}
     assert found.converged("raw")
     assert found.gains["raw"] == pytest.approx(1 - 0.799 / 0.8)

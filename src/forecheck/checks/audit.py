@@ -16,6 +16,7 @@ from forecheck.checks.remedies import compare_remedies
 from forecheck.checks.resolution import choose_folds, resolution
 from forecheck.checks.rounds import Rounds, train_in_rounds
 from forecheck.checks.search import search
+from forecheck.checks.setting import Family
 from forecheck.checks.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
@@ -25,6 +26,7 @@ from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.trial import Trial
 
 
 def run_audit(
@@ -90,7 +92,7 @@ def run_audit(
     searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, folds=folds)
     planned = audit.plan(experiments[0], searched.tuned)
 
-    def gather(seeds: Mapping[tuple[str, str], int], level: float, *, complete: bool = False) -> Evidence:
+    def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
         known, why_not = _arms(arms, splits, seeds, ledger)
         measures = _measures(planned, splits[-1], ledger) if complete else {}
@@ -147,7 +149,7 @@ class _Counted:
         self._run = run
         self._known: dict[str, bool] = {}
 
-    def __call__(self, trials: list[Any], ledger: Ledger) -> None:
+    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
         """Run what is not in the ledger."""
         for trial in trials:
             self._known.setdefault(trial.address, trial in ledger)
@@ -163,9 +165,9 @@ _ON_FOLDS = ("reference", "raw", "retrained", "post-hoc")
 """Families that are run on every fold; the others explain, for which the last one is enough."""
 
 
-def _explaining(planned: Plan, splits: Sequence[str]) -> list[Any]:
+def _explaining(planned: Plan, splits: Sequence[str]) -> list[Trial]:
     """Everything that is run on the trained models, with the seeds of the first round."""
-    trials = []
+    trials: list[Trial] = []
     for arm in planned.arms:
         if arm.family not in ("reference", "raw", "retrained"):
             for split in splits if arm.family in _ON_FOLDS else splits[-1:]:
@@ -176,7 +178,7 @@ def _explaining(planned: Plan, splits: Sequence[str]) -> list[Any]:
 
 
 def _arms(
-    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[str, str], int], ledger: Ledger
+    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[Family, str], int], ledger: Ledger
 ) -> tuple[tuple[Arm, ...], dict[tuple[str, str], str]]:
     """Results by arm; arms that could not be run on this model are named with the reason."""
     arms: list[Arm] = []

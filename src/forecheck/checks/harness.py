@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from forecheck.checks.evidence import LINEAR, NAIVE, Evidence
-from forecheck.checks.protocol import Check, Finding
+from forecheck.checks.protocol import Check, Finding, Severity
 from forecheck.checks.searched import SEARCHED
 from forecheck.checks.setting import Setting
 from forecheck.data.scaling import fit_scaler
@@ -23,7 +23,7 @@ from forecheck.trials.trial import Trial
 class HarnessCheck(Check):
     """A rule of the comparison itself; breaking it makes every other finding worthless."""
 
-    severity = "error"
+    severity: Severity = "error"
 
 
 class Borders(HarnessCheck):

@@ -10,11 +10,12 @@ from forecheck.checks.clock import Clock, work_of
 from forecheck.checks.evidence import Evidence
 from forecheck.checks.headline import headline, wants_seeds
 from forecheck.checks.plan import Plan, PlannedArm
+from forecheck.checks.setting import Family
 from forecheck.evaluation.sequential import spend
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger
 
-Gather = Callable[[Mapping[tuple[str, str], int], float], Evidence]
+Gather = Callable[[Mapping[tuple[Family, str], int], float], Evidence]
 """Evidence of the arms with so many seeds each, at a level."""
 
 
@@ -28,7 +29,7 @@ class Rounds:
         stopped: why no further seeds were added.
     """
 
-    seeds: Mapping[tuple[str, str], int]
+    seeds: Mapping[tuple[Family, str], int]
     level: float
     stopped: str
 
@@ -89,7 +90,7 @@ def _work(
     arms: Sequence[PlannedArm],
     splits: Sequence[str],
     seeds: int,
-    had: Mapping[tuple[str, str], int],
+    had: Mapping[tuple[Family, str], int],
     ledger: Ledger,
 ) -> float:
     """Seconds that further seeds of some arms will take, by those that were run."""
