@@ -18,11 +18,9 @@ def render(data: Mapping[str, Any]) -> str:
 def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {escape(survey.sentence(data))}"
     yield from table_blocks(data)
-    said = [cell for cell in survey.cells(data) if cell.said]
+    said = cell_lines(data)
     yield "## Cells" if said else ""
-    yield "\n".join(
-        f"- **{escape(cell.model)} on {escape(cell.of)}**: {escape(cell.said)}" for cell in survey.cells(data)
-    )
+    yield said
     yield "## How it was run"
     yield facts(survey.protocol_facts(data))
 
@@ -33,6 +31,12 @@ def table_blocks(data: Mapping[str, Any]) -> Iterator[str]:
     yield table(data)
     yield paragraph(survey.legend())
     yield paragraph(survey.multiplicity(data))
+
+
+def cell_lines(data: Mapping[str, Any]) -> str:
+    """What every audit says, or why there is none, as a list."""
+    said = [cell for cell in survey.cells(data) if cell.said]
+    return "\n".join(f"- **{escape(cell.model)} on {escape(cell.of)}**: {escape(cell.said)}" for cell in said)
 
 
 def table(data: Mapping[str, Any]) -> str:
