@@ -358,7 +358,8 @@ def calibrate(
         UsageError: if there is no such budget or part.
         TrialError: if a trial fails; finished ones are kept.
     """
-    return run_calibration(budget, Engine(workers, watcher), _ledger(ledger), only=only, tell=tell)
+    engine = Engine(workers, watcher)
+    return run_calibration(budget, engine, _ledger(ledger), only=only, tell=tell, parallel=engine.parallel)
 
 
 def reproduce(

@@ -13,7 +13,7 @@ from forecheck.checks.clock import Clock
 from forecheck.checks.plan import plan
 from forecheck.checks.search import search
 from forecheck.data.windows import prepare
-from forecheck.errors import UsageError
+from forecheck.errors import TrialError, UsageError
 from forecheck.trials.ledger import Ledger
 from panels import TINY, hourly
 
@@ -118,6 +118,28 @@ def test_what_the_time_does_not_allow_is_left_and_told(tmp_path):
     found, _ = searched(tmp_path, engine, clock=Clock(1.0))
     assert {options["epochs"] for options in found.tuned.values()} == {100}
     assert not found.converged("identity")
+
+
+def test_a_way_of_training_that_diverges_is_not_chosen(tmp_path):
+    class Diverges(MadeUp):
+        def __call__(self, trials, ledger):
+            for trial in trials:
+                if trial.config.get("dropout") == 0:
+                    raise TrialError("the training loss is nan")
+                super().__call__([trial], ledger)
+
+    found, planned = searched(tmp_path, Diverges(hourly(900)))
+    assert {options["lr"] for options in found.tuned.values()} == {planned.setting.config["lr"]}
+    assert all(np.isfinite(one.validation_mse) for one in found.tried)
+
+
+def test_an_arm_that_cannot_be_trained_at_all_ends_the_search(tmp_path):
+    class Broken(MadeUp):
+        def __call__(self, trials, ledger):
+            raise TrialError("the training loss is nan")
+
+    with pytest.raises(TrialError, match="nan"):
+        searched(tmp_path, Broken(hourly(900)))
 
 
 def audited(tmp_path, engine, budget, **kw):

@@ -21,6 +21,7 @@ from forecheck.checks.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
 from forecheck.data.windows import Experiment, prepare
+from forecheck.errors import UsageError
 from forecheck.forecasters.given import Given
 from forecheck.trials.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
@@ -51,6 +52,9 @@ def run_audit(
 ) -> dict[str, Any]:
     """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
 
+    Raises:
+        UsageError: if an option makes no sense; folds of a model that was trained elsewhere among them.
+
     Args:
         panel: the data.
         model: name of a forecaster with attention, or a model that was trained elsewhere.
@@ -72,6 +76,11 @@ def run_audit(
         say: told what the audit can resolve before it trains.
     """
     check_margin(margin)
+    if folds is not None and folds > 1 and isinstance(model, Given):
+        raise UsageError(
+            "a model that was trained elsewhere has one test part: it may have learnt from the rows before it",
+            "Leave --folds out.",
+        )
     started = time.perf_counter()
     clock = Clock(budget.time, parallel)
     audit = _Audit(panel, model, budget, options or {}, period or panel.frequency.period, selection, remedies)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +12,7 @@ from forecheck.checks.budget import Budget, Candidate
 from forecheck.checks.clock import Clock, work_of
 from forecheck.checks.plan import Plan, PlannedArm
 from forecheck.checks.searched import Searched, Tried
+from forecheck.errors import TrialError
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result
 from forecheck.trials.trial import Trial
@@ -76,7 +79,7 @@ class _State:
         self._chosen = chosen
         self._run = run
         self._ledger = ledger
-        self._results: dict[_Fit, Result] = {}
+        self._results: dict[_Fit, Result | None] = {}
 
     def options(self, name: str, way: Candidate, factor: int) -> dict[str, Any]:
         """Training options of an arm."""
@@ -86,8 +89,20 @@ class _State:
     def fit(self, wanted: list[_Fit]) -> None:
         """Have these fits run."""
         trials = {each: self._trial(*each) for each in wanted}
-        self._run(list(trials.values()), self._ledger)
-        self._results |= {each: self._ledger.need(trial) for each, trial in trials.items()}
+        try:
+            self._run(list(trials.values()), self._ledger)
+        except TrialError:  # a way of training that diverges is no reason to end
+            for each, trial in trials.items():
+                with contextlib.suppress(TrialError):
+                    self._run([trial], self._ledger)
+                self._results[each] = self._ledger.get(trial)
+            if any(self._failed(name) for name, *_ in wanted):
+                raise
+        self._results |= {each: self._ledger.get(trial) for each, trial in trials.items()}
+
+    def _failed(self, name: str) -> bool:
+        """Whether no way of training an arm has worked."""
+        return all(result is None for (arm, *_), result in self._results.items() if arm == name)
 
     def _trial(self, name: str, way: Candidate, factor: int) -> Trial:
         """The first seed's fit."""
@@ -95,8 +110,9 @@ class _State:
         return replace(trial, config=trial.config | self.options(name, way, factor))
 
     def loss(self, name: str, way: Candidate, factor: int) -> float:
-        """Validation loss of a fit; an arm that cannot be run on this model has none."""
-        return float(self._results[name, way, factor].summary.get("validation_mse", 1.0))
+        """Validation loss of a fit, infinite if it failed; an arm that cannot be run on this model has none."""
+        result = self._results[name, way, factor]
+        return math.inf if result is None else float(result.summary.get("validation_mse", 1.0))
 
     def gain(self, name: str, way: Candidate, factor: int) -> float:
         """By how much of its validation loss a fit twice as long is better."""
@@ -104,7 +120,7 @@ class _State:
 
     def work(self, wanted: list[_Fit]) -> float:
         """Seconds that these fits took."""
-        return work_of(self._results[each] for each in wanted)
+        return work_of(result for each in wanted if (result := self._results[each]) is not None)
 
     def best(self, ways: list[Candidate], factor: int) -> dict[str, Candidate]:
         """The way with the lowest validation loss at this length, by arm."""
@@ -120,5 +136,6 @@ class _State:
                 self.loss(name, way, factor),
                 chosen=self.options(name, way, factor) == tuned[name],
             )
-            for name, way, factor in self._results
+            for (name, way, factor), result in self._results.items()
+            if result is not None
         ]

@@ -30,6 +30,7 @@ class Scale:
         events: data seeds of the event set.
         event_windows: windows of each of them.
         equivalence: panels on which equal models are compared.
+        settings: repetitions of every setting that an audit meets.
     """
 
     name: str
@@ -43,13 +44,14 @@ class Scale:
     events: int
     event_windows: int
     equivalence: int
+    settings: int
 
 
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("quick", 1000, 200, 500, 40, 6, 10, 3, 1, 10_000, 5),
-        Scale("full", 10_000, 1000, 4000, 200, 12, 1000, 8, 2, 12_000, 20),
+        Scale("quick", 1000, 200, 500, 40, 6, 10, 3, 1, 10_000, 5, 200),
+        Scale("full", 10_000, 1000, 4000, 200, 12, 1000, 10, 2, 12_000, 20, 1000),
     )
 }
 
@@ -75,6 +77,7 @@ class Context:
         ledger: of panels and trials.
         journal: of everything else that is finished.
         tell: told of progress.
+        parallel: trials that `run` runs at once.
     """
 
     scale: Scale
@@ -82,3 +85,4 @@ class Context:
     ledger: Ledger
     journal: Journal
     tell: Tell
+    parallel: int = 1

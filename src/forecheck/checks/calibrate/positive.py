@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from forecheck.checks.audit import run_audit
-from forecheck.checks.budget import Budget
+from forecheck.checks.budget import Budget, find_budget
 from forecheck.checks.calibrate.context import Context
 from forecheck.checks.calibrate.result import Check, Part, Table
 from forecheck.checks.catalogue import Selection
@@ -42,7 +43,7 @@ class Control:
         lookback: L.
         horizon: H.
         step: rows between two origins, so that windows suit the data.
-        options: of the forecaster.
+        options: of the forecaster; None for an audit with the defaults of the command line, nothing set by hand.
         retrained: arms.
         learnt: the task counts as learnt if the loss is at most this share of the best reference's.
     """
@@ -54,7 +55,7 @@ class Control:
     lookback: int
     horizon: int
     step: int
-    options: dict[str, Any]
+    options: dict[str, Any] | None
     retrained: tuple[Mode, ...]
     learnt: float
 
@@ -67,11 +68,9 @@ RECALL = Control(
     4 * recall.BLOCK,
     recall.BLOCK,
     recall.BLOCK,
-    _LEARNER
-    | {"patch": 16, "stride": 16, "width": 32, "heads": 2, "hidden": 32, "norm": "layer", "residual_scores": False}
-    | {"epochs": 20, "lr": 5e-3},
-    ("identity", "mean"),
-    0.9,  # keys, cues and a quarter of the values are new: the references cannot be halved
+    None,
+    ("identity",),
+    0.95,  # keys, cues and a quarter of the values are new: the references cannot be halved
 )
 LAG = Control(
     "lag",
@@ -81,9 +80,9 @@ LAG = Control(
     lag.LOOKBACK,
     lag.HORIZON,
     lag.BLOCK,
-    _LEARNER | {"width": 64, "heads": 2, "hidden": 64, "attention_dropout": 0.0, "epochs": 10, "lr": 3e-3},
-    ("identity", "zero", "mean", "fixed"),
-    0.5,
+    None,
+    ("identity",),
+    0.8,
 )
 CONTROLS = {control.name: control for control in (RECALL, LAG)}
 
@@ -107,8 +106,13 @@ def _events(windows: int) -> Control:
 
 def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
     """What the audit says of one panel, and the loss of every arm in standardised and in real units."""
-    budget = Budget("calibration", (SEEDS,), slow=False, training={})
-    codes = [c.code for c in REPLACED if isinstance(c, Posthoc) or c.edit.label in control.retrained]
+    if control.options is None:
+        budget, selection, options = find_budget("quick"), None, {}
+    else:
+        budget, options = Budget("calibration", (SEEDS,), slow=False, training={}), {control.model: control.options}
+        codes = [c.code for c in REPLACED if isinstance(c, Posthoc) or c.edit.label in control.retrained]
+        selection = Selection.of(codes)
+    started = time.perf_counter()
     report = run_audit(
         panel,
         control.model,
@@ -118,12 +122,16 @@ def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
         context.run,
         context.ledger,
         step=control.step,
-        options={control.model: control.options},
-        selection=Selection.of(codes),
+        options=options,
+        selection=selection,
+        parallel=context.parallel,
     )
     arms = [{key: arm[key] for key in ("label", "family", "mse", "mse_real", "effect")} for arm in report["arms"]]
     checkpoint = report["verdict"]["checkpoint"]
     return {
+        "seconds": time.perf_counter() - started,
+        "worth": report["verdict"]["worth"],
+        "fits": len(report["protocol"]["seeds"]),
         "outcome": report["verdict"]["outcome"],
         "effect": report["verdict"]["effect"],
         "interval": report["verdict"]["interval"],
@@ -172,11 +180,15 @@ def describe(control: Control, found: list[dict[str, Any]]) -> Part:
         low, high = one["interval"]
         effect = f"{100 * one['effect']:+.0f} % [{100 * low:+.0f}, {100 * high:+.0f}]"
         losses = [f"{loss(one, family, label):.4f}" for family, label in labels]
-        rows.append([str(seed), *losses, f"{loss(one, 'reference'):.4f}", one["outcome"], effect, one["checkpoint"]])
-    columns = ("data seed", *(label for _, label in labels), "best reference", "verdict", "effect", "checkpoints")
-    table = Table(f"Test MSE, {SEEDS} fits an arm", columns, rows)
+        cost = [str(one["fits"]), f"{one['seconds']:.0f}"]
+        said = [one["outcome"], effect, one["worth"], one["checkpoint"]]
+        rows.append([str(seed), *losses, f"{loss(one, 'reference'):.4f}", *said, *cost])
+    columns = ("data seed", *(label for _, label in labels), "best reference", "attention", "worth of attention")
+    columns += ("is it worth it", "checkpoints", "seeds", "seconds")
+    table = Table("Test MSE, and what the audit says", columns, rows)
     about = (
-        f"{control.about[0].upper()}{control.about[1:]}. {control.model} is audited, {SEEDS} fits an arm; the task "
+        f"{control.about[0].upper()}{control.about[1:]}. {control.model} is audited with the defaults of the "
+        "command line, nothing set by hand (budget quick, 10 minutes at most); the task "
         f"counts as learnt if its loss is at most {100 * control.learnt:.0f} % of the best closed-form or naive "
         "reference's."
     )

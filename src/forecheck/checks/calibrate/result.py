@@ -26,6 +26,7 @@ class Check:
         required: it passes or fails; else it is told only.
         strict: the value itself has to keep the bound; else it fails only if its whole interval lies beyond it, which
             is for simulations whose number of repetitions is the budget's.
+        whole: the whole interval has to keep the bound.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Check:
     above: bool = False
     required: bool = True
     strict: bool = True
+    whole: bool = False
 
     @classmethod
     def share(cls, name: str, hits: int, count: int, bound: float, **kind: bool) -> Check:
@@ -50,8 +52,8 @@ class Check:
         if not self.required:
             return None
         if self.above:
-            return (self.value if self.strict else self.high) >= self.bound
-        return (self.value if self.strict else self.low) <= self.bound
+            return (self.low if self.whole else self.value if self.strict else self.high) >= self.bound
+        return (self.high if self.whole else self.value if self.strict else self.low) <= self.bound
 
     def cells(self) -> list[str]:
         """As a row of a table."""

@@ -19,6 +19,7 @@ from forecheck.checks.calibrate.journal import Journal
 from forecheck.checks.calibrate.negative import run_negative, run_real
 from forecheck.checks.calibrate.positive import run_events, run_positive
 from forecheck.checks.calibrate.result import Calibration, Part
+from forecheck.checks.calibrate.settings import run_settings
 from forecheck.checks.calibrate.size import run_size
 from forecheck.errors import UsageError
 from forecheck.trials.engines.base import Run
@@ -27,6 +28,7 @@ from forecheck.trials.ledger import Ledger
 PARTS: dict[str, Callable[[Context], Part]] = {
     "size": run_size,
     "decisions": run_decisions,
+    "settings": run_settings,
     "negative": run_negative,
     "real": run_real,
     "recall": partial(run_positive, name="recall"),
@@ -48,7 +50,13 @@ def check_parts(only: Sequence[str]) -> list[str]:
 
 
 def run_calibration(
-    budget: str, run: Run, ledger: Ledger, *, only: Sequence[str] = (), tell: Tell | None = None
+    budget: str,
+    run: Run,
+    ledger: Ledger,
+    *,
+    only: Sequence[str] = (),
+    tell: Tell | None = None,
+    parallel: int = 1,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known.
 
@@ -61,6 +69,7 @@ def run_calibration(
         ledger: where results are kept.
         only: names of parts, see `PARTS`; none for all.
         tell: told of progress.
+        parallel: trials that `run` runs at once.
 
     Raises:
         UsageError: if there is no such budget or part.
@@ -68,7 +77,7 @@ def run_calibration(
     """
     names, scale = check_parts(only), find_scale(budget)
     started = time.perf_counter()
-    context = Context(scale, run, ledger, Journal(ledger.root / "calibrate.jsonl"), tell or (lambda *_: None))
+    context = Context(scale, run, ledger, Journal(ledger.root / "calibrate.jsonl"), tell or (lambda *_: None), parallel)
     parts = [PARTS[name](context) for name in names]
     environment = {
         "budget": scale.name,
