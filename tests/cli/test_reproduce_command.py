@@ -12,7 +12,6 @@ def test_a_claim_is_tested_shown_and_written(forecheck, tmp_path):
     done = forecheck(*CLOSURE, "--ledger", "kept", *outputs)
     assert done.code == 0
     assert "confirmed" in done.out
-    assert "initialisation: 10 of 10" in done.err
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["kind"] == "reproduction"
     assert [claim["id"] for claim in found["papers"][0]["claims"]] == ["closure"]

@@ -1,41 +1,51 @@
-"""Progress bars on standard error: one for all trials, one for each that is running."""
+"""Progress on standard error: one bar, with what is being done and the time left."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
+from forecheck.cli.pace import Pace
+from forecheck.reports.numbers import seconds
 from forecheck.trials.trial import Trial
 
-_SECONDS = 10
+_BETWEEN_LINES = 10.0
 
 
 class Bars:
-    """A watcher that draws; a context manager. Where standard error is no terminal it prints a line a trial."""
+    """A watcher that draws; a context manager.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    The bar is that of the trials while any is left, else that of what counts repetitions (see `part`). Where standard
+    error is no terminal, the same stands on a line every ten seconds at most.
+
+    Args:
+        quiet: say nothing at all.
+        clock: seconds of a clock that is never set back.
+    """
+
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
+        self._clock = clock
         self._live = self._console.is_terminal and not quiet
         self._progress = Progress(
-            TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[word]}"),
+            TextColumn("{task.description}", markup=False),
             console=self._console,
             transient=True,
             disable=not self._live,
         )
-        self._all: TaskID | None = None
-        self._running: dict[str, TaskID] = {}
-        self._done = self._total = 0
-        self._parts: dict[str, TaskID] = {}
-        self._told = 0.0
+        self._bar = self._progress.add_task("", total=None, visible=False)
+        self._trials = Pace(clock)
+        self._running: dict[int, tuple[Trial, float, str]] = {}  # trials cannot be hashed
+        self._finished = 0
+        self._parts: dict[str, tuple[float, int]] = {}
+        self._counted = Pace(clock)
+        self._told = clock()
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -46,39 +56,60 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def planned(self, total: int, finished: int) -> None:
-        """Add trials to the bar of all trials."""
-        self._total += total
-        self._done += finished
-        if finished and not self._quiet:
-            self._console.print(f"{finished} of {total} trials are in the ledger already", highlight=False)
-        if self._all is None:
-            self._all = self._progress.add_task("all trials", total=self._total, completed=self._done, word="")
-        self._progress.update(self._all, total=self._total, completed=self._done)
+        """Add trials that are to be run; those in the ledger are told, once, and not counted."""
+        if finished and not self._trials.total:
+            self.say(f"{finished} of {total} trials are in the ledger already")
+        self._trials.grow(total - finished)
+        self._show()
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
-        """Move a trial's own bar."""
-        if trial.address not in self._running:
-            self._running[trial.address] = self._progress.add_task(trial.label, total=1.0, word=word)
-        self._progress.update(self._running[trial.address], completed=fraction, word=word)
+        """A trial got so far."""
+        self._running[id(trial)] = (trial, fraction, word)
+        self._show()
 
     def finished(self, trial: Trial) -> None:
-        """Take a trial's bar away."""
-        self._done += 1
-        if trial.address in self._running:
-            self._progress.remove_task(self._running.pop(trial.address))
-        if self._all is not None:
-            self._progress.update(self._all, completed=self._done)
-        if not (self._live or self._quiet):
-            self._console.print(f"[{self._done}/{self._total}] {trial.label}", markup=False, highlight=False)
+        """A trial is done."""
+        self._running.pop(id(trial), None)
+        self._finished += 1
+        self._show()
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Move the bar of something that counts repetitions; where nothing is drawn, a line now and then."""
+        """Something that counts repetitions got so far; what is finished stays in the count while other parts go on."""
+        if not self._counted.left:
+            self._parts, self._counted = {}, Pace(self._clock)
         if name not in self._parts:
-            self._parts[name] = self._progress.add_task(name, total=total, word="")
-        self._progress.update(self._parts[name], completed=done, total=total, word=f"{int(done)} of {total}")
-        if done == total:
-            self._progress.remove_task(self._parts.pop(name))
-        if not (self._live or self._quiet) and (done == total or time.monotonic() - self._told > _SECONDS):
-            self._told = time.monotonic()
-            self._console.print(f"{name}: {int(done)} of {total}", markup=False, highlight=False)
+            self._counted.grow(total, done)
+        self._parts[name] = (done, total)
+        self._counted.reach(sum(each for each, _ in self._parts.values()))
+        self._show()
+
+    def _show(self) -> None:
+        self._trials.reach(self._finished + sum(fraction for _, fraction, _ in self._running.values()))
+        if self._live:
+            done, total, told = self._state()
+            self._progress.update(self._bar, completed=done, total=total, description=told, visible=bool(total))
+        elif not self._quiet and self._clock() - self._told >= _BETWEEN_LINES:
+            self._told = self._clock()
+            self.say(self._state()[-1])
+
+    def _state(self) -> tuple[float, float, str]:
+        """Done, total, and all in words."""
+        told = [f"{name} {int(done)}/{total}" for name, (done, total) in self._parts.items() if done < total]
+        pace, done = self._counted, int(self._counted.done)
+        if self._trials.left or not self._parts:
+            pace, done = self._trials, self._finished
+            told += [f"{trial.label}: {word}" for trial, _, word in list(self._running.values())[:1]]
+            told += [f"{len(self._running) - 1} more"] if len(self._running) > 1 else []
+        left = pace.seconds_left
+        told += [f"about {_roughly(left)} left"] if left else []
+        return pace.done, pace.total, ", ".join([f"{done}/{pace.total:g}", *told])
+
+
+def _roughly(left: float) -> str:
+    return f"{left:.0f} s" if left < 59.5 else seconds(left)

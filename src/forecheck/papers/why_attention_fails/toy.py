@@ -23,6 +23,7 @@ from forecheck.interventions.replace import Replace
 from forecheck.interventions.sites import attach
 from forecheck.nn.seeding import initialise
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.measures.patterns import PatternSums
 from forecheck.trials.trial import Trial
@@ -240,22 +241,16 @@ def _mean(received: Float[Tensor, "window head patch"], mask: Bool[Tensor, "wind
     return (received * mask[:, None]).sum(dim=(0, 2)) / mask.sum()
 
 
-class _Told:
+class _Told(Silent):
     """Hands a trial's progress to the bench."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
-    def planned(self, total: int, finished: int) -> None:
-        """Nothing."""
-
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
         """A trial got so far; post-hoc trials take little."""
         if not trial.posthoc:
             self._bench.told(fraction, word)
-
-    def finished(self, trial: Trial) -> None:
-        """Nothing."""
 
 
 _QUICK = {"windows": 6000, "epochs": 8}

@@ -14,13 +14,16 @@ class Watcher(Protocol):
     """Told what happens; a progress bar, or nothing."""
 
     def planned(self, total: int, finished: int) -> None:
-        """So many trials, of which so many were in the ledger already."""
+        """So many trials more, of which so many were in the ledger already; may be called again."""
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
         """A running trial got so far."""
 
     def finished(self, trial: Trial) -> None:
         """A trial is in the ledger now."""
+
+    def say(self, line: str) -> None:
+        """Something that a person should know before it is over."""
 
 
 class Silent:
@@ -35,6 +38,9 @@ class Silent:
     def finished(self, trial: Trial) -> None:
         """Nothing."""
 
+    def say(self, line: str) -> None:
+        """Nothing."""
+
 
 Run = Callable[[list[Trial], Ledger], None]
 """An engine: runs the trials that are not in the ledger yet."""
@@ -46,6 +52,7 @@ class Announced:
     def __init__(self, watcher: Watcher) -> None:
         self.progressed = watcher.progressed
         self.finished = watcher.finished
+        self.say = watcher.say
 
     def planned(self, total: int, finished: int) -> None:
         """Nothing."""
