@@ -218,6 +218,13 @@ def test_the_winner_is_chosen_without_the_test_part_on_data(ledger):
     report = run_backtest(replace(panel, values=values), ["last", "seasonal"], 48, 12, run_inline, ledger)
     assert report["winner"]["model"] == "last"
     assert row(report, "seasonal")["mse"] < 0.5 * row(report, "last")["mse"]
+    # Nor is the best on the test part what others are compared with.
+    assert (row(report, "seasonal")["rank"], row(report, "seasonal")["chosen"]) == (1, False)
+    assert row(report, "seasonal")["against_chosen"]["effect"] < -0.5
+    assert (row(report, "last")["against_chosen"], row(report, "last")["chosen"]) == (None, True)
+    table = models_table(report)
+    column = [column.name for column in table.columns].index("outcome")
+    assert {cells[0]: cells[column] for cells in table.rows}["last"] == "chosen on validation"
 
 
 # Seeds, options, steps
@@ -377,7 +384,7 @@ def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(ledger, 
     alone = run_backtest(panel, ["linear"], 96, 12, run_inline, ledger)
     assert alone["protocol"]["trials"]["from ledger"] == 1
     assert row(alone, "linear")["mse"] == row(report, "linear")["mse"]
-    text = Report(report).to_text(140)
+    text = Report(report).to_text(140, verbose=True)
     assert "nlinear 336, linear 96" in text
     assert "lookback 336" not in text
     table = models_table(report)
@@ -385,15 +392,19 @@ def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(ledger, 
     assert {row[0]: row[place] for row in table.rows} == {"nlinear": "336", "linear": "96"}
 
 
-def test_ranks_and_distances_to_the_best(report):
+def test_ranks_are_by_test_loss_and_outcomes_against_what_validation_chose(report):
     ranked = sorted(report["table"], key=lambda row: row["rank"])
     assert [row["mse"] for row in ranked] == sorted(row["mse"] for row in report["table"])
-    best, *others = ranked
-    assert best["behind"] is None
-    for other in others:
-        low, high = other["behind"]["interval"]
-        assert low <= other["behind"]["effect"] <= high
-        assert other["behind"]["effect"] == pytest.approx(other["mse"] / best["mse"] - 1, abs=1e-6)
-    text = Report(report).to_text(140)
+    (chosen,) = [row for row in ranked if row["chosen"]]
+    assert chosen["model"] == report["winner"]["model"]
+    assert chosen["against_chosen"] is None
+    for other in ranked:
+        if not other["chosen"]:
+            c = other["against_chosen"]
+            low, high = c["interval"]
+            assert low <= c["effect"] <= high
+            assert c["effect"] == pytest.approx(other["mse"] / chosen["mse"] - 1, abs=1e-6)
+    text = Report(report).to_text(140, verbose=True)
     assert "Leaderboard" in text
-    assert "MSE against the best" in text
+    assert "MSE against the chosen" in text
+    assert "chosen on validation" in text

@@ -133,15 +133,15 @@ def models_table(data: Json) -> Table:
     """The leaderboard of a backtest, the best first."""
     models = sorted(data.get("table") or [], key=lambda row: (row.get("mse") is None, row.get("mse") or 0.0))
     cells = {name: numbers.losses([row.get(name) for row in models]) for name in LOSSES}
-    behind = [row.get("behind") or {} for row in models]
+    against = [row.get("against_chosen") or {} for row in models]
     shared, refit = (data.get("protocol", {}).get(name) for name in ("lookback", "refit"))
     rows = [
         [
             str(row.get("model")),
             numbers.count(row.get("rank")),
             *(cells[name][k] for name in ("mse", "mae")),
-            numbers.effect(behind[k].get("effect"), behind[k].get("interval")),
-            behind[k].get("outcome") or numbers.NOTHING,
+            numbers.effect(against[k].get("effect"), against[k].get("interval")),
+            "chosen on validation" if row.get("chosen") else against[k].get("outcome") or numbers.NOTHING,
             numbers.seconds(row.get("seconds")),
             numbers.count(row.get("lookback")) if shared is None else "",
             _fits(row) if refit else "",
@@ -154,15 +154,15 @@ def models_table(data: Json) -> Table:
     ]
     columns = [
         Column("model"),
-        *(Column(name, right=True) for name in ("rank", "MSE", "MAE", "MSE against the best")),
+        *(Column(name, right=True) for name in ("rank", "MSE", "MAE", "MSE against the chosen")),
         Column("outcome"),
         Column("time", right=True),
         *(Column(name, right=True, wide=True) for name in ("lookback", "fits", "seeds", *REST)),
         Column("options", wide=True),
     ]
     note = f"Losses on the test windows, {units(data)}."
-    if any(behind):
-        note += " The best one was picked on these very windows, which flatters it a little."
+    if any(against):
+        note += " Outcomes are against the model that validation chose; ranks are by test MSE, which chose nothing."
     return _without_empty(Table("Leaderboard", columns, [Group("", rows)], note))
 
 

@@ -122,13 +122,13 @@ def run_backtest(
     results = {name: [ledger.need(trial) for trial in group] for name, group in planned.items()}
     losses = {name: _losses(experiment, group) for name, group in results.items()}
     compared = partial(_compare, losses, overlap=experiment.test.overlap, margin=margin)
-    table = _leaderboard([_row(name, group) for name, group in results.items()], compared)
-    winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in table}, margin)
+    rows = [_row(name, group) for name, group in results.items()]
+    winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in rows}, margin)
     protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
     return header("backtest") | {
         "protocol": _with_lookbacks(protocol, own)
         | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
-        "table": table,
+        "table": _leaderboard(rows, winner, compared),
         "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
         "horizon": {"curves": [_curve(name, group) for name, group in results.items()]},
         "winner": {
@@ -147,13 +147,23 @@ def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> d
     return protocol | {"lookback": None, "lookbacks": dict(lookbacks), "borders": borders}
 
 
-def _leaderboard(rows: list[dict[str, Any]], compared: Compare) -> list[dict[str, Any]]:
-    """The rows with their rank by test MSE and how far they are behind the best one; Holm over the models."""
-    ranked = sorted(rows, key=lambda row: row["mse"])
-    best = ranked[0]["model"]
-    behind = compared([(best, row["model"]) for row in ranked[1:]])
-    found = {row["model"]: _comparison(c) for row, c in zip(ranked[1:], behind, strict=True)}
-    return [row | {"rank": ranked.index(row) + 1, "behind": found.get(row["model"])} for row in rows]
+def _leaderboard(rows: list[dict[str, Any]], chosen: str, compared: Compare) -> list[dict[str, Any]]:
+    """The rows with their rank by test MSE, and each against the model that validation chose; Holm over the models.
+
+    The best on the test part would be no reference: it is picked by the very losses that are tested.
+    """
+    ranked = [row["model"] for row in sorted(rows, key=lambda row: row["mse"])]
+    others = [name for name in ranked if name != chosen]
+    found = dict(zip(others, compared([(chosen, name) for name in others]), strict=True))
+    return [
+        row
+        | {
+            "rank": ranked.index(row["model"]) + 1,
+            "chosen": row["model"] == chosen,
+            "against_chosen": _comparison(found[row["model"]]) if row["model"] in found else None,
+        }
+        for row in rows
+    ]
 
 
 def _row(name: str, results: list[Result]) -> dict[str, Any]:
