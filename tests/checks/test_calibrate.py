@@ -11,7 +11,19 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.tsa.stattools import acovf
 
-from forecheck.checks.calibrate import context, decisions, equivalence, journal, losses, negative, positive, run, size
+from forecheck.checks.calibrate import (
+    context,
+    decisions,
+    equivalence,
+    folds,
+    journal,
+    losses,
+    negative,
+    positive,
+    run,
+    sequential,
+    size,
+)
 from forecheck.checks.calibrate.journal import Journal
 from forecheck.checks.calibrate.result import Calibration, Check, Part, Table
 from forecheck.data.synthetic import events
@@ -143,12 +155,12 @@ def test_decisions_are_right_where_it_is_easy():
 
 def test_false_decisions_depend_on_the_truth():
     said = {"greater": 3, "less": 1, "equivalent": 5, "undecided": 1}
-    assert [entry[:2] for entry in decisions._false(said, 0.0)] == [("helps or hurts", 4)]
-    assert [entry[:2] for entry in decisions._false(said, 0.01)] == [
+    assert [entry[:2] for entry in decisions.false_answers(said, 0.0)] == [("helps or hurts", 4)]
+    assert [entry[:2] for entry in decisions.false_answers(said, 0.01)] == [
         ("greater than the margin", 3),
         ("equivalent", 5),
     ]
-    assert decisions._false(said, -0.01)[0][:2] == ("less than the margin", 1)
+    assert decisions.false_answers(said, -0.01)[0][:2] == ("less than the margin", 1)
 
 
 def test_the_journal_keeps_what_is_finished(tmp_path):
@@ -186,7 +198,47 @@ def test_an_interrupted_part_goes_on(at):
     whole = size.run_size(made)
     again = size.run_size(replace(made, journal=Journal(made.journal.path)))
     assert again == whole
-    assert len(Journal(made.journal.path)._known) == 12
+    assert len(Journal(made.journal.path)._known) == 12 + 11 * 3  # our test alone has cells of its own
+
+
+def test_our_sizes_cover_short_horizons_and_memory(at):
+    part = size.run_size(at[0])
+    names = [check.name for check in part.checks]
+    for horizon, memory in ((1, 0.0), (1, 0.9), (4, 0.5), (24, 0.9), (96, 0.0)):
+        assert any(f"H {horizon}, AR({memory:g})" in name for name in names)
+    assert not any("n 300, H 96" in name for name in names)  # three stretches: no verdict there
+    assert size.our_size(300, 4, 0.9, 400) / 400 < 0.12
+
+
+def test_stopping_when_it_is_decided():
+    assert sequential.stopped(0.05, 0.0005, 1.0, 6) == {"greater": [6, 6 * 3]}  # the first look is enough
+    undecided = sequential.stopped(0.01, 0.01, 1.0, 6)
+    assert sum(times for times, _ in undecided.values()) == 6
+    assert undecided["undecided"][1] == 20 * undecided["undecided"][0]
+
+
+def test_a_stopping_procedure_that_errs_is_told(at, monkeypatch):
+    part = sequential.run_sequential(at[0])
+    assert [check.count for check in part.checks] == [SMALLEST.decisions] * len(part.checks)
+    assert len(part.tables[0].rows) == len(sequential.SIDES) * len(sequential.ERRORS) * len(sequential.SPREADS)
+    monkeypatch.setattr(sequential, "spend", lambda looks: (0.4,) * len(looks))
+    said = sequential.stopped(0.01, 0.002, 3.0, 60)
+    assert said.get("undecided", [0])[0] < 30
+
+
+def test_folds_that_differ_for_all_seeds_alike_are_not_covered(at):
+    rng = np.random.default_rng(0)
+    assert folds.fold_differences(rng, 4, folds.Levels(1.0, 0.9)).shape == (1, 4 * folds.COUNT)
+    assert folds.fold_differences(rng, 4, folds.Levels(luck=1.0)).shape == (folds.SEEDS, 4 * folds.COUNT)
+    steady, luck, changing = (
+        folds.fold_size(4, levels, 300) / 300
+        for levels in (folds.Levels(3.0, 1.0), folds.Levels(luck=3.0), folds.Levels(3.0, 0.0))
+    )
+    assert max(steady, luck) < 0.1
+    assert changing > 0.3
+    part = folds.run_folds(at[0])
+    told = [check.name for check in part.checks if not check.required]
+    assert len(told) == 4 * len(folds.FOLDS)
 
 
 def test_raw_against_raw_of_fresh_panels(at, quick_fits):

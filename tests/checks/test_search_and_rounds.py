@@ -60,12 +60,16 @@ def epochs(trial):
     return trial.config["epochs"]
 
 
-def searched(tmp_path, engine, budget=BUDGET, clock=None, **chosen):
-    experiment = prepare(engine.panel, 48, 12)
-    planned = plan(experiment, "patchtst", budget, {"patchtst": CHOSEN | chosen}, 24, CORE)
+def planned_on(panel):
+    return prepare(panel, 48, 12)
+
+
+def searched(tmp_path, engine, budget=BUDGET, clock=None, bar=0.0, **chosen):
+    planned = plan(planned_on(engine.panel), "patchtst", budget, {"patchtst": CHOSEN | chosen}, 24, CORE)
     ledger = Ledger(tmp_path)
     ledger.put_panel(engine.panel)
-    found = search(planned, budget, engine, ledger, clock or Clock(None), chosen=CHOSEN | chosen, margin=0.01)
+    asked = {"chosen": CHOSEN | chosen, "margin": 0.01, "bar": bar}
+    found = search(planned, budget, engine, ledger, clock or Clock(None), **asked)
     return found, planned
 
 
@@ -91,6 +95,16 @@ def test_all_arms_are_trained_as_long_as_the_slowest(tmp_path):
     assert {options["epochs"] for options in found.tuned.values()} == {2 * own}
 
 
+def test_a_lead_is_not_trained_on(tmp_path):
+    """The model is far ahead and still learning; what is behind it has converged."""
+    engine = MadeUp(hourly(900), lambda trial: 1.0 if trial.edit else 0.5 / epochs(trial) ** 0.1)
+    found, _ = searched(tmp_path, engine, bar=1.0)
+    assert {options["epochs"] for options in found.tuned.values()} == {100}
+    assert not found.converged("raw")
+    behind, _ = searched(tmp_path / "behind", engine, bar=0.1)
+    assert {options["epochs"] for options in behind.tuned.values()} == {800}
+
+
 def test_every_arm_chooses_its_way_of_training_on_validation(tmp_path):
     def validation(trial):
         plain = trial.config["dropout"] == 0
@@ -101,6 +115,11 @@ def test_every_arm_chooses_its_way_of_training_on_validation(tmp_path):
     assert found.tuned["raw"]["lr"] == pytest.approx(3 * lr)
     assert found.tuned["raw"]["dropout"] == 0
     assert found.tuned["identity"]["lr"] == pytest.approx(lr)
+    # What the raw model chose must not reach the other arm.
+    tuned = plan(planned_on(hourly(900)), "patchtst", BUDGET, {"patchtst": CHOSEN}, 24, CORE, tuned=found.tuned)
+    configs = {arm.family: arm.trial.config for arm in tuned.of("raw", "retrained")}
+    assert configs["raw"]["dropout"] == 0
+    assert configs["retrained"]["dropout"] == planned.setting.config["dropout"] > 0
     assert sum(row["chosen"] for row in found.rows()) == 2
 
 

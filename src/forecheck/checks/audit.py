@@ -94,11 +94,13 @@ def run_audit(
     watched = _Counted(run)
     references = planned.of("reference")
     watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], ledger)
-    resolvable = resolution(experiments, _arms(references, splits, {}, ledger)[0])
+    simple, _ = _arms(references, splits, {}, ledger)
+    resolvable = resolution(experiments, simple)
     if say is not None:
         say(resolvable)
     chosen = dict((options or {}).get(planned.setting.model, {}))
-    searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, folds=folds)
+    bar = min(arm.chosen_by() for arm in simple)
+    searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
     planned = audit.plan(experiments[0], searched.tuned)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:

@@ -28,11 +28,15 @@ class Candidate:
     dropout: bool = True
 
     def options(self, config: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """What it changes of a config; what the user chose stays."""
-        changed: dict[str, Any] = {"lr": config["lr"] * self.rate}
-        if not self.dropout:
-            changed |= {name: 0.0 for name in config if name == "dropout" or name.endswith("_dropout")}
-        return {name: value for name, value in changed.items() if name not in chosen}
+        """The options that it decides, all of them; what the user chose stays as it is.
+
+        Args:
+            config: of the forecaster, before any search.
+            chosen: the user's options.
+        """
+        rates = {name: value for name, value in config.items() if name == "dropout" or name.endswith("_dropout")}
+        decided = {"lr": config["lr"] * self.rate} | (rates if self.dropout else dict.fromkeys(rates, 0.0))
+        return {name: value for name, value in decided.items() if name not in chosen}
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def work_a_window(forecaster: Forecaster) -> float:
 _USUAL_WORK = 1.2e7
 """Of PatchTST's ETT settings, 336 to 96, 7 channels."""
 _WINDOWS_AN_EPOCH = 2048
-_FEWEST_EPOCHS, _MOST_EPOCHS = 5, 20
+_FEWEST_EPOCHS, _MOST_EPOCHS = 5, 10
 """Of a first fit; doubling leads beyond."""
 _QUICK = {"lr": 1e-3, "schedule": "onecycle", "batch": 32}
 _CANDIDATES = (Candidate(), Candidate(3.0, dropout=False))

@@ -27,13 +27,14 @@ def search(
     *,
     chosen: Mapping[str, Any],
     margin: float,
+    bar: float = math.inf,
     folds: int = 1,
 ) -> Searched:
     """Find for every arm the way of training that validation prefers, and how long all of them are trained.
 
-    All arms are trained equally long: twice as long as before until, for every arm, a fit of twice the length is
-    better by less than the margin; or until the time does not allow to go on with the seeds of the first round. An
-    option that the user chose is not searched; convergence is measured all the same.
+    All arms are trained equally long: twice as long as before until, for every arm, a fit of twice the length is better
+    by less than the margin or could gain nothing for the answer; or until the time does not allow to go on with the
+    seeds of the first round. An option that the user chose is not searched; convergence is measured all the same.
 
     Args:
         planned: its raw and retrained arms are searched, with the first seed.
@@ -43,6 +44,7 @@ def search(
         clock: says what can be afforded.
         chosen: the user's options of the forecaster.
         margin: relative gain of validation loss that counts.
+        bar: validation loss of the best simple reference.
         folds: parts of the data on which the arms will be trained.
     """
     arms = {("raw" if arm.family == "raw" else arm.label): arm for arm in planned.of("raw", "retrained")}
@@ -55,7 +57,9 @@ def search(
     while True:
         state.fit([(name, best[name], 2 * factor) for name in arms])
         gains = {name: state.gain(name, best[name], factor) for name in arms}
-        if all(gain < margin for gain in gains.values()) or 2 * factor > longest:
+        known = {name: min(state.loss(name, best[name], each) for each in (factor, 2 * factor)) for name in arms}
+        late = [name for name, gain in gains.items() if gain >= margin and _matters(name, known, bar, margin)]
+        if not late or 2 * factor > longest:
             break
         once = state.work([(name, best[name], 2 * factor) for name in arms])
         # Of twice the length: the other ways, the check at twice that, and the other seeds of the first round.
@@ -69,6 +73,22 @@ def search(
 
 _Fit = tuple[str, Candidate, int]
 """Arm, way of training, and how often the first length."""
+
+
+def _matters(name: str, losses: Mapping[str, float], bar: float, margin: float) -> bool:
+    """Whether more training of an arm could change the answer, by validation losses.
+
+    The model leads the reference and the arms without attention, so that training it longer only adds to its lead; or
+    an arm is ahead of the model already. The verdict asks again, by the test part.
+    """
+    if name == "raw":
+        rivals = [bar, *(loss for arm, loss in losses.items() if arm != "raw")]
+        return losses["raw"] > (1 - _LEAD * margin) * min(rivals)
+    return losses[name] > losses["raw"]
+
+
+_LEAD = 3
+"""A lead on validation of so many margins is taken for one."""
 
 
 class _State:

@@ -107,7 +107,7 @@ def run_decisions(context: Context) -> Part:
         where = f"true effect {100 * truth:+g} %, standard error {error:g} x the margin"
         checks += [
             Check.share(f"{word}; {where}", hits, repeats, bound, strict=False)
-            for word, hits, bound in _false(said, truth)
+            for word, hits, bound in false_answers(said, truth)
         ]
         shares = [percent(said.get(word, 0) / repeats) for word in ("greater", "less", "equivalent", "undecided")]
         rows.append([f"{100 * truth:+g} %", f"{error:g}", *shares])
@@ -119,7 +119,7 @@ def run_decisions(context: Context) -> Part:
     return Part("decisions", "Size of the decision with seeds and margin", _ABOUT, checks, [table])
 
 
-def _false(said: dict[str, int], truth: float) -> list[tuple[str, int, float]]:
+def false_answers(said: dict[str, int], truth: float) -> list[tuple[str, int, float]]:
     """Wrong answers, how often, and the bound."""
     greater, less = said.get("greater", 0), said.get("less", 0)
     if truth == 0:

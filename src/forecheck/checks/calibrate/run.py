@@ -15,10 +15,12 @@ import forecheck
 from forecheck.checks.calibrate.context import Context, Tell, find_scale
 from forecheck.checks.calibrate.decisions import run_decisions
 from forecheck.checks.calibrate.equivalence import run_equivalence
+from forecheck.checks.calibrate.folds import run_folds
 from forecheck.checks.calibrate.journal import Journal
 from forecheck.checks.calibrate.negative import run_negative, run_real
 from forecheck.checks.calibrate.positive import run_events, run_positive
 from forecheck.checks.calibrate.result import Calibration, Part
+from forecheck.checks.calibrate.sequential import run_sequential
 from forecheck.checks.calibrate.settings import run_settings
 from forecheck.checks.calibrate.size import run_size
 from forecheck.errors import UsageError
@@ -28,6 +30,8 @@ from forecheck.trials.ledger import Ledger
 PARTS: dict[str, Callable[[Context], Part]] = {
     "size": run_size,
     "decisions": run_decisions,
+    "sequential": run_sequential,
+    "folds": run_folds,
     "settings": run_settings,
     "negative": run_negative,
     "real": run_real,

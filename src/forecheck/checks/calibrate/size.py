@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,8 +23,8 @@ from forecheck.checks.calibrate.losses import (
     stride,
 )
 from forecheck.checks.calibrate.result import Check, Part, Table
-from forecheck.evaluation.inference import Mean, mean_over_windows
-from forecheck.evaluation.means import cosine_variance
+from forecheck.evaluation.inference import MINIMUM_BLOCKS, Mean, mean_over_windows
+from forecheck.evaluation.means import cosine_terms, cosine_variance
 from forecheck.nn.seeding import derive
 
 NOMINAL, LIBERAL = 0.05, 0.075
@@ -40,6 +42,8 @@ EARLIER: dict[tuple[int, int], tuple[float, ...]] = {
 EARLIER_AR = {(500, 24, "stride H, t"): 0.115}
 EARLIER_REPEATS, EARLIER_BOOTSTRAPS = 1000, 300
 MEMORIES = (0.0, 0.9)
+HORIZONS, LENGTHS, SHORT_MEMORIES = (1, 4, 24, 96), (300, 1000, 3000), (0.0, 0.5, 0.9)
+"""Of our test alone, wherever there are stretches enough for a verdict."""
 _BATCH = 100
 
 
@@ -59,7 +63,7 @@ def _many_cosines(row: np.ndarray, _horizon: int) -> Mean:
     return Mean(float(row.mean()), math.sqrt(cosine_variance(row, terms) / len(row)), terms)
 
 
-OURS = "EWC, B = n/2H"
+OURS = "EWC, ours"
 TESTS: dict[str, Callable[[Series, int], np.ndarray]] = {
     "naive t": naive,
     "DM, rectangular": diebold_mariano,
@@ -85,6 +89,14 @@ def simulate(count: int, horizon: int, memory: float, repeats: int, bootstraps: 
         for name, blocks in BOOTSTRAPS.items():
             _add(hits[name], block_bootstrap(few, blocks * horizon, rng))
     return hits
+
+
+def our_size(count: int, horizon: int, memory: float, repeats: int) -> int:
+    """Rejections of our test alone."""
+    rng = np.random.default_rng(derive(0, f"our size {count} {horizon} {memory}"))
+    test = TESTS[OURS]
+    parts = [min(_BATCH, repeats - start) for start in range(0, repeats, _BATCH)]
+    return sum(int(test(overlapping_losses(rng, part, count, horizon, memory), horizon).sum()) for part in parts)
 
 
 def _add(hits: list[int], rejected: np.ndarray) -> None:
@@ -115,7 +127,28 @@ def run_size(context: Context) -> Part:
             key, partial(simulate, n, h, memory, scale.simulations, scale.bootstraps)
         )
     context.tell("size", len(cells), len(cells))
-    return describe(found)
+    whole = describe(found)
+    checks, table = _our_sizes(context)
+    return replace(whole, checks=[*checks, *whole.checks], tables=[table, *whole.tables])
+
+
+def _our_sizes(context: Context) -> tuple[list[Check], Table]:
+    """Our test over horizons, lengths and memories."""
+    repeats = context.scale.simulations
+    checks, rows = [], []
+    for horizon, count in itertools.product(HORIZONS, LENGTHS):
+        if count / horizon < MINIMUM_BLOCKS:
+            continue
+        cells = []
+        for memory in SHORT_MEMORIES:
+            key: dict[str, Any] = {"part": "our size", "n": count, "h": horizon, "memory": memory, "repeats": repeats}
+            hits = context.journal.once(key, partial(our_size, count, horizon, memory, repeats))
+            name = f"{OURS}; n {count}, H {horizon}, AR({memory:g}) step losses"
+            checks.append(Check.share(name, hits, repeats, LIBERAL, strict=False))
+            cells.append(f"{hits / repeats:.3f}")
+        rows.append([str(horizon), str(count), str(cosine_terms(count, horizon)), *cells])
+    columns = ("H", "n", "B", *(f"AR({memory:g})" for memory in SHORT_MEMORIES))
+    return checks, Table("Rejections of our test at nominal 5 %", columns, rows)
 
 
 def describe(found: dict[tuple[int, int, float], dict[str, list[int]]]) -> Part:
