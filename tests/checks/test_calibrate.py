@@ -44,6 +44,7 @@ SMALLEST = context.Scale(
     events=1,
     event_windows=60,
     equivalence=1,
+    settings=1,
 )
 
 

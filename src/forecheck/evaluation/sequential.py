@@ -22,7 +22,7 @@ def spend(looks: Sequence[int], alpha: float = 0.05) -> tuple[float, ...]:
 
     Were the variances known, the covariance of two looks would be the variance of the later one, and levels that sum
     to 0.070 would do for looks at 3, 5, 8, 12 and 20 seeds. They are estimated, at first from three seeds, which uses
-    up that slack: with such levels a true zero is rejected in up to 7.5 % where the seeds' spread prevails.
+    up that slack: with such levels a true zero is rejected in up to 7.4 % where the seeds' spread prevails.
 
     Args:
         looks: numbers of seeds at which the question is judged, declared before the first, rising.
