@@ -27,57 +27,19 @@ from forecheck.interventions.sites import Adapter
 from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
-from forecheck.processes import default_workers
 from forecheck.reports.report import Report
 from forecheck.trials.backtest import run_backtest
 from forecheck.trials.candidates import CANDIDATES
-from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
-from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.engines.local import run_local
+from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.engine import Engine
 from forecheck.trials.fit import run_fit
 from forecheck.trials.fitted import Fitted
 from forecheck.trials.forecast import Forecast, make_forecast, run_forecast
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.saved import check_place, load_fit, save_fit
 from forecheck.trials.selection import audit_lookback
-from forecheck.trials.trial import GIVEN, Trial
 
 Options = Mapping[str, Mapping[str, Any]]
-
-
-class Engine:
-    """Runs trials in worker processes, or in this process.
-
-    Args:
-        workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs).
-        watcher: told of progress.
-        models: by fingerprint, models that were trained elsewhere; they are run in this process.
-    """
-
-    def __init__(
-        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Given] | None = None
-    ) -> None:
-        self.workers = workers
-        self.watcher = watcher
-        self.models = models or {}
-
-    @property
-    def parallel(self) -> int:
-        """Trials that are run at once."""
-        return default_workers() if self.workers is None else max(1, self.workers)
-
-    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
-        """Run what is not in the ledger yet."""
-        watcher = self.watcher or Silent()
-        left = to_run(trials, ledger, watcher)
-        # Closed forms take less time than starting a process, and a given model lives here only.
-        slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
-        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher), self.models)
-        run_local(slow, ledger, Announced(watcher), self.workers)
-
-
-def _in_a_worker(trial: Trial) -> bool:
-    return trial.forecaster != GIVEN and registry.find(trial.forecaster).trained
 
 
 def audit(

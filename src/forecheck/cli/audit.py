@@ -151,6 +151,7 @@ def audit(
 
 _FOUND = 3
 _OUTCOMES = ("helps", "hurts", "no difference", "undecided", "not applicable", "fail")
+_WORTH = ("yes", "no", "not for its attention")
 
 
 def read_times(given: Sequence[str], column: str | None) -> tuple[str | None, str | None]:
@@ -168,19 +169,20 @@ def read_times(given: Sequence[str], column: str | None) -> tuple[str | None, st
             f"--time was given {', '.join(durations if len(durations) > 1 else columns)}",
             "Give one duration (10m) and one time column at most.",
         )
-    return (durations or [None])[0], (columns or [None])[0]
+    return next(iter(durations), None), next(iter(columns), None)
 
 
 def check_fail_on(outcomes: Sequence[str]) -> None:
     """Refuse what can never be an outcome (UsageError)."""
     for outcome in outcomes:
-        if outcome not in _OUTCOMES:
-            raise UsageError(f"--fail-on {outcome!r} is no outcome", f"Known: {', '.join(_OUTCOMES)}.")
+        if outcome not in _OUTCOMES + _WORTH:
+            raise UsageError(f"--fail-on {outcome!r} is no outcome", f"Known: {', '.join(_OUTCOMES + _WORTH)}.")
 
 
 def failing(report: Any, outcomes: Sequence[str]) -> str:
     """Why the report is one to fail on; empty if it is not."""
-    if report.verdict.outcome in outcomes:
-        return f"the verdict is {report.verdict.outcome!r} (--fail-on)"
+    for said in (report.verdict.outcome, report.verdict.get("worth")):
+        if said in outcomes:
+            return f"the verdict is {said!r} (--fail-on)"
     failed = [finding.code for finding in report.findings if finding.outcome == "fail"]
     return f"{', '.join(failed)} failed (--fail-on fail)" if failed and "fail" in outcomes else ""

@@ -1,0 +1,49 @@
+"""The engine of all verbs: worker processes for what is trained, this process for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from forecheck.forecasters import registry
+from forecheck.forecasters.given import Given
+from forecheck.processes import default_workers
+from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
+from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.engines.local import run_local
+from forecheck.trials.ledger import Ledger
+from forecheck.trials.trial import GIVEN, Trial
+
+
+class Engine:
+    """Runs trials in worker processes, or in this process.
+
+    Args:
+        workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs).
+        watcher: told of progress.
+        models: by fingerprint, models that were trained elsewhere; they are run in this process.
+    """
+
+    def __init__(
+        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Given] | None = None
+    ) -> None:
+        self.workers = workers
+        self.watcher = watcher
+        self.models = models or {}
+
+    @property
+    def parallel(self) -> int:
+        """Trials that are run at once."""
+        return default_workers() if self.workers is None else max(1, self.workers)
+
+    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
+        """Run what is not in the ledger yet."""
+        watcher = self.watcher or Silent()
+        left = to_run(trials, ledger, watcher)
+        # Closed forms take less time than starting a process, and a given model lives here only.
+        slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
+        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher), self.models)
+        run_local(slow, ledger, Announced(watcher), self.workers)
+
+
+def _in_a_worker(trial: Trial) -> bool:
+    return trial.forecaster != GIVEN and registry.find(trial.forecaster).trained
