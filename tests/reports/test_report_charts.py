@@ -147,7 +147,7 @@ def test_every_family_of_arms_has_its_place(large):
     stray = large | {"arms": [*large["arms"], large["arms"][-1] | {"family": "weather", "label": "rain"}]}
     overview = Report(stray).to_html().split('id="findings"')[0]
     assert "rain" in overview
-    assert "weather" in Report(stray).to_text()
+    assert "weather" in Report(stray).to_text(verbose=True)
 
 
 def test_hostile_charts_are_text():

@@ -152,7 +152,7 @@ def test_remedies_have_a_page_with_what_attention_contributes(remedied):
 def test_numbers_of_remedies_may_be_missing(remedied):
     bare = Report(remedied | {"remedies": full_null(remedied["remedies"])})
     assert "score-bias" in bare.to_html()
-    assert "score-bias" in bare.to_text()
+    assert "score-bias" in bare.to_text(verbose=True)
 
 
 def test_a_backtest_page_says_what_matters(backtest):
@@ -167,7 +167,7 @@ def test_every_number_may_be_missing(report):
     page = empty.to_html()
     assert "nan" not in Page(page).text.split()
     assert "None" not in Page(page).text
-    assert "None" not in empty.to_text(120)
+    assert "None" not in empty.to_text(120, verbose=True)
     assert "None" not in empty.to_markdown()
 
 

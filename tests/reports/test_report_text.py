@@ -11,11 +11,11 @@ from forecheck.reports.report import Report
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_longer_than_the_terminal(report, width):
-    assert max(map(len, report.to_text(width).splitlines())) <= width
+    assert max(map(len, report.to_text(width, verbose=True).splitlines())) <= width
 
 
 def test_the_verdict_comes_first_and_the_facts_are_there(audit):
-    shown = Report(audit).to_text(120)
+    shown = Report(audit).to_text(120, verbose=True)
     assert shown.startswith("Attention makes no difference: patchtst on ETTh1, lookback 336, horizon 96")
     assert "FC301  attention is relied on: identity   helps  (warning)\n       Replacing every" in shown
     assert re.search(r"identity +0\.3815 +0\.4008 +\+0\.4 % \[-0\.3, \+1\.1\]", shown)
@@ -25,12 +25,12 @@ def test_the_verdict_comes_first_and_the_facts_are_there(audit):
 
 
 def test_an_error_comes_before_other_findings(audit):
-    shown = Report(audit).to_text(100)
+    shown = Report(audit).to_text(100, verbose=True)
     assert shown.index("FC107") < shown.index("FC401") < shown.index("FC301") < shown.index("FC201")
 
 
 def test_narrow_terminals_lose_columns_but_no_rows(audit):
-    narrow, wide = Report(audit).to_text(80), Report(audit).to_text(160)
+    narrow, wide = Report(audit).to_text(80, verbose=True), Report(audit).to_text(160, verbose=True)
     assert "validation MSE" in wide
     assert "validation MSE" not in narrow
     for arm in audit["arms"]:
@@ -38,20 +38,20 @@ def test_narrow_terminals_lose_columns_but_no_rows(audit):
 
 
 def test_remedies_stand_side_by_side(remedied):
-    wide = Report(remedied).to_text(220)
+    wide = Report(remedied).to_text(220, verbose=True)
     assert re.search(r"none +0\.3800 +\S +no difference \+0\.4 % \[-0\.4, \+1\.2\] +\S +undecided", wide)
     assert re.search(r"score-bias +0\.3720 +better -2\.1 % .* grows \+3\.0 % \[\+2\.2, \+3\.8\] +better -2\.1 %", wide)
     assert "against rlinear" in wide
     assert "why undecided" not in wide
     rows = [row | {"growth": row["growth"] | {"why": "too few windows"}} for row in remedied["remedies"]["rows"]]
     undecided = remedied | {"remedies": remedied["remedies"] | {"rows": rows}}
-    assert Report(undecided).to_text(300).count("too few windows") == 3
+    assert Report(undecided).to_text(300, verbose=True).count("too few windows") == 3
     assert "retrained with attention as the identity" in wide
     assert "| remedy | MSE | against no remedy | attention's contribution | grows? |" in Report(remedied).to_markdown()
 
 
 def test_a_backtest_shows_models_and_comparisons(backtest):
-    shown = Report(backtest).to_text(100)
+    shown = Report(backtest).to_text(100, verbose=True)
     assert shown.startswith("Forecast with rlinear:")
     assert re.search(r"patchtst against rlinear +-0\.2 % \[-1\.0, \+1\.2\] +no difference", shown)
     assert shown.index("patchtst  ") < shown.index("seasonal naive  ")
@@ -70,7 +70,7 @@ def test_colour_only_where_the_console_has_it(audit, monkeypatch):
 
 
 def test_what_does_not_apply_and_what_was_not_run_take_one_line_each(large):
-    shown, page = Report(large).to_text(200), Report(large).to_markdown()
+    shown, page = Report(large).to_text(200, verbose=True), Report(large).to_markdown()
     why = "the model has no positional embedding that the adapter can reach"
     line = f"Not applicable: FC305 positions are used: {why}"
     assert line in shown.splitlines()
@@ -82,7 +82,7 @@ def test_what_does_not_apply_and_what_was_not_run_take_one_line_each(large):
 
 
 def test_findings_stand_by_family_with_their_tables(large):
-    shown, page = Report(large).to_text(120), Report(large).to_markdown()
+    shown, page = Report(large).to_text(120, verbose=True), Report(large).to_markdown()
     titles = [
         "Harness  whether",
         "Retrained arms  what",
@@ -100,7 +100,7 @@ def test_findings_stand_by_family_with_their_tables(large):
 
 def test_names_are_neither_markup_nor_control_codes():
     data = report_samples.audit(layers=1, heads=1, tokens=2, examples=1, name="[red]x[/red]\x1b[2J", channel=":smile:")
-    shown = Report(data).to_text(120)
+    shown = Report(data).to_text(120, verbose=True)
     assert "[red]x[/red]" in shown
     assert ":smile:" in shown
     assert "\x1b" not in shown
@@ -154,7 +154,7 @@ def test_a_paragraph_starts_no_list_and_no_heading(given, escaped):
 @pytest.mark.parametrize("kind", ["audit", "backtest"])
 def test_a_nearly_empty_report_is_rendered(kind):
     bare = Report({"schema": 1, "kind": kind, "forecheck": "0.1.0", "created": None, "protocol": {"data": "x"}})
-    assert "x" in bare.to_text(80)
+    assert "x" in bare.to_text(80, verbose=True)
     assert bare.to_markdown().startswith("#")
     assert "<h1" in bare.to_html()
     assert list(text.blocks(bare.data, 80))

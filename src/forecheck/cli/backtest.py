@@ -41,6 +41,7 @@ def backtest(
     markdown: o.Markdown = None,
     workers: o.Workers = None,
     ledger: o.LedgerFolder = None,
+    verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Score models on all windows of the test part, with pairwise verdicts.
@@ -75,4 +76,4 @@ def backtest(
             ledger=ledger,
             watcher=watcher,
         )
-    o.write_report(report, json, html, markdown)
+    o.write_report(report, json, html, markdown, verbose)

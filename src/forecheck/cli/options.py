@@ -42,6 +42,7 @@ LedgerFolder = Annotated[
 Json = Annotated[str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as one HTML file.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", dir_okay=False, help="Write the report as Markdown.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print all of the report, not what matters in thirty lines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
@@ -108,14 +109,22 @@ def check_writable(*paths: Path | None) -> None:
             raise UsageError(f"cannot write {path}: no permission to write to the folder {folder}")
 
 
-def write_report(report: Any, json: str | None, html: Path | None, markdown: Path | None) -> None:
-    """Print a report, and write the forms that were asked for; JSON on standard output stands alone."""
+def write_report(
+    report: Any, json: str | None, html: Path | None, markdown: Path | None, verbose: bool | None = None
+) -> None:
+    """Print a report, and write the forms that were asked for; JSON on standard output stands alone.
+
+    Where `verbose` is False, the last line says how to get the rest; None is for what is printed in one way only.
+    """
     from rich.console import Console
 
     if json == "-":
         typer.echo(report.to_json(), nl=False)
     else:
-        Console().print(report)
+        console = Console()
+        console.print(report.to_rich(console.width, bool(verbose)))
+        if verbose is False:
+            typer.echo("Every finding and arm: --verbose" + ("" if html else ", or as a page: --html report.html"))
     if json not in (None, "-"):
         report.to_json(Path(json))
     for file, write in ((html, report.to_html), (markdown, report.to_markdown)):

@@ -129,7 +129,7 @@ def where(data: Json) -> str:
 def verdict(data: Json) -> dict[str, Any]:
     """The verdict of an audit as it is; of a backtest, made from its winner."""
     if data["kind"] == "audit":
-        return dict(data.get("verdict", {}))
+        return dict(data.get("verdict") or {})
     winner, advice = data.get("winner") or {}, ""
     model, margin = winner.get("model"), data.get("protocol", {}).get("margin")
     if model is None:
@@ -143,7 +143,7 @@ def verdict(data: Json) -> dict[str, Any]:
 def _forecast(data: Json, model: str) -> str:
     """The command that forecasts with a model of a backtest."""
     protocol = data.get("protocol", {})
-    row = next((row for row in data.get("table") or [] if row.get("model") == model), {})
+    row: Json = next((row for row in data.get("table") or [] if row.get("model") == model), {})
     given = {"horizon": protocol.get("horizon"), "lookback": row.get("lookback") or protocol.get("lookback")}
     words = ["forecheck", "forecast", str(protocol.get("data"))]
     words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
@@ -159,7 +159,7 @@ def outcome_word(outcome: str | None, family: str | None = None) -> str:
 
 def keys(data: Json) -> list[Key]:
     """The few numbers that stand right below the verdict."""
-    return _audit_keys(data) if data["kind"] == "audit" else _backtest_keys(data)
+    return [*effects(data), *losses(data)] if data["kind"] == "audit" else _backtest_keys(data)
 
 
 def subjects(data: Json) -> list[Subject]:
@@ -290,7 +290,7 @@ def effects(data: Json) -> list[Key]:
     if reference:
         time = f"fits in {numbers.seconds(reference['seconds'])}" if numbers.known(reference.get("seconds")) else ""
         outcome = outcome_word(reference.get("outcome"), "reference")
-        shown.append(_key(f"{reference.get('name')} instead", reference, outcome, time))
+        shown.append(_key(f"{reference.get('name') or 'a reference'} instead", reference, outcome, time))
     for name, title in (("architecture", "Retrained without attention"), ("checkpoint", "Edited after training")):
         answer = said.get(name)
         if answer:
@@ -299,9 +299,10 @@ def effects(data: Json) -> list[Key]:
     return shown
 
 
-def _audit_keys(data: Json) -> list[Key]:
+def losses(data: Json) -> list[Key]:
+    """The losses of the model that an audit is about."""
     raw = next((arm for arm in data.get("arms") or [] if arm.get("family") == "raw"), None)
-    return [*effects(data), *_losses(raw, "label")]
+    return _losses(raw, "label")
 
 
 def _backtest_keys(data: Json) -> list[Key]:

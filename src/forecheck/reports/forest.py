@@ -58,6 +58,15 @@ def of_arms(data: Mapping[str, Any], families: Sequence[str] | None = None) -> F
     return _forest([(title, [(str(arm.get("label")), arm) for arm in arms]) for title, arms in groups], data)
 
 
+def of_headline(data: Mapping[str, Any]) -> Forest | None:
+    """The few effects that the headline of an audit rests on; None if there are none."""
+    rows: list[tuple[str, Mapping[str, Any]]] = [
+        (key.label, {"effect": key.effect, "interval": key.bounds, "outcome": key.outcome})
+        for key in content.effects(data)
+    ]
+    return _forest([("", rows)], data, most_ticks=5)
+
+
 def of_remedies(data: Mapping[str, Any]) -> Forest | None:
     """What attention contributes without and with each remedy, and by how much that grows; None without remedies."""
     found = data.get("remedies")
@@ -85,7 +94,14 @@ def of_pairs(data: Mapping[str, Any]) -> Forest | None:
     return _forest(groups, data)
 
 
-def _forest(groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], data: Mapping[str, Any]) -> Forest | None:
+def of_groups(groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], data: Mapping[str, Any]) -> Forest | None:
+    """Named effects by group, against the margin of the report's protocol; None if there are none."""
+    return _forest(groups, data)
+
+
+def _forest(
+    groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], data: Mapping[str, Any], most_ticks: int = 8
+) -> Forest | None:
     margin = data.get("protocol", {}).get("margin")
     known = [(title, [row for row in rows if numbers.known(row[1].get("effect"))]) for title, rows in groups]
     known = [(title, rows) for title, rows in known if rows]
@@ -95,7 +111,7 @@ def _forest(groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], data:
     scale = _scale([_ends(row) for _, row in effects], margin if numbers.known(margin) else 0.0)
     clipped = any(not scale.holds(end) for _, row in effects for end in _ends(row))
     drawn = [(title, [_row(label, row, scale, margin) for label, row in rows]) for title, rows in known]
-    return Forest(drawn, _axis(scale), clipped)
+    return Forest(drawn, _axis(scale, most_ticks), clipped)
 
 
 def _ends(row: Mapping[str, Any]) -> list[float]:
@@ -148,8 +164,8 @@ def _whisker(row: Mapping[str, Any], scale: _Scale) -> list[Markup]:
     return parts
 
 
-def _axis(scale: _Scale) -> Markup:
-    values = ticks(scale.low, scale.high, 8)
+def _axis(scale: _Scale, most: int) -> Markup:
+    values = ticks(scale.low, scale.high, most)
     parts = []
     for value, label in zip(values, tick_labels(values, percent=True), strict=True):
         parts.append(tag("line", x1=scale.at(value), x2=scale.at(value), y1=0, y2=5, class_="tick"))

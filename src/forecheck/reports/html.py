@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from forecheck.reports import charts, content, forest, heatmap, numbers, plots, tables
+from forecheck.reports import charts, content, forest, headline, heatmap, numbers, plots, tables
 from forecheck.reports.svg import clean
 
 MOST_URGENT = 12
@@ -43,7 +43,7 @@ class Arms:
 def render(data: Mapping[str, Any]) -> str:
     """The page of an audit or a backtest."""
     verdict = content.verdict(data)
-    head, rest = _parted(str(verdict.get("sentence") or content.where(data)))
+    head, rest = headline.parted(data)
     data = {"protocol": {}, **data}
     shared = {
         "where": content.where(data),
@@ -51,6 +51,7 @@ def render(data: Mapping[str, Any]) -> str:
         "head": head,
         "rest": rest,
         "key_numbers": content.keys(data),
+        "search": headline.search_table(data),
         "borders": tables.borders_table(data),
         "protocol": content.protocol_facts(data),
         "sites": tables.sites_table(data),
@@ -93,6 +94,13 @@ def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
     outcomes = Counter(content.outcome_word(each.get("outcome"), each.get("family")) for each in findings)
     severities = Counter(str(each.get("severity") or "info") for each in findings)
     return {
+        "asked": headline.asked(data),
+        "headline": forest.of_headline(data),
+        "ladder": headline.ladder(data),
+        "told": [each for each in (headline.attention(data), *headline.reach(data)) if each],
+        "undecided": headline.undecided(data),
+        "unconverged": headline.unconverged(data),
+        "losses": content.losses(data),
         "subjects": subjects,
         "urgent": sorted(filter(content.urgent, findings), key=lambda each: each.get("severity") != "error"),
         "most_urgent": MOST_URGENT,
@@ -171,9 +179,3 @@ def _finalize(value: Any) -> Any:
 
 def _digest(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-
-
-def _parted(sentence: str) -> tuple[str, str]:
-    """The sentence up to its first colon, which is set larger, and the rest; all of it if there is no early colon."""
-    head, colon, rest = sentence.partition(": ")
-    return (head + colon.strip(), rest) if colon and len(head) <= 60 else (sentence, "")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from forecheck.reports import content, tables
+from forecheck.reports import content, headline, tables
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -33,10 +33,13 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {escape(verdict.get('sentence') or content.where(data))}"
     if verdict.get("advice"):
         yield f"**What to do:** {escape(verdict['advice'])}"
+    for said in headline.remarks(data):
+        yield paragraph(said)
     keys = content.keys(data)
     columns = [tables.Column(""), tables.Column("", right=True), tables.Column(""), tables.Column("")]
     rows = [[key.label, f"{key.value} {key.interval}".strip(), _and(key.outcome, key.why), key.detail] for key in keys]
     yield table(tables.Table("", columns, [tables.Group("", rows)]))
+    yield from _section(headline.ladder_table(data))
     if data.get("findings"):
         yield "## Findings"
     for subject in content.subjects(data):
@@ -56,6 +59,7 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
     yield "## Protocol"
     yield table(tables.borders_table(data))
     yield facts(content.protocol_facts(data))
+    yield from _section(headline.search_table(data))
     yield table(tables.sites_table(data))
     yield from _section(tables.horizon_table(data))
     yield "## Environment"

@@ -9,16 +9,34 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 
 from forecheck.errors import UsageError
 from forecheck.files import replace_file
-from forecheck.reports import html, markdown, outcomes, papers, papers_html, papers_markdown, text
+from forecheck.reports import (
+    brief,
+    html,
+    markdown,
+    outcomes,
+    papers,
+    papers_html,
+    papers_markdown,
+    survey,
+    survey_html,
+    survey_markdown,
+    survey_text,
+    text,
+)
 from forecheck.reports.content import verdict
 from forecheck.reports.plain import dumps, plain
 
 SCHEMA = 1
-KINDS = ("audit", "backtest", "reproduction")
+KINDS = ("audit", "backtest", "reproduction", "survey")
+# Of reports that hold many: their verdict, Markdown, and HTML pages.
+_MANY = {
+    "reproduction": (outcomes.verdict, papers_markdown.render, papers_html.pages),
+    "survey": (survey.verdict, survey_markdown.render, survey_html.pages),
+}
 
 
 class Record(Mapping[str, Any]):
@@ -58,7 +76,7 @@ class Record(Mapping[str, Any]):
 
 
 class Report:
-    """What an audit, a backtest or a reproduction of papers found.
+    """What an audit, a survey of audits, a backtest or a reproduction of papers found.
 
     Args:
         data: the dict that `to_dict` gives and `to_json` writes; copied, and made strict JSON.
@@ -87,9 +105,9 @@ class Report:
     def verdict(self) -> Record:
         """Outcome, sentence, effect, interval, margin, advice. Of a backtest the outcome is the winner's name.
 
-        Of a reproduction: sentence and counts; the outcome is the verdict of a claim that stands alone.
+        Of a reproduction or a survey: sentence and counts; the outcome is the verdict of a claim that stands alone.
         """
-        return Record(outcomes.verdict(self.data) if self._of_papers else verdict(self.data))
+        return Record(_MANY[self.kind][0](self.data) if self.kind in _MANY else verdict(self.data))
 
     @property
     def findings(self) -> list[Record]:
@@ -106,6 +124,16 @@ class Report:
         """Every claim of a reproduction with its verdict, what was found, and our number beside the published one."""
         return [Record(claim) for claim in outcomes.claims(self.data)]
 
+    @property
+    def cells(self) -> list[Record]:
+        """Every cell of a survey with its verdict, and the audit's own `report`; `Report(cell.report)` reads it."""
+        return [Record(cell) for cell in self.data.get("cells") or []]
+
+    @property
+    def kind(self) -> str:
+        """What it is a report of: audit, survey, backtest or reproduction."""
+        return str(self.data["kind"])
+
     def to_dict(self) -> dict[str, Any]:
         """A copy of the whole report, of JSON types only."""
         return copy.deepcopy(self.data)
@@ -116,42 +144,51 @@ class Report:
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """A Markdown page, for a pull request or a wiki. Also written to `path`, if given."""
-        return _written((papers_markdown if self._of_papers else markdown).render(self.data), path)
+        return _written((_MANY[self.kind][1] if self.kind in _MANY else markdown.render)(self.data), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One offline HTML page with its plots. Also written to `path`, if given.
 
-        Several papers have an index there, and a page each beside it: `all.html` and `all-samovar.html`.
+        Several papers have an index there, and a page each beside it: `all.html` and `all-samovar.html`. So have
+        the audits of a survey: `all-patchtst-ETTh1.html`.
         """
-        if not self._of_papers:
+        if self.kind not in _MANY:
             return _written(html.render(self.data), path)
-        pages = papers_html.pages(self.data, Path(path).name if path is not None else None)
+        pages = _MANY[self.kind][2](self.data, Path(path).name if path is not None else None)
         for name, page in pages.items():
             _written(page, path and Path(path).with_name(name))
         return next(iter(pages.values()))
 
-    def to_text(self, width: int = 100) -> str:
-        """Plain text without colour, lines of `width` characters at most."""
-        return text.render(self._blocks(width), width)
+    def to_text(self, width: int = 100, verbose: bool = False) -> str:
+        """Plain text without colour, lines of `width` characters at most.
+
+        Thirty lines that say what matters, at a width of 100; with `verbose` every finding, arm and setting.
+        """
+        return text.render(self._blocks(width, verbose), width)
+
+    def to_rich(self, width: int = 100, verbose: bool = False) -> RenderableType:
+        """The same for a console of rich, in colour: `Console().print(report.to_rich(verbose=True))`."""
+        return Group(*self._blocks(width, verbose))
 
     def __str__(self) -> str:
-        return str(self.verdict)
+        """Thirty lines that say what matters; of a report on many things, how they came out."""
+        return str(self.verdict) if self.kind in _MANY else self.to_text().rstrip("\n")
 
     def __repr__(self) -> str:
-        if self._of_papers:
-            return f"<Report reproduction: {self.verdict}>"
+        if self.kind in _MANY:
+            return f"<Report {self.kind}: {self.verdict}>"
         protocol = self.data.get("protocol", {})
         return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield from self._blocks(options.max_width)
+        yield from self._blocks(options.max_width, verbose=False)
 
-    @property
-    def _of_papers(self) -> bool:
-        return bool(self.data["kind"] == "reproduction")
-
-    def _blocks(self, width: int) -> Iterator[RenderableType]:
-        return (papers if self._of_papers else text).blocks(self.data, width)
+    def _blocks(self, width: int, verbose: bool) -> Iterator[RenderableType]:
+        if self.kind == "reproduction":
+            return papers.blocks(self.data, width)
+        if self.kind == "survey":
+            return survey_text.blocks(self.data, width, verbose)
+        return (text if verbose else brief).blocks(self.data, width)
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that neither its style nor the notebook's reaches the other."""

@@ -1,4 +1,4 @@
-"""A report in the terminal."""
+"""All of a report in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from forecheck.reports import content, tables
+from forecheck.reports import content, headline, tables
 
 STYLES = {"helps": "blue", "better": "blue", "hurts": "red", "worse": "red", "pass": "green", "fail": "bold red"}
 STYLES |= {"no difference": "bold", "undecided": "yellow", "not applicable": "dim"}
@@ -33,7 +33,11 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield Text(clean(verdict.get("sentence")), style="bold")
     if verdict.get("advice"):
         yield Text(f"What to do: {clean(verdict['advice'])}")
+    for said in headline.remarks(data):
+        yield Text(clean(said))
     yield _keys(data)
+    if headline.ladder_table(data).rows:
+        yield from _table(headline.ladder_table(data), width)
     yield from _findings(data, width)
     if data["kind"] == "audit":
         shown = [tables.remedies_table(data), tables.arms_table(data, tables.without_heads(data))]
@@ -47,6 +51,8 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if tables.borders_table(data).rows:
         yield Padding(_grid(tables.borders_table(data), width), (0, 0, 1, 0))
     yield facts(content.protocol_facts(data))
+    if headline.search_table(data).rows:
+        yield from _table(headline.search_table(data), width)
     if tables.sites_table(data).rows:
         yield from _table(tables.sites_table(data), width)
     yield _heading("Environment", "")
