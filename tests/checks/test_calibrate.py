@@ -297,7 +297,9 @@ def test_models_equal_by_construction_make_no_difference(at, quick_fits):
 
 
 def small(control, **options):
-    return replace(control, options=control.options | {"epochs": 1, "width": 8, "hidden": 8} | options)
+    """The control with a tiny model, so that it is not audited with the defaults of the command line."""
+    chosen = (control.options or {}) | {"epochs": 1, "width": 8, "hidden": 8, "heads": 2, "layers": 1} | options
+    return replace(control, options=chosen)
 
 
 @pytest.mark.parametrize(("name", "data"), [("recall", positive.recall.recall), ("lag", positive.lag.lag)])
@@ -315,10 +317,11 @@ def test_power_is_counted_where_the_task_is_learnt():
         arms = [("raw", "itransformer", raw), ("reference", "linear", 1.0), ("reference", "last", 2.0)]
         arms += [("retrained", mode, 1.0) for mode in positive.LAG.retrained]
         arms = [{"family": f, "label": label, "mse": v, "mse_real": v, "effect": 0.0} for f, label, v in arms]
-        return {"outcome": outcome, "effect": 1, "interval": [0, 2], "checkpoint": checkpoint, "arms": arms}
+        said = {"outcome": outcome, "effect": 1, "interval": [0, 2], "checkpoint": checkpoint, "worth": "yes"}
+        return said | {"arms": arms, "seconds": 9.0, "fits": 3}
 
     part = positive.describe(positive.LAG, [one(0.1, "helps"), one(0.2, "undecided", "hurts"), one(0.9, "hurts")])
-    assert [(check.value, check.count) for check in part.checks] == [(2 / 3, 3), (0.5, 2), (0.5, 2)]
+    assert [(check.value, check.count) for check in part.checks] == [(2 / 3, 3), (1 / 3, 3), (0.5, 2)]
 
 
 def test_the_event_set_runs(at, monkeypatch):

@@ -79,6 +79,11 @@ class Comparison:
     reason: str = ""
     needs: Needs | None = None
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing is said at all: too few independent stretches, or one seed for a claim about several."""
+        return self.outcome == "undecided" and self.needs is None
+
 
 def compare(
     differences: list[Float[np.ndarray, "seed time"]],

@@ -166,14 +166,15 @@ def run_positive(context: Context, name: str) -> Part:
 def describe(control: Control, found: list[dict[str, Any]]) -> Part:
     """Checks and tables of the data seeds."""
     learnt = [one for one in found if loss(one, "raw") <= control.learnt * loss(one, "reference")]
-    helps = sum(one["outcome"] == "helps" for one in learnt)
-    checks = [Check.share("the model learns the task", len(learnt), len(found), POWER, above=True)]
+    helps = sum(one["outcome"] == "helps" for one in found)
+    checks = [
+        Check.share("the model learns the task", len(learnt), len(found), POWER, above=True),
+        Check.share("power: the audit says helps", helps, len(found), POWER, above=True),
+    ]
     if learnt:
         relies = sum(one["checkpoint"] == "helps" for one in learnt)
-        checks += [
-            Check.share("power: the audit says helps where it does", helps, len(learnt), POWER, above=True),
-            Check.share("power: the checkpoints are said to rely on it", relies, len(learnt), POWER, above=True),
-        ]
+        name = "power: checkpoints that have learnt it are said to rely on attention"
+        checks.append(Check.share(name, relies, len(learnt), POWER, above=True))
     labels = [("raw", control.model), *(("retrained", mode) for mode in control.retrained)]
     rows = []
     for seed, one in enumerate(found):
