@@ -1,5 +1,8 @@
 """Small panels and models that many tests share."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 
 from forecheck.data.frequency import Frequency
@@ -36,11 +39,31 @@ def hourly(rows=600, channels=2, seed=0, noise=0.3):
 
 
 def ragged(lengths=(200, 160, 240), seed=0):
-    """Three daily series of one channel and different lengths."""
+    """Three daily series of one channel and different lengths, from the same day on."""
+    return staggered(lengths, [0] * len(lengths), seed)
+
+
+def staggered(lengths, starts, seed=0):
+    """Daily series of one channel that start on different days."""
     rng = np.random.default_rng(seed)
     values = np.concatenate([np.sin(np.arange(n) / 3)[:, None] + 0.2 * rng.standard_normal((n, 1)) for n in lengths])
     day = np.timedelta64(1, "D").astype("timedelta64[us]")
-    time = np.concatenate([np.datetime64("2024-01-01", "us") + day * np.arange(n) for n in lengths])
+    first = np.datetime64("2024-01-01", "us")
+    time = np.concatenate([first + day * np.arange(s, s + n) for n, s in zip(lengths, starts, strict=True)])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     names = tuple(f"store_{i}" for i in range(len(lengths)))
     return Panel(values, offsets, time, names, ("y",), Frequency("us", 24 * HOUR), "stores")
+
+
+def gappy(panel, share=0.1, fill="last", seed=0):
+    """A panel of which values are missing at random and filled; the first row of every series is whole."""
+    rng = np.random.default_rng(seed)
+    holes = rng.random(panel.values.shape) < share
+    holes[panel.offsets[:-1]] = False
+    values = np.where(holes, np.nan, panel.values)
+    for start, end in pairwise(panel.offsets):
+        for channel in range(values.shape[1]):
+            seen = np.flatnonzero(~holes[start:end, channel])
+            part = values[start:end, channel]
+            part[:] = np.interp(np.arange(end - start), seen, part[seen])
+    return replace(panel, values=values, filled=holes, fill=fill)

@@ -8,7 +8,7 @@ from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
 from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.selection import audit_lookback, default_lookback, own_lookbacks, simplest_unbeaten, usable
-from panels import hourly, ragged
+from panels import hourly, ragged, staggered
 
 NAMES = [forecaster.name for forecaster in registry.all_forecasters()]
 RANK = {name: rank for rank, name in enumerate(NAMES)}
@@ -46,7 +46,7 @@ def test_a_default_lookback_leaves_as_many_windows_as_weights(rows, horizon):
 
 def test_the_longest_series_decides():
     panel = ragged((60, 400, 100))
-    assert default_lookback(panel, 6) == (280 - 6) // 2
+    assert default_lookback(panel, 6) == (232 - 6) // 2  # with 60 and 100 rows of the others 70 % of all 560
     assert len(prepare(panel, default_lookback(panel, 6), 6).train) > 0
 
 
@@ -155,7 +155,13 @@ def test_models_of_different_lookbacks_forecast_the_same_windows(lengths, horizo
 
 
 def test_where_a_series_is_short_all_models_have_one_lookback():
-    assert set(own_lookbacks(ragged((60, 400, 100)), 6, NATURAL).values()) == {(280 - 6) // 2}
+    late = staggered((400, 120), (0, 280))
+    assert late.calendar[-1] == 399
+    own = own_lookbacks(late, 6, NATURAL)
+    assert prepare(late, 8, 6).borders.train_end.tolist() == [322, 42]
+    assert set(own.values()) == {(322 - 6) // 2}
+    # A series that ends before the validation part has no windows there to lose.
+    assert len(set(own_lookbacks(staggered((400, 30), (0, 0)), 6, NATURAL).values())) > 1
 
 
 def test_an_audit_has_one_lookback_and_no_less_than_its_model_needs():

@@ -65,7 +65,7 @@ def fill_missing(
             if fill == "linear":
                 _linear(part)
             elif fill == "last":
-                _last(part)
+                carry_forward(part)
             else:
                 _seasonal(part, frequency.period)
     left = np.argwhere(np.isnan(filled.T))
@@ -139,7 +139,8 @@ def _linear(x: Float[np.ndarray, " time"]) -> None:
         x[inner] = np.interp(np.arange(seen[0], seen[-1] + 1), seen, x[seen])
 
 
-def _last(x: Float[np.ndarray, " time"]) -> None:
+def carry_forward(x: Float[np.ndarray, " time"]) -> None:
+    """Put the last value seen into every NaN behind one."""
     latest = np.maximum.accumulate(np.where(np.isnan(x), -1, np.arange(len(x))))
     x[latest >= 0] = x[latest[latest >= 0]]
 
@@ -147,5 +148,5 @@ def _last(x: Float[np.ndarray, " time"]) -> None:
 def _seasonal(x: Float[np.ndarray, " time"], period: int) -> None:
     for phase in range(min(period, len(x))):
         same = x[phase::period]  # a view
-        _last(same)
-        _last(same[::-1])
+        carry_forward(same)
+        carry_forward(same[::-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -95,11 +95,13 @@ def from_table(
         completed = np.full((len(timeline.rows), len(roles.channels)), np.nan)
         completed[timeline.rows >= 0] = values
         values = completed
+    holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
     _check_constant(values, timeline, roles.channels, source)
-    return Panel(
+    panel = Panel(
         values, timeline.offsets, timeline.time, timeline.series, roles.channels, frequency, source.name, fills=fills
     )
+    return replace(panel, filled=holes, fill=fill or "") if fills else panel
 
 
 @dataclass(frozen=True)

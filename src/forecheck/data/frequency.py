@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 _SECOND = 1_000_000  # microseconds
+_DAY = 86400 * _SECOND
 _NAMES = {
     1: "second",
     60: "minute",
@@ -82,6 +83,24 @@ class Frequency:
         ahead, rest = np.divmod((months - months[0]).astype(np.int64), self.count)
         expected = add_months(np.full(len(time), time[0]), ahead * self.count, month_end=self.month_end, day=self.day)
         return ahead if not rest.any() and (expected == time).all() else None
+
+    def distance(self, start: Any, time: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Steps from `start` to every stamp, also of series on other grids of the same step; those give fractions.
+
+        Fractions tell stamps of one step apart and keep their order; of calendar steps they are no exact times.
+        """
+        if self.unit in ("step", "us"):
+            whole, rest = np.divmod((time - start).astype(np.int64), self.count)
+            return whole + rest / self.count
+        first = np.datetime64(start, "us")
+        days, day = time.astype("datetime64[D]"), first.astype("datetime64[D]")
+        clock = ((time - days).astype(np.int64) - int((first - day).astype(np.int64))) / _DAY
+        if self.unit == "weekday":
+            return np.asarray((np.busday_count(day, days) + clock) / self.count)
+        months = (time.astype("datetime64[M]") - first.astype("datetime64[M]")).astype(np.int64)
+        if not self.month_end and not self.day:  # else every series keeps to the same day
+            clock = clock + day_of_month(time) - int(day_of_month(np.array([first]))[0])
+        return np.asarray((months + clock / 32) / self.count)
 
     def __str__(self) -> str:
         if self.unit == "us":

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from forecheck.data.frequency import Frequency
 from forecheck.errors import DataError
@@ -31,6 +31,9 @@ class Panel:
         name: what reports call this panel (a set's name or a file's).
         split: the set's standard split in the notation of `forecheck.data.splits.parse_split`.
         fills: how many missing values were filled on reading, by channel (empty if none).
+        filled: which values were missing and have been filled; None if none was. They are no truth: no loss counts
+            them, and windows see in their place what was known before (`forecheck.data.causal`).
+        fill: by which method they were filled; empty if none was.
 
     Raises:
         DataError: if values are missing or infinite, or offsets do not fit.
@@ -45,6 +48,8 @@ class Panel:
     name: str = "data"
     split: str = "70/10/20"
     fills: dict[str, int] = field(default_factory=dict)
+    filled: Bool[np.ndarray, "time channel"] | None = None
+    fill: str = ""
 
     def __post_init__(self) -> None:
         rows = len(self.values)
@@ -59,6 +64,8 @@ class Panel:
             raise DataError(f"{self.name}: offsets must rise from 0 to {rows}, one series a step")
         if len(self.channels) != self.values.shape[1] or len(self.time) != rows:
             raise DataError(f"{self.name}: names or times do not fit the {rows} x {self.values.shape[1]} values")
+        if self.filled is not None and self.filled.shape != self.values.shape:
+            raise DataError(f"{self.name}: the mask of filled values does not have the shape of the values")
         bad = np.argwhere(~np.isfinite(self.values))
         if len(bad):
             row, channel = bad[0]
@@ -91,14 +98,23 @@ class Panel:
         return np.diff(self.offsets)
 
     @cached_property
+    def calendar(self) -> Float[np.ndarray, " time"]:
+        """Steps from the earliest stamp of the panel to every row; whole numbers for series on one common grid."""
+        starts = self.time[self.offsets[:-1]]
+        first = self.frequency.distance(self.time.min(), starts)
+        return np.repeat(first, self.lengths) + np.arange(len(self.time)) - np.repeat(self.offsets[:-1], self.lengths)
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over values, offsets, times, names and frequency: the panel's address in the ledger."""
+        """SHA-256 over values, offsets, times, names, frequency and what was filled: its address in the ledger."""
         digest = hashlib.sha256()
         for array in (self.values, self.offsets, self.time):
             digest.update(str(array.dtype).encode())
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.series, self.channels, self.frequency)).encode())
+        if self.filled is not None:  # panels without fills keep the address that they had before there was a mask
+            digest.update(self.fill.encode() + np.packbits(self.filled).tobytes())
         return digest.hexdigest()
 
     def series_rows(self, index: int) -> slice:

@@ -6,11 +6,14 @@ import shlex
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from forecheck.data.panel import Panel
 from forecheck.data.splits import Borders
 from forecheck.errors import DataError
+
+FEWEST = 8
+"""Training rows with an observation that a series of a panel needs: fewer tell no scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,38 +21,70 @@ class Scaler:
     """Mean and standard deviation of every channel of every series, over its training rows.
 
     z = (x - mean) / std, with the population standard deviation (as scikit-learn's StandardScaler, which the
-    LTSF benchmarks use).
+    LTSF benchmarks use). NaN for a series that has no scale, see `scalable`.
     """
 
     mean: Float[np.ndarray, "series channel"]
     std: Float[np.ndarray, "series channel"]
 
-    def scale(self, panel: Panel) -> Float[np.ndarray, "time channel"]:
-        """The panel's values, standardised."""
-        repeats = panel.lengths
-        return (panel.values - np.repeat(self.mean, repeats, axis=0)) / np.repeat(self.std, repeats, axis=0)
+    def scale(
+        self, panel: Panel, values: Float[np.ndarray, "time channel"] | None = None
+    ) -> Float[np.ndarray, "time channel"]:
+        """The panel's values, or others of its rows, standardised."""
+        values, repeats = panel.values if values is None else values, panel.lengths
+        return (values - np.repeat(self.mean, repeats, axis=0)) / np.repeat(self.std, repeats, axis=0)
+
+    @property
+    def known(self) -> Bool[np.ndarray, " series"]:
+        """Which series have a scale."""
+        return ~np.isnan(self.mean).any(axis=1)
+
+
+def scalable(panel: Panel, borders: Borders) -> Bool[np.ndarray, " series"]:
+    """Series of a panel that have enough training rows to be scaled by; a single series has to do."""
+    if len(panel.series) == 1:
+        return np.array([True])
+    if panel.filled is None:
+        return borders.train_end >= FEWEST
+    ends = zip(panel.offsets[:-1], borders.train_end, strict=True)
+    counts = [int((~panel.filled[offset : offset + end]).sum(axis=0).min()) for offset, end in ends]
+    return np.array(counts) >= FEWEST
 
 
 def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
-    """Scaler of the training rows.
+    """Scaler of the observed values of the training rows; series that are not `scalable` get none.
 
     Raises:
-        DataError: if a channel is constant over its training rows: it has no unit to scale by.
+        DataError: if a channel is constant over its training rows, or has no value there: it has no unit to scale by.
     """
-    parts = [
-        panel.values[offset : offset + end] for offset, end in zip(panel.offsets[:-1], borders.train_end, strict=True)
-    ]
-    mean = np.stack([part.mean(axis=0) for part in parts])
-    std = np.stack([part.std(axis=0) for part in parts])
-    constant = np.stack([(part == part[0]).all(axis=0) for part in parts])
-    if constant.any():
-        series, channel = np.argwhere(constant)[0]
-        where = f' of series "{panel.series[series]}"' if len(panel.series) > 1 else ""
-        raise DataError(
-            f'{panel.name}: channel "{panel.channels[channel]}"{where} is constant '
-            f"({parts[series][0, channel]:g}) over its {len(parts[series])} training rows",
-            f"Drop the {'series' if where else 'channel'} "
-            f"(--drop {shlex.quote(panel.series[series] if where else panel.channels[channel])}), or split so that "
-            "training sees it change.",
-        )
+    shape = len(panel.series), len(panel.channels)
+    mean, std = np.full(shape, np.nan), np.full(shape, np.nan)
+    for series in np.flatnonzero(scalable(panel, borders)):
+        offset, end = int(panel.offsets[series]), int(borders.train_end[series])
+        part = panel.values[offset : offset + end]
+        if panel.filled is None:
+            mean[series], std[series] = part.mean(axis=0), part.std(axis=0)
+            constant = (part == part[0]).all(axis=0)
+        else:
+            seen = ~panel.filled[offset : offset + end]
+            empty = ~seen.any(axis=0)
+            if empty.any():
+                raise _no_unit(panel, int(series), int(np.argmax(empty)), f"has no value in its {end} training rows")
+            mean[series], std[series] = part.mean(axis=0, where=seen), part.std(axis=0, where=seen)
+            first = np.take_along_axis(part, seen.argmax(axis=0)[None], axis=0)
+            constant = ((part == first) | ~seen).all(axis=0)
+        if constant.any():
+            channel = int(np.argmax(constant))
+            why = f"is constant ({mean[series, channel]:g}) over its {end} training rows"
+            raise _no_unit(panel, int(series), channel, why)
     return Scaler(mean, std)
+
+
+def _no_unit(panel: Panel, series: int, channel: int, why: str) -> DataError:
+    where = f' of series "{panel.series[series]}"' if len(panel.series) > 1 else ""
+    dropped = panel.series[series] if where else panel.channels[channel]
+    return DataError(
+        f'{panel.name}: channel "{panel.channels[channel]}"{where} {why}',
+        f"Drop the {'series' if where else 'channel'} (--drop {shlex.quote(dropped)}), or split so that training sees "
+        "it change.",
+    )

@@ -11,9 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from forecheck.data.causal import causal
 from forecheck.data.panel import Panel
-from forecheck.data.scaling import Scaler, fit_scaler
-from forecheck.data.splits import PARTS, Borders, Part, origins, parse_split
+from forecheck.data.scaling import Scaler, fit_scaler, scalable
+from forecheck.data.splits import PARTS, Borders, Part, notes, origins, parse_split
+
+_ROUNDING = 1e-6  # of a step: calendars of series on other grids are fractions
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +24,15 @@ class Windows:
     """Input and target windows at given origins; nothing is materialised but the batch in hand.
 
     Attributes:
-        values: standardised observations, float64.
+        values: standardised observations, float64; where something was filled, what inputs see of it
+            (`forecheck.data.causal`).
         lookback: L, steps of input.
         horizon: H, steps of target.
         origins: row of every window's first target step, as `splits.origins` makes them.
         step: rows between two origins of a series.
+        targets: what targets are where they are not `values`: NaN for what was filled, which no loss counts. None if
+            nothing was filled.
+        calendar: steps of every row from the earliest stamp of the panel, None for a single series: its rows.
     """
 
     values: Float[np.ndarray, "time channel"]
@@ -33,6 +40,8 @@ class Windows:
     horizon: int
     origins: Int[np.ndarray, " window"]
     step: int = 1
+    targets: Float[np.ndarray, "time channel"] | None = None
+    calendar: Float[np.ndarray, " time"] | None = None
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -43,23 +52,52 @@ class Windows:
         return self.values.shape[1]
 
     @property
+    def times(self) -> Float[np.ndarray, " window"]:
+        """Steps of the calendar at every origin: what several series have in common."""
+        return self.origins.astype(np.float64) if self.calendar is None else self.calendar[self.origins]
+
+    @cached_property
     def overlap(self) -> int:
-        """Consecutive windows that share target rows: H for a step of 1."""
-        return -(-self.horizon // self.step)
+        """The largest number of distinct origin times within H steps of the calendar: H for a step of 1.
+
+        Losses are pooled by time, so that of two series whose origins take turns twice as many times share targets.
+        """
+        least = -(-self.horizon // self.step)
+        if self.calendar is None:
+            return least
+        times = np.unique(self.times)
+        reached = np.searchsorted(times, times + (self.horizon - _ROUNDING))
+        return max(least, int((reached - np.arange(len(times))).max(initial=0)))
 
     @cached_property
     def _strided(self) -> Float[Tensor, "start channel length"]:
         """A view of every stretch of lookback + horizon rows, straddling or not; origins pick the right ones."""
-        values = torch.from_numpy(self.values.astype(np.float32))
-        return values.unfold(0, self.lookback + self.horizon, 1)
+        return _stretches(self.values, self.lookback + self.horizon)
+
+    @cached_property
+    def _strided_targets(self) -> Float[Tensor, "start channel horizon"]:
+        assert self.targets is not None
+        return _stretches(self.targets, self.horizon)
 
     def gather(
         self, index: Int[Tensor, " batch"] | slice
     ) -> tuple[Float[Tensor, "batch lookback channel"], Float[Tensor, "batch horizon channel"]]:
-        """Inputs and targets of the windows at `index`, float32; memory is that of the batch."""
-        rows = torch.from_numpy(self.origins)[index] - self.lookback
-        both = self._strided[rows].transpose(1, 2)  # (batch, lookback + horizon, channel)
-        return both[:, : self.lookback], both[:, self.lookback :]
+        """Inputs and targets of the windows at `index`, float32; memory is that of the batch.
+
+        Targets are NaN where they were filled.
+        """
+        rows = torch.from_numpy(self.origins)[index]
+        both = self._strided[rows - self.lookback].transpose(1, 2)  # (batch, lookback + horizon, channel)
+        x, y = both[:, : self.lookback], both[:, self.lookback :]
+        return x, y if self.targets is None else self._strided_targets[rows].transpose(1, 2)
+
+    def observed(self, index: Int[Tensor, " batch"] | slice) -> Int[np.ndarray, " horizon"]:
+        """How many targets of the windows at `index` were observed, over all channels, by step of the horizon."""
+        rows = self.origins[index if isinstance(index, slice) else index.numpy()]
+        if self.targets is None:
+            return np.full(self.horizon, len(rows) * self.channels)
+        seen = (~np.isnan(self.targets)).sum(axis=1)
+        return np.array([int(seen[rows + ahead].sum()) for ahead in range(self.horizon)])
 
     def batches(
         self, size: int
@@ -70,8 +108,18 @@ class Windows:
             yield (index, *self.gather(index))
 
     def strided(self, stride: int) -> Windows:
-        """Every `stride`-th window, the first one kept."""
-        return replace(self, origins=self.origins[::stride], step=self.step * stride)
+        """Every `stride`-th window, the first one kept; of several series those of the same times."""
+        if self.calendar is None:
+            kept = self.origins[::stride]
+        else:
+            turn = np.floor(self.times).astype(np.int64) // self.step
+            kept = self.origins[(turn - (turn.min() if len(turn) else 0)) % stride == 0]
+        return replace(self, origins=kept, step=self.step * stride)
+
+    def of_channels(self, channels: slice) -> Windows:
+        """The same windows of some channels."""
+        targets = None if self.targets is None else self.targets[:, channels]
+        return replace(self, values=self.values[:, channels], targets=targets)
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Stretches of consecutive origins as (first, last + 1): closed forms add these up without windows."""
@@ -81,11 +129,23 @@ class Windows:
                 yield int(run[0]), int(run[-1]) + 1
 
 
+def _stretches(values: Float[np.ndarray, "time channel"], length: int) -> Float[Tensor, "start channel length"]:
+    return torch.from_numpy(values.astype(np.float32)).unfold(0, length, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """A panel cut into training, validation and test windows under one protocol.
 
     The three parts share lookback, horizon and the scaler of the training rows.
+
+    Attributes:
+        panel: the data.
+        split: how it was cut.
+        borders: of every series; those of series without a scale are empty.
+        scaler: of the training rows.
+        train, validation, test: windows of the parts.
+        notes: sentences on series that do not serve in every part.
     """
 
     panel: Panel
@@ -95,6 +155,7 @@ class Experiment:
     train: Windows
     validation: Windows
     test: Windows
+    notes: tuple[str, ...] = ()
 
     def part(self, part: Part) -> Windows:
         """The windows of one part."""
@@ -107,14 +168,24 @@ def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None,
 
     A step above 1 keeps only every step-th origin of all parts; see `splits.origins`.
 
+    Series of a panel with too few training rows have no scale and no windows; `Experiment.notes` names them. Inputs
+    see what was filled as `causal` says, and the training mean before a channel's first observation; targets that were
+    filled are NaN.
+
     Raises:
         DataError: if a part is too short for one window, or a channel is constant in training.
         UsageError: if `split` cannot be read.
     """
     split = split or panel.split
     borders = parse_split(split, panel)
+    borders = borders.only(scalable(panel, borders))
     cut = {part: origins(panel, borders, part, lookback, horizon, step) for part in PARTS}
     scaler = fit_scaler(panel, borders)
-    values = scaler.scale(panel)
-    windows = {part: Windows(values, lookback, horizon, cut[part], step) for part in PARTS}
-    return Experiment(panel, split, borders, scaler, **windows)
+    values, targets = scaler.scale(panel), None
+    if panel.filled is not None:
+        targets = np.where(panel.filled, np.nan, values)
+        known = causal(panel)
+        values = np.where(np.isnan(known), 0.0, scaler.scale(panel, known))
+    calendar = panel.calendar if len(panel.series) > 1 else None
+    windows = {part: Windows(values, lookback, horizon, cut[part], step, targets, calendar) for part in PARTS}
+    return Experiment(panel, split, borders, scaler, **windows, notes=notes(panel, borders, cut))

@@ -33,12 +33,13 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
     borders = []
     for part in PARTS:
         first, end = e.borders.rows(part)
-        starts, ends = e.panel.offsets[:-1] + first, e.panel.offsets[:-1] + end - 1
+        serves = end > first
+        starts, ends = (e.panel.offsets[:-1] + rows for rows in (first, end - 1))
         borders.append(
             {
                 "part": part,
-                "first": stamp(e.panel.time[starts].min()),
-                "last": stamp(e.panel.time[ends].max()),
+                "first": stamp(e.panel.time[starts[serves]].min()),
+                "last": stamp(e.panel.time[ends[serves]].max()),
                 "rows": int((end - first).sum()),
                 "windows": len(e.part(part)),
             }
@@ -58,6 +59,7 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         "split": e.split,
         "scaler": "mean and standard deviation of the training rows, by series and channel",
         "borders": borders,
+        "notes": list(e.notes),
         "units": "standardised by the training rows",
         "trials": {"total": total, "from ledger": known},
         "seconds": seconds,

@@ -73,7 +73,8 @@ class Fitted:
             )
         check_lengths(panel, self.forecaster.task.lookback)
         order = [panel.channels.index(name) for name in self.channels]
-        return replace(panel, values=panel.values[:, order], channels=self.channels)
+        filled = None if panel.filled is None else panel.filled[:, order]
+        return replace(panel, values=panel.values[:, order], channels=self.channels, filled=filled)
 
     def scale_of(self, panel: Panel) -> tuple[Float[np.ndarray, "series channel"], Float[np.ndarray, "series channel"]]:
         """Mean and standard deviation of an aligned panel's series."""

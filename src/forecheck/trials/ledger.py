@@ -108,6 +108,8 @@ class Ledger:
             dates = panel.time.dtype.kind == "M"
             time = panel.time.astype("datetime64[us]").astype(np.int64) if dates else panel.time.astype(np.int64)
             arrays = {"values": panel.values, "offsets": panel.offsets.astype(np.int64), "time": time}
+            if panel.filled is not None:
+                arrays["filled"] = panel.filled
             save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, part / "panel.safetensors")
             described = {
                 "series": panel.series,
@@ -117,6 +119,7 @@ class Ledger:
                 "split": panel.split,
                 "dates": dates,
                 "fills": panel.fills,
+                "fill": panel.fill,
             }
             (part / "panel.json").write_text(json.dumps(described))
 
@@ -145,4 +148,6 @@ class Ledger:
             described["name"],
             described["split"],
             described["fills"],
+            arrays.get("filled"),
+            described.get("fill", ""),  # panels that were kept before there was a mask have neither
         )

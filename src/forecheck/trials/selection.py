@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from forecheck.data.panel import Panel
+from forecheck.data.scaling import scalable
 from forecheck.data.splits import Borders, parse_split
 from forecheck.errors import DataError
 from forecheck.forecasters import registry
@@ -30,8 +31,9 @@ def own_lookbacks(
     """The lookback of every model: the one that is given, or its natural one, cut to what the data allow.
 
     No longer than half of what the longest training part leaves beside the horizon, and than the shortest training
-    part, so that all models are asked about the same validation and test windows. Where the shortest training part is
-    shorter than the default lookback, all models have that one: they lose the same windows of the short series.
+    part of a series that has a validation or test part, so that all models are asked about the same validation and
+    test windows. Where that is shorter than the default lookback, all models have that one: they lose the same windows
+    of the short series.
 
     Raises:
         DataError: if not even one window fits.
@@ -40,7 +42,8 @@ def own_lookbacks(
     if lookback is not None:
         return dict.fromkeys(models, lookback)
     borders = parse_split(split or panel.split, panel)
-    room, shortest = _room(panel, horizon, borders), int(borders.train_end.min())
+    serving = scalable(panel, borders) & (borders.test_end > borders.train_end)  # in validation or test
+    room, shortest = _room(panel, horizon, borders), int(borders.train_end[serving].min(initial=len(panel.values)))
     shared = min(_USUAL, room)
     if shortest < shared:
         return dict.fromkeys(models, shared)
