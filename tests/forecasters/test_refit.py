@@ -66,5 +66,6 @@ def test_gram_matrices_add_up(cuts):
     windows = prepare(ragged(), 8, 3).train
     parts = [gram(replace(windows, origins=part)) for part in np.split(windows.origins, cuts)]
     total, whole = sum(parts[1:], start=parts[0]), gram(windows)
-    for field in fields(whole):
+    assert whole.gaps is None
+    for field in fields(whole)[:-1]:
         np.testing.assert_allclose(getattr(total, field.name), getattr(whole, field.name), rtol=1e-11, atol=1e-11)

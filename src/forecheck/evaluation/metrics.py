@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Shaped
 
 
-def observed_mean(values: Float[np.ndarray, "*shape"], axis: int | tuple[int, ...] | None = None) -> np.ndarray[Any, Any]:
+def observed_mean(
+    values: Float[np.ndarray, "*shape"], axis: int | tuple[int, ...] | None = None
+) -> Float[np.ndarray, "*rest"]:
     r"""Mean over what was observed: over all that is not NaN, NaN where nothing is.
 
     .. math:: \frac{1}{|O|} \sum_{i \in O} v_i, \qquad O = \{i : v_i \text{ is not NaN}\}

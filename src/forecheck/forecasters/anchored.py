@@ -27,7 +27,7 @@ from forecheck.forecasters.linear_members import (
     naive_members,
 )
 from forecheck.forecasters.registry import register
-from forecheck.forecasters.stacking import certain_share, stack, stack_without
+from forecheck.forecasters.stacking import certain_share, error_moments, mean_moments, stack, stack_without
 from forecheck.training.loop import Progress
 
 Maps = list[Tensor]
@@ -133,12 +133,13 @@ class Anchored(Forecaster):
         options = {"shrinkage": self.config.shrinkage, "per_channel": self.config.per_channel}
         weights = stack(moments, **options)
         blind = stack_without(moments, number_of, **options)
-        overlap = -(-self.task.horizon // folds[-1].held.step)
+        overlap = folds[-1].held.overlap
         share = certain_share(moments, blind, _times(folds), overlap, self.config.level)
         last = np.eye(len(self.members))[0]
         self._maps, self._weights = maps, torch.from_numpy(share * weights + (1 - share) * last)
-        loss = np.einsum("wck,wckj,wcj->", blind, moments, blind, optimize=True) / moments[..., 0, 0].size
-        errors = moments.mean(axis=(0, 1)).diagonal()
+        loss = np.einsum("wck,wckj,wcj->", blind, np.nan_to_num(moments), blind, optimize=True)
+        loss /= np.count_nonzero(~np.isnan(moments[..., 0, 0]))
+        errors = mean_moments(moments, axis=(0, 1)).diagonal()
         return FitReport(
             seconds=time.perf_counter() - start,
             parameters=self.parameters,
@@ -152,13 +153,12 @@ class Anchored(Forecaster):
         )
 
     def _moments(self, windows: Windows, maps: Maps) -> Float[np.ndarray, "window channel member member"]:
-        """Mean products of the members' errors over the horizon, of every window and channel."""
+        """Mean products of the members' errors over the observed horizon, of every window and channel."""
         size = max(1, _CHUNK // (len(self.members) * windows.channels * windows.horizon))
         parts = []
         for _, x, y in windows.batches(size):
             errors = self._forecasts(x.transpose(1, 2).double(), maps) - y.transpose(1, 2).double()
-            e = errors.permute(1, 2, 0, 3)  # (window, channel, member, horizon)
-            parts.append(e @ e.transpose(-1, -2) / windows.horizon)
+            parts.append(error_moments(errors, gaps=windows.targets is not None))
         return torch.cat(parts).numpy()
 
     def _forecasts(

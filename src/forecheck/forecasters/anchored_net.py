@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from forecheck.data.windows import Windows
 from forecheck.forecasters.anchored import Anchored, AnchoredConfig
 from forecheck.forecasters.base import FitReport, Task
-from forecheck.forecasters.folds import segments
+from forecheck.forecasters.folds import order_of
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
-from forecheck.forecasters.stacking import certain_share
+from forecheck.forecasters.stacking import certain_share, error_moments
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.feedforward import FeedForward
@@ -211,14 +211,15 @@ class AnchoredNet(NeuralForecaster):
         parts = []
         for _, x, y in windows.batches(64):
             anchor = network.anchor(x) - y
-            e = torch.stack([anchor, anchor + network.residual(x)]).double().permute(1, 3, 0, 2)
-            parts.append(e @ e.transpose(-1, -2) / windows.horizon)  # (window, channel, 2, 2)
+            errors = torch.stack([anchor, anchor + network.residual(x)]).double()
+            parts.append(
+                error_moments(errors.transpose(2, 3), gaps=windows.targets is not None)
+            )  # (window, channel, 2, 2)
         if not parts:
             return 0.0
         moments = torch.cat(parts).numpy()
-        times = np.concatenate([np.arange(len(part)) for part in segments(windows)])
         whole = np.broadcast_to(np.array([0.0, 1.0]), moments.shape[:3])
-        return certain_share(moments, whole, times, windows.overlap, self.config.level)
+        return certain_share(moments, whole, order_of(windows), windows.overlap, self.config.level)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights of the network, and those of the closed forms."""
@@ -232,13 +233,12 @@ class AnchoredNet(NeuralForecaster):
 
 
 def halves(windows: Windows) -> tuple[Windows, Windows]:
-    """The first half of every series' windows, and those of the second whose targets share no row with the first's.
+    """The windows of the first half of all times, and those of the second whose targets share no time with the first's.
 
-    Where a series is too short for that the second part is empty.
+    Where there are too few times for that the second part is empty.
     """
-    first, second = [], []
-    for part in segments(windows):
-        half = len(part) // 2
-        first.append(part[:half] if half else part)
-        second.append(part[half + windows.overlap - 1 :] if half else part[:0])
-    return replace(windows, origins=np.concatenate(first)), replace(windows, origins=np.concatenate(second))
+    order = order_of(windows)
+    count = int(order.max()) + 1
+    half = count // 2 or count
+    first, second = order < half, order >= half + windows.overlap - 1
+    return replace(windows, origins=windows.origins[first]), replace(windows, origins=windows.origins[second])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +12,17 @@ from jaxtyping import Int
 
 from forecheck.data.windows import Windows
 
+_ROUNDING = 1e-6  # of a step: calendars of series on other grids are fractions
+
 
 @dataclass(frozen=True, eq=False)
 class Fold:
     """Windows to fit on and windows to be tested on, which come after them.
 
     Attributes:
-        fit: windows whose targets end before the first of `held` begins, series by series.
+        fit: windows whose targets end before the first of `held` begins, in all series.
         held: windows held out.
-        times: place of every held window in its series' part: what series have in common.
+        times: of every held window, counted from 0 over the distinct ones of the fold: what series have in common.
     """
 
     fit: Windows
@@ -36,36 +39,34 @@ def expanding_folds(train: Windows, validation: Windows, cuts: Sequence[float], 
     Args:
         train: training windows.
         validation: validation windows.
-        cuts: shares of every series' training windows at which a fold starts, rising.
+        cuts: shares of the training windows' distinct times at which a fold starts, rising.
         most: about how many windows of a series to hold out a fold; the others overlap with them anyway.
         period: the windows that are kept go through all phases of it.
     """
-    parts = segments(train)
-    edges = [[int(len(part) * cut) for cut in (*cuts, 1.0)] for part in parts]
-    spans = [(part, edge[k], edge[k + 1]) for k in range(len(cuts)) for part, edge in zip(parts, edges, strict=True)]
-    longest = max(*(end - start for _, start, end in spans), *(len(part) for part in segments(validation)))
+    times = train.times
+    stamps = np.unique(times)
+    edges = [*(stamps[int(len(stamps) * cut)] for cut in cuts), np.inf]
+    spans = [(times >= start) & (times < end) for start, end in itertools.pairwise(edges)]
+    longest = max(*(len(np.unique(times[span])) for span in spans), len(np.unique(validation.times)))
     stride = _stride(longest, most, period)
-    # In windows, not rows: targets of the last window fitted on end where the first one held begins.
-    gap = -(-train.horizon // train.step) - 1
     folds = []
-    for k in range(len(cuts)):
-        fit = np.concatenate([part[: max(edge[k] - gap, 0)] for part, edge in zip(parts, edges, strict=True)])
-        held = [part[edge[k] : edge[k + 1]] for part, edge in zip(parts, edges, strict=True)]
+    for edge, span in zip(edges[:-1], spans, strict=True):
+        fit = train.origins[times + train.horizon <= edge + _ROUNDING]
         # Fewer windows than steps to forecast do not hold two targets apart: nothing to learn from.
-        if len(fit) >= train.horizon and any(len(part) for part in held):
-            folds.append(_fold(replace(train, origins=fit), train, held, stride))
-    return [*folds, _fold(train, validation, segments(validation), stride)]
+        if len(fit) >= train.horizon and span.any():
+            folds.append(_fold(replace(train, origins=fit), replace(train, origins=train.origins[span]), stride))
+    return [*folds, _fold(train, validation, stride)]
 
 
-def _fold(fit: Windows, windows: Windows, held: Sequence[Int[np.ndarray, " _"]], stride: int) -> Fold:
-    kept = [part[::stride] for part in held]
-    held_windows = replace(windows, origins=np.concatenate(kept), step=windows.step * stride)
-    return Fold(fit, held_windows, np.concatenate([np.arange(len(part)) for part in kept]))
+def _fold(fit: Windows, windows: Windows, stride: int) -> Fold:
+    held = windows.strided(stride)
+    return Fold(fit, held, order_of(held))
 
 
-def segments(windows: Windows) -> list[Int[np.ndarray, " _"]]:
-    """Origins of every series, or of every stretch of one without a gap."""
-    return np.split(windows.origins, np.flatnonzero(np.diff(windows.origins) != windows.step) + 1)
+def order_of(windows: Windows) -> Int[np.ndarray, " window"]:
+    """Place of every window's time among the distinct ones."""
+    place: Int[np.ndarray, " window"] = np.unique(windows.times, return_inverse=True)[1]
+    return place
 
 
 def _stride(longest: int, most: int, period: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from forecheck.data.windows import Windows
+from forecheck.forecasters.gaps import Gaps, gaps
 
 # Below this many consecutive origins a matrix product over gathered windows is cheaper than the recurrence.
 _SHORT_RUN = 8
@@ -30,6 +31,9 @@ class Gram:
         target_square: :math:`\sum y_h^2` of every step h.
         floor: eigenvalues of `inputs` below this are rounding of the sums, not data. It grows with the level of the
             series, so series come standardised.
+        gaps: what to take off the sums over inputs for every step, where some targets were never observed: sums with
+            targets are over those that were. Then only `steps` can be normalised, centred or mapped. None where all
+            were observed.
     """
 
     count: int
@@ -39,6 +43,7 @@ class Gram:
     target_sum: Float[np.ndarray, " horizon"]
     target_square: Float[np.ndarray, " horizon"]
     floor: float
+    gaps: Gaps | None = None
 
     def __add__(self, other: Gram) -> Gram:
         """Gram of both sets of windows together: every sum is additive.
@@ -54,7 +59,29 @@ class Gram:
             target_sum=self.target_sum + other.target_sum,
             target_square=self.target_square + other.target_square,
             floor=_floor(inputs),
+            gaps=None if self.gaps is None or other.gaps is None else self.gaps + other.gaps,
         )
+
+    def steps(self) -> Iterator[Gram]:
+        r"""Gram of every step of the horizon by itself, over the windows in which it was observed.
+
+        .. math:: G_h = G - D_h
+
+        with D of `gaps`: what least squares knows of step h, exactly. Steps differ in their windows, so that they do
+        not share G.
+        """
+        for step in range(self.cross.shape[1]):
+            missing = self.gaps.at(step) if self.gaps is not None else None
+            count, total, products = missing or (0, np.zeros_like(self.input_sum), np.zeros_like(self.inputs))
+            yield Gram(
+                count=self.count - count,
+                inputs=self.inputs - products,
+                cross=self.cross[:, step : step + 1],
+                input_sum=self.input_sum - total,
+                target_sum=self.target_sum[step : step + 1],
+                target_square=self.target_square[step : step + 1],
+                floor=self.floor,
+            )
 
     def normalised(self, functional: Float[np.ndarray, " lookback"]) -> Gram:
         r"""Gram of the windows less a linear functional of their input.
@@ -113,8 +140,12 @@ def gram(windows: Windows) -> Gram:
     the edges of the runs alone, so channels, series and runs are added up *before* the recurrence runs, once, down
     the diagonals. Sums of z and of its squares obey the same recurrence. Isolated origins (strided windows) are
     gathered a chunk at a time instead. Only the rows of inputs are made; of targets only their squares.
+
+    Where targets were never observed, sums with them are over windows gathered a chunk at a time, and `gaps` tells what
+    is to be taken off the others.
     """
-    sums = _Sums.zeros(windows.lookback, windows.horizon)
+    # Inputs and targets differ where something was filled, so they do not come from one recurrence.
+    sums = _Sums.zeros(windows.lookback, windows.horizon if windows.targets is None else 0)
     long: list[tuple[int, int]] = []
     short: list[Int[np.ndarray, " window"]] = []
     for first, end in windows.runs():
@@ -127,6 +158,9 @@ def gram(windows: Windows) -> Gram:
     if short:
         sums.add_windows(windows.values, np.concatenate(short) - windows.lookback)
     L = windows.lookback
+    if windows.targets is not None:
+        count, floor = len(windows) * windows.channels, _floor(sums.products)
+        return replace(_observed(windows), count=count, inputs=sums.products, input_sum=sums.totals, floor=floor)
     return Gram(
         count=len(windows) * windows.channels,
         inputs=sums.products[:, :L],
@@ -140,7 +174,25 @@ def gram(windows: Windows) -> Gram:
 
 def gram_of(windows: Windows, channels: slice) -> Gram:
     """Gram matrix over all windows of some channels."""
-    return gram(replace(windows, values=windows.values[:, channels]))
+    return gram(windows.of_channels(channels))
+
+
+def _observed(windows: Windows) -> Gram:
+    """Sums over observed targets, windows gathered a chunk at a time; those over inputs alone are zero."""
+    assert windows.targets is not None
+    L, H = windows.lookback, windows.horizon
+    inputs = np.lib.stride_tricks.sliding_window_view(windows.values, L, axis=0)  # (start, channel, L)
+    targets = np.lib.stride_tricks.sliding_window_view(windows.targets, H, axis=0)  # (start, channel, H)
+    cross, total, square = np.zeros((L, H)), np.zeros(H), np.zeros(H)
+    size = max(1, _CHUNK // ((L + H) * windows.channels))
+    for start in range(0, len(windows), size):
+        rows = windows.origins[start : start + size]
+        x, y = inputs[rows - L].reshape(-1, L), targets[rows].reshape(-1, H)  # (window*channel, L and H)
+        y = np.where(np.isnan(y), 0.0, y)
+        cross += x.T @ y
+        total += y.sum(axis=0)
+        square += np.square(y).sum(axis=0)
+    return Gram(0, np.zeros((L, L)), cross, np.zeros(L), total, square, 0.0, gaps(windows))
 
 
 def _floor(inputs: Float[np.ndarray, "lookback lookback"]) -> float:

@@ -108,8 +108,8 @@ class ClosedForm(Forecaster):
         strengths = RIDGE_PATH if self.config.ridge is None else (self.config.ridge,)
         fits: list[Ridge] = []
         for group in self.groups:
-            seen = self._seen(gram_of(train, group)), self._seen(gram_of(validation, group))
-            fits.append(fit_ridge(*seen, strengths, bias=self.config.bias))
+            sums = gram_of(train, group), gram_of(validation, group)
+            fits.append(fit_ridge(*sums, strengths, bias=self.config.bias, seen=self._seen))
             if progress is not None:
                 progress(len(fits) / len(self.groups), "weights")
         self._weight, self._bias = self._maps(fits)
@@ -140,8 +140,10 @@ class ClosedForm(Forecaster):
     def refitted(self: C, grams: Sequence[Gram], strengths: Sequence[float]) -> C:
         """The same forecaster fitted on the windows of these Gram matrices at these strengths, one a group."""
         again = type(self)(self.task, self.config)
-        seen = [self._seen(one) for one in grams]
-        fits = [fit_ridge(one, one, (rho,), bias=self.config.bias) for one, rho in zip(seen, strengths, strict=True)]
+        fits = [
+            fit_ridge(one, one, (rho,), bias=self.config.bias, seen=self._seen)
+            for one, rho in zip(grams, strengths, strict=True)
+        ]
         again._weight, again._bias = self._maps(fits)  # noqa: SLF001  of its own class
         return again
 

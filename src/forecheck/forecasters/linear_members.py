@@ -66,10 +66,12 @@ def fit_members(
     gram: Gram, lookbacks: Sequence[int], ridge: float
 ) -> list[Float[Tensor, "normalisation lookback horizon"]]:
     """Maps of every normalisation, one tensor a lookback."""
-    return [
-        torch.from_numpy(np.stack([fit_member(suffix(gram, L), name, ridge) for name in NORMALISATIONS]))
-        for L in lookbacks
+    # Without gaps all steps share one Gram matrix, and its factor.
+    parts = [
+        [np.stack([fit_member(suffix(part, L), name, ridge) for name in NORMALISATIONS]) for L in lookbacks]
+        for part in ([gram] if gram.gaps is None else gram.steps())
     ]
+    return [torch.from_numpy(np.concatenate(group, axis=2)) for group in zip(*parts, strict=True)]
 
 
 def naive_members(

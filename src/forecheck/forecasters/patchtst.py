@@ -16,6 +16,7 @@ from forecheck.nn.blocks import EncoderBlock, PreNormBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import NormName, WindowNorm
+from forecheck.nn.observed import squared_error
 from forecheck.nn.patch_embeddings import ConvolutionEmbedding, MLPEmbedding
 from forecheck.nn.patches import Embedding, PatchEmbedding
 from forecheck.nn.positions import Positions, token_positions
@@ -132,7 +133,7 @@ class PatchTSTModule(nn.Module):
         self, x: Float[Tensor, "batch lookback channel"], y: Float[Tensor, "batch horizon channel"]
     ) -> Float[Tensor, ""]:
         """Mean squared error, and what the embedding adds to it."""
-        error = nn.functional.mse_loss(self(x), y)
+        error = squared_error(self(x), y)
         penalty, self.embed.penalty = self.embed.penalty, None
         return error if penalty is None else error + penalty
 

@@ -6,15 +6,48 @@ Errors enter as second moments between members, window by window: everything tha
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
+from torch import Tensor
 
 from forecheck.evaluation.inference import mean_over_windows
-from forecheck.evaluation.metrics import loss_by_time
+from forecheck.evaluation.metrics import loss_by_time, observed_mean
 
 _SHARES = np.arange(1, 21) / 20
 _FEWEST = 4  # windows that a test of their mean needs
+
+
+def error_moments(
+    errors: Float[Tensor, "member batch channel horizon"], *, gaps: bool
+) -> Float[Tensor, "batch channel member member"]:
+    """Mean products of the members' errors over the observed steps of the horizon; NaN where there are none.
+
+    Args:
+        errors: of all members against the same targets.
+        gaps: whether targets may be NaN, since they were never observed.
+
+    Raises:
+        FloatingPointError: if an error is not finite and that is not why.
+    """
+    e = errors.permute(1, 2, 0, 3)  # (batch, channel, member, horizon)
+    seen = ~torch.isnan(e).all(dim=2)
+    if bool(seen.all()) or not gaps:
+        moments = e @ e.transpose(-1, -2) / e.shape[-1]
+        if not bool(torch.isfinite(moments).all()):
+            raise FloatingPointError("the error of a member is not finite")
+        return moments
+    e = torch.where(seen[:, :, None], e, 0.0)
+    return e @ e.transpose(-1, -2) / seen.sum(dim=2)[:, :, None, None]
+
+
+def mean_moments(
+    moments: Float[np.ndarray, "window channel member member"], axis: int | tuple[int, ...] = 0
+) -> Float[np.ndarray, "*rest"]:
+    """Mean over windows that observed something; zero for a channel without any."""
+    found: Float[np.ndarray, "*rest"] = np.nan_to_num(observed_mean(moments, axis=axis))
+    return found
 
 
 def simplex_weights(moment: Float[np.ndarray, "member member"], shrinkage: float) -> Float[np.ndarray, " member"]:
@@ -52,7 +85,7 @@ def stack(
     windows, channels, members, _ = moments.shape
     if not windows:
         return np.full((channels, members), 1 / members)
-    mean = moments.mean(axis=0)
+    mean = mean_moments(moments)
     if per_channel:
         return np.stack([simplex_weights(moment, shrinkage) for moment in mean])
     return np.tile(simplex_weights(mean.mean(axis=0), shrinkage), (channels, 1))
@@ -98,7 +131,7 @@ def certain_share(
     anchor = np.zeros(moments.shape[-1])
     anchor[0] = 1
     reference = moments[:, :, 0, 0]  # (window, channel)
-    unit = reference.mean(axis=0)
+    unit = np.nan_to_num(observed_mean(reference, axis=0))
     unit = np.where(unit > 0, unit, 1)
     best = 0.0
     for share in _SHARES:

@@ -20,6 +20,8 @@ from forecheck.nn.patches import Patches
 from forecheck.nn.positions import LearnedPositions
 from forecheck.training.recipe import Schedule
 
+_UNKNOWN = -100  # the label that cross-entropy leaves out
+
 
 @dataclass(frozen=True)
 class VQTokensConfig(VQRecipe):
@@ -110,15 +112,25 @@ class VQTokensModule(nn.Module):
     def loss(
         self, x: Float[Tensor, "batch lookback channel"], y: Float[Tensor, "batch horizon channel"]
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy of the next code, in nats; a last patch of the target that is not whole is left out."""
+        """Mean cross-entropy of the next code, in nats.
+
+        A last patch of the target that is not whole is left out, and so is one with a step that was never observed,
+        with all that would have to be said from its code.
+        """
         z, mean, scale = self.window_norm(x)
         patches = self._cut(z)
         target = rearrange(((y - mean) / scale)[:, : self.whole], "b h c -> (b c) h")
-        patches = torch.cat([patches, target.unflatten(1, (-1, patches.shape[2]))], dim=1) if self.whole else patches
+        unseen = torch.zeros(patches.shape[:2], dtype=torch.bool)
+        if self.whole:
+            ahead = target.unflatten(1, (-1, patches.shape[2]))
+            unseen = torch.cat([unseen, torch.isnan(ahead).any(dim=2)], dim=1)
+            patches = torch.cat([patches, ahead.nan_to_num()], dim=1)
         quantiser = self.autoencoder.quantiser
         index = quantiser(self.autoencoder.encoder(patches))
         logits = self.logits(quantiser.codes[index[:, :-1]])
-        return nn.functional.cross_entropy(logits.flatten(0, 1), index[:, 1:].flatten())
+        unknown = unseen.cumsum(dim=1)[:, 1:] > 0
+        named = index[:, 1:].masked_fill(unknown, _UNKNOWN)
+        return nn.functional.cross_entropy(logits.flatten(0, 1), named.flatten(), ignore_index=_UNKNOWN)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast every channel by itself."""

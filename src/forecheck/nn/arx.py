@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from forecheck.nn.causal import CausalPart
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.normal_linear import NormalLinear
+from forecheck.nn.observed import squared_error
 from forecheck.nn.rms_norm import RMSNorm
 
 Centre = Literal["last", "window"]
@@ -173,7 +174,7 @@ class ArxNetwork(nn.Module):
         z, mean, scale = self.normalise(x)
         patches = self.tokens.patches_of(z)
         predicted = self.predictions(patches)
-        loss = nn.functional.mse_loss(predicted[:, :, -1].mT * scale + mean, y)
+        loss = squared_error(predicted[:, :, -1].mT * scale + mean, y)
         if self.next_patch and patches.shape[2] > 1:
             loss = loss + self.next_patch * nn.functional.mse_loss(predicted[:, :, :-1], patches[:, :, 1:])
         return loss

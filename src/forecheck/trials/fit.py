@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.data.panel import Panel
+from forecheck.data.scaling import Scaler, fit_scaler
+from forecheck.data.splits import Borders
 from forecheck.data.windows import Experiment, prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.evaluation.conformal import conformal_rank
@@ -115,7 +118,8 @@ def run_fit(
     }
     widths = _widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
-    return Fitted(final, experiment.scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
+    scaler = _completed(panel, experiment.scaler)
+    return Fitted(final, scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
 
 
 def _widths(
@@ -133,12 +137,31 @@ def _widths(
     residuals = np.concatenate(
         [(fitted.predict(x) - y).abs().numpy() for _, x, y in windows.batches(batch_size(windows))]
     )
-    residuals.sort(axis=0)  # once, for all levels
+    residuals.sort(axis=0)  # once, for all levels; NaN, of targets that were never observed, comes last
+    counts = (~np.isnan(residuals)).sum(axis=0)  # (horizon, channel)
     widths = {}
     for level in levels:
         with contextlib.nullcontext() if level in needed else contextlib.suppress(DataError):
-            widths[f"{level:g}"] = residuals[conformal_rank(len(residuals), level / 100) - 1].copy()
+            ranks = {count: conformal_rank(int(count), level / 100) for count in np.unique(counts)}
+            place = np.vectorize(ranks.__getitem__, otypes=[np.int64])(counts)
+            widths[f"{level:g}"] = np.take_along_axis(residuals, place[None] - 1, axis=0)[0]
     return widths
+
+
+def _completed(panel: Panel, scaler: Scaler) -> Scaler:
+    """With scales of series that began too late to have training rows: all their rows come before what is forecast."""
+    if scaler.known.all():
+        return scaler
+    ends = panel.lengths
+    whole = fit_scaler(panel, Borders(ends, ends, ends).only(~scaler.known))
+    missing = np.flatnonzero(~(scaler.known | whole.known))
+    if len(missing):
+        raise DataError(
+            f'series "{panel.series[missing[0]]}" of {panel.name} has too few observed rows to be scaled by',
+            f"Drop it with --drop {shlex.quote(panel.series[missing[0]])}.",
+        )
+    known = scaler.known[:, None]
+    return Scaler(np.where(known, scaler.mean, whole.mean), np.where(known, scaler.std, whole.std))
 
 
 def _refitted(fitted: Forecaster, experiment: Experiment, details: Mapping[str, Any]) -> Forecaster:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forecheck.data.causal import causal
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
 from forecheck.files import replace_file
@@ -108,7 +109,9 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
     task = fitted.forecaster.task
     ends = panel.offsets[1:]
-    x = (np.stack([panel.values[end - task.lookback : end] for end in ends]) - mean) / std
+    known = causal(panel)  # as inputs were when it was trained
+    rows = np.stack([known[end - task.lookback : end] for end in ends])
+    x = np.where(np.isnan(rows), 0.0, (rows - mean) / std)
     batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
     y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
     if not np.isfinite(y).all():

@@ -21,8 +21,9 @@ from forecheck.trials.score import Scores, score
 def windows_before(experiment: Experiment, ends: Int[np.ndarray, " series"]) -> Windows:
     """Every window that ends before a row of its series, `ends` counted from the series' own first row."""
     test = experiment.test
-    rows = origins(experiment.panel, Borders(ends, ends, ends), "train", test.lookback, test.horizon, test.step)
-    return Windows(test.values, test.lookback, test.horizon, rows, test.step)
+    borders = Borders(ends, ends, ends).only(experiment.scaler.known)
+    rows = origins(experiment.panel, borders, "train", test.lookback, test.horizon, test.step)
+    return replace(test, origins=rows)
 
 
 def rolled(
@@ -37,7 +38,8 @@ def rolled(
     .. math:: G_k = G_{k-1} + \sum_{k-1 < w \le k} z_w z_w^\top
 
     which is exact up to rounding. What validation chose stays, and so does the scaler, which is that of the training
-    rows. Rows that are not before the block are NaN to the fit: one that read them could not hide it.
+    rows. Rows that are not before the block are NaN to the fit, infinite as targets of which some were never observed:
+    one that read them could not hide it.
 
     Args:
         forecaster: fitted on the training windows, in closed form (`can_refit`).
@@ -52,7 +54,8 @@ def rolled(
     series = panel.series_of(test.origins)
     block = (test.origins - panel.offsets[series] - borders.validation_end[series]) // every
     hidden = np.full_like(test.values, np.nan)
-    windows = replace(windows_before(experiment, borders.test_end), values=hidden)
+    targets = None if test.targets is None else np.full_like(test.values, np.inf)
+    windows = replace(windows_before(experiment, borders.test_end), values=hidden, targets=targets)
     ends, of = windows.origins + test.horizon, panel.series_of(windows.origins)
     reached = panel.offsets[:-1]
     total: list[Gram] | None = None
@@ -60,6 +63,8 @@ def rolled(
         cut = panel.offsets[:-1] + np.minimum(borders.validation_end + k * every, borders.test_end)
         for start, end in zip(reached, cut, strict=True):
             hidden[start:end] = test.values[start:end]
+            if targets is not None and test.targets is not None:
+                targets[start:end] = test.targets[start:end]
         new = windows.origins[(ends > reached[of]) & (ends <= cut[of])]
         if len(new):
             added = grams(forecaster, replace(windows, origins=new))
@@ -79,12 +84,16 @@ def score_rolled(
     """Losses on every test window, each forecast by the last refit before it; and the number of refits."""
     test = experiment.test
     shape = (len(test), test.channels)
-    mse, mae, total, refits, done = np.empty(shape), np.empty(shape), np.zeros(test.horizon), 0, 0
+    mse, mae, refits, done = np.empty(shape), np.empty(shape), 0, 0
+    total, count = np.zeros(test.horizon), np.zeros(test.horizon)
     for place, again in rolled(forecaster, details, experiment, every):
-        scores = score(again, replace(test, origins=test.origins[place]))
+        block = replace(test, origins=test.origins[place])
+        scores = score(again, block)
         mse[place], mae[place] = scores.mse, scores.mae
-        total += len(place) * scores.horizon_mse
+        seen = block.observed(slice(None)) / test.channels
+        total += np.where(seen > 0, seen * scores.horizon_mse, 0.0)
+        count += seen
         refits, done = refits + 1, done + len(place)
         if progress is not None:
             progress(done / len(test), "refits")
-    return Scores(mse, mae, total / len(test)), refits
+    return Scores(mse, mae, np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)), refits

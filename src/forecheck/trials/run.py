@@ -17,6 +17,7 @@ import forecheck
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.errors import ForecheckError, UsageError
+from forecheck.evaluation.metrics import observed_mean
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.given import Given
@@ -63,12 +64,19 @@ def run_trial(
 
 
 def blind(experiment: Experiment) -> tuple[Windows, Windows]:
-    """Training and validation windows over values whose test rows are NaN: a fit that reads them cannot hide it."""
+    """Training and validation windows over values whose test rows are NaN: a fit that reads them cannot hide it.
+
+    Where NaN says that a target was never observed, hidden targets are infinite.
+    """
     values = experiment.train.values.copy()
+    targets = None if experiment.train.targets is None else experiment.train.targets.copy()
     first, _ = experiment.borders.rows("test")
     for offset, next_offset, lo in zip(experiment.panel.offsets[:-1], experiment.panel.offsets[1:], first, strict=True):
         values[offset + lo : next_offset] = np.nan
-    return replace(experiment.train, values=values), replace(experiment.validation, values=values)
+        if targets is not None:
+            targets[offset + lo : next_offset] = np.inf
+    train, validation = experiment.train, experiment.validation
+    return replace(train, values=values, targets=targets), replace(validation, values=values, targets=targets)
 
 
 def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None) -> None:
@@ -140,7 +148,7 @@ def _scored(
     validation = score(forecaster, experiment.validation)
     summary = _summary(experiment, scores) | {
         "scoring_seconds": scoring,
-        "validation_mse": float(validation.mse.mean()),
+        "validation_mse": float(observed_mean(validation.mse)),
         "harness": {"batch_difference": batch_difference(forecaster, experiment.test)},
     }
     return summary, _arrays(scores) | example_forecasts(forecaster, experiment.test)
@@ -232,10 +240,10 @@ def _summary(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     """Losses in both units, window counts and versions."""
     std = experiment.scaler.std[experiment.panel.series_of(experiment.test.origins)]  # (window, channel)
     return {
-        "mse": float(scores.mse.mean()),
-        "mae": float(scores.mae.mean()),
-        "mse_real": float((scores.mse * std**2).mean()),
-        "mae_real": float((scores.mae * std).mean()),
+        "mse": float(observed_mean(scores.mse)),
+        "mae": float(observed_mean(scores.mae)),
+        "mse_real": float(observed_mean(scores.mse * std**2)),
+        "mae_real": float(observed_mean(scores.mae * std)),
         "windows": {part: len(experiment.part(part)) for part in PARTS},
         **_versions(),
     }

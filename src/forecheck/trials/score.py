@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.data.windows import Windows
+from forecheck.evaluation.metrics import observed_mean
 from forecheck.training.loop import Progress
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.
@@ -21,9 +22,11 @@ class Scores:
     """Losses in standardised units.
 
     Attributes:
-        mse: squared error, mean over the horizon, of every window and channel.
+        mse: squared error, mean over the observed steps of the horizon, of every window and channel; NaN where a
+            window observed nothing of a channel.
         mae: absolute error, likewise.
-        horizon_mse: squared error of every horizon step, mean over windows and channels.
+        horizon_mse: squared error of every horizon step, mean over windows and channels; NaN for a step that was never
+            observed.
     """
 
     mse: Float[np.ndarray, "window channel"]
@@ -52,16 +55,22 @@ def score(forecaster: Predicts, windows: Windows, progress: Progress | None = No
     """
     mse = np.empty((len(windows), windows.channels))
     mae = np.empty_like(mse)
-    total = np.zeros(windows.horizon)
+    total, count = np.zeros(windows.horizon), np.zeros(windows.horizon)
     for index, x, y in windows.batches(batch_size(windows)):
-        error = (forecaster.predict(x) - y).double().numpy()
+        forecast = forecaster.predict(x)
+        error = (forecast - y).double().numpy()
         squared = np.square(error)
-        mse[index] = squared.mean(axis=1)
-        mae[index] = np.abs(error).mean(axis=1)
-        total += squared.mean(axis=2).sum(axis=0)
+        mse[index], mae[index] = observed_mean(squared, axis=1), observed_mean(np.abs(error), axis=1)
+        if windows.targets is None:
+            total += squared.mean(axis=2).sum(axis=0)
+            count += len(squared)
+            bad = ~np.isfinite(mse[index])
+        else:
+            total += np.nansum(squared, axis=(0, 2))
+            count += (~np.isnan(squared)).sum(axis=(0, 2))
+            bad = ~np.isfinite(forecast.numpy()).all(axis=1)  # a forecast of NaN must not pass for a missing target
+        if bad.any():
+            raise FloatingPointError(f"a forecast is not finite in window {index.start + int(np.argwhere(bad)[0][0])}")
         if progress is not None:
             progress(index.stop / len(windows), "scoring")
-    if not np.isfinite(mse).all():
-        bad = int(np.argwhere(~np.isfinite(mse))[0][0])
-        raise FloatingPointError(f"a forecast is not finite in window {bad}")
-    return Scores(mse, mae, total / len(windows))
+    return Scores(mse, mae, np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.nn.seeding import derive
-from forecheck.trials.measures.case import Case, Measured, number, spread
+from forecheck.trials.measures.case import Case, Measured, number, observed_mean, spread
 from forecheck.trials.measures.surrogate import surrogate
 
 Change = Callable[[Tensor], Tensor]
@@ -76,7 +76,7 @@ class _Look:
         return self._loss(self.forecast(change(self.x)))
 
     def _loss(self, forecast: Tensor) -> Float[Tensor, " window"]:
-        return (forecast - self.y).square().mean(dim=(1, 2))
+        return observed_mean((forecast - self.y).square(), dim=(1, 2))
 
     def ratio(self, loss: Tensor) -> float | None:
         """Mean loss over that of the raw windows."""
@@ -179,15 +179,15 @@ def channels(look: _Look, generator: torch.Generator) -> dict[str, Any]:
         mixed[:, :, channel] = look.x[:, :, channel]
         forecast, raw, y = (z[:, :, channel] for z in (look.forecast(mixed), look.raw, look.y))
         influence.append(_relative(forecast - raw, raw - raw.mean()))
-        before.append((raw - y).square().mean())
-        after.append((forecast - y).square().mean())
+        before.append(observed_mean((raw - y).square()))
+        after.append(observed_mean((forecast - y).square()))
     permuted = _largest(moved - look.raw, look.raw)
     return {
         "permuted": number(permuted),
         "equivariant": permuted < EQUAL,
         "influence": number(max(influence)),
         "independent": max(influence) < EQUAL,
-        "ratio": number(torch.stack(after).mean() / torch.stack(before).mean()),
+        "ratio": number(observed_mean(torch.stack(after)) / observed_mean(torch.stack(before))),
     }
 
 

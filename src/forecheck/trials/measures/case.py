@@ -65,6 +65,11 @@ def batch_of(sites: list[Site], channels: int, kept: int = 1) -> int:
     return max(1, min(64, _PATTERN_NUMBERS // (largest * channels * kept)))
 
 
+def observed_mean(values: Tensor, dim: tuple[int, ...] | None = None) -> Tensor:
+    """Mean over all errors that are not NaN: those against targets that were observed."""
+    return values.nanmean(dim) if bool(torch.isnan(values).any()) else values.mean(dim)
+
+
 def number(value: float | Tensor | np.floating[Any]) -> float | None:
     """A number for JSON, which knows no NaN or infinity: those are None."""
     value = float(value)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, Windows
+from forecheck.evaluation.metrics import observed_mean
 from forecheck.trials.measures.case import batches, spread
 
 CODES = (-9999.0, -999.0, -99.0, -9999.9, -999.9, -99.9, -99999.0, -32768.0, 999.0, 9999.0, 99999.0, 32767.0, 1e20)
@@ -88,16 +89,17 @@ def target_spread(windows: Windows) -> dict[str, float]:
 
     What an R² is over: 1 - mse / spread. The variance is a channel's, all windows and steps together.
     """
-    count, last = 0, 0.0
+    counts, last = np.zeros(windows.channels), 0.0
     sums, squares = np.zeros(windows.channels), np.zeros(windows.channels)
     for _, x, y in windows.batches(256):
         y64 = y.double()
-        last += float((y64 - x[:, -1:]).square().sum())
-        sums += y64.sum(dim=(0, 1)).numpy()
-        squares += y64.square().sum(dim=(0, 1)).numpy()
-        count += y.shape[0] * y.shape[1]
-    variance = squares / count - np.square(sums / count)
-    return {"last": last / (count * windows.channels), "mean": float(variance.mean())}
+        last += float((y64 - x[:, -1:]).square().nan_to_num().sum())
+        sums += y64.nan_to_num().sum(dim=(0, 1)).numpy()
+        squares += y64.square().nan_to_num().sum(dim=(0, 1)).numpy()
+        counts += (~torch.isnan(y)).sum(dim=(0, 1)).numpy()
+    seen = counts > 0  # a channel that was never observed in the part says nothing
+    variance = squares[seen] / counts[seen] - np.square(sums[seen] / counts[seen])
+    return {"last": last / float(counts.sum()), "mean": float(variance.mean())}
 
 
 def difference_autocorrelation(experiment: Experiment) -> Float[np.ndarray, " channel"]:
@@ -106,15 +108,16 @@ def difference_autocorrelation(experiment: Experiment) -> Float[np.ndarray, " ch
     :math:`\sum_t d_t d_{t+1} / \sum_t d_t^2` with :math:`d_t = x_t - x_{t-1}` less its mean, over all series. White
     noise gives -1/2, a random walk 0, a smooth curve nearly 1.
     """
-    panel, values = experiment.panel, experiment.train.values
+    panel, train = experiment.panel, experiment.train
+    values = train.values if train.targets is None else train.targets  # differences of what was observed
     top, bottom = np.zeros(panel.values.shape[1]), np.zeros(panel.values.shape[1])
     for offset, end in zip(panel.offsets[:-1], experiment.borders.train_end, strict=True):
         steps = np.diff(values[offset : offset + end], axis=0)
         if len(steps) < 2:
             continue
-        steps = steps - steps.mean(axis=0)
-        top += (steps[1:] * steps[:-1]).sum(axis=0)
-        bottom += np.square(steps).sum(axis=0)
+        steps = steps - np.nan_to_num(observed_mean(steps, axis=0))
+        top += np.nansum(steps[1:] * steps[:-1], axis=0)
+        bottom += np.nansum(np.square(steps), axis=0)
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 

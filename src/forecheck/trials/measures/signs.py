@@ -38,6 +38,7 @@ def signs(case: Case) -> Measured:
     for x, y in batches(test, index):
         last = x[:, -1:]
         errors = torch.stack([case.forecaster.predict(x) - y, last - y, -y]).double().square()
+        errors = errors.nan_to_num()  # of targets that were never observed, which are in neither class
         sums["level"].add(last.double() * y.double(), errors)
         sums["difference"].add((last - x[:, -2:-1]).double() * (y - last).double(), errors)
     summary: dict[str, Any] = {"windows": len(index)}
@@ -65,7 +66,7 @@ class _Split:
         self, product: Float[Tensor, "batch horizon channel"], errors: Float[Tensor, "3 batch horizon channel"]
     ) -> None:
         """Take in a batch."""
-        self.all += product.shape[0] * product.shape[2]
+        self.all += int((~torch.isnan(product)).sum())
         for i, members in enumerate((product < 0, product > 0)):
             self.counts[i] += members.sum(dim=(0, 2))
             self.errors[i] += (errors * members).sum(dim=(1, 3))
@@ -86,7 +87,7 @@ class _Split:
         return {
             "share": number(self.counts[0].sum() / self.counts.sum()),
             "first_step_share": number(self.share[0]),
-            "ties": number(1 - self.counts.sum() / (self.all * self.counts.shape[1])),
+            "ties": number(1 - self.counts.sum() / self.all),
             "mse": {
                 name: dict(zip(self.PREDICTORS, numbers(row), strict=True))
                 for name, row in zip(self.CLASSES, means, strict=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from forecheck.data.windows import Experiment, Windows
 from forecheck.forecasters.base import Forecaster
-from forecheck.trials.measures.case import batches, number, spread
+from forecheck.trials.measures.case import batches, number, observed_mean, spread
 
 _RIDGE = 1e-7  # of the mean eigenvalue: forecasts have no noise, so this only keeps the solution unique
 _ROWS_A_WEIGHT = 8
@@ -44,7 +44,7 @@ def surrogate(
     losses: dict[float, Tensor] = {}
     held_out = _windows(forecaster, test, index)
     x, y, forecast = held_out
-    found["mse"] = number((forecast - y).square().mean())
+    found["mse"] = number(observed_mean((forecast - y).square()))
     found["windows"] = {"test": len(x)}
     seen = spread(train, min(_WINDOWS, wanted))
     fitted = _windows(forecaster, train, seen)
@@ -55,14 +55,14 @@ def surrogate(
         weight = _ridge(_apart(fitted[0]), _apart(fitted[2]))
         linear = _together(_affine(_apart(x), weight), x.shape[2])
         found["shared"] = _judged(linear, *held_out)
-        losses[float((linear - forecast).square().mean())] = (linear - y).square().mean(dim=(1, 2))
+        losses[float((linear - forecast).square().mean())] = observed_mean((linear - y).square(), dim=(1, 2))
     if train.channels > 1 and inputs <= _ACROSS and len(train) >= 2 * inputs:
         some = torch.linspace(0, len(train) - 1, min(len(train), _ROWS_A_WEIGHT * inputs)).round().long()
         fitted = _windows(forecaster, train, some)
         weight = _ridge(fitted[0].flatten(1), fitted[2].flatten(1))
         linear = _affine(x.flatten(1), weight).view_as(forecast)
         found["across"] = _judged(linear, *held_out)
-        losses[float((linear - forecast).square().mean())] = (linear - y).square().mean(dim=(1, 2))
+        losses[float((linear - forecast).square().mean())] = observed_mean((linear - y).square(), dim=(1, 2))
     return found, losses[min(losses)] if losses else None
 
 
@@ -116,10 +116,10 @@ def _judged(
     error = (linear - forecast).square().mean()
     spread_ = (forecast - forecast.mean(dim=(0, 1))).square().mean()
     change = (forecast - x[:, -1:]).square().mean()
-    mse = (linear - y).square().mean()
+    mse = observed_mean((linear - y).square())
     return {
         "r2": number(1 - error / spread_),
         "r2_change": number(1 - error / change),
         "mse": number(mse),
-        "ratio": number(mse / (forecast - y).square().mean()),
+        "ratio": number(mse / observed_mean((forecast - y).square())),
     }
