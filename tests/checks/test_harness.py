@@ -12,10 +12,12 @@ from forecheck.checks.evidence import Arm, Evidence
 from forecheck.checks.protocol import Finding
 from forecheck.checks.verdict import answer, verdict
 from forecheck.data.scaling import Scaler
+from forecheck.data.splits import PARTS, origins
+from forecheck.data.splits import Borders as Splits
 from forecheck.data.windows import prepare
 from forecheck.trials.ledger import Result
 from forecheck.trials.trial import Trial
-from panels import hourly, ragged
+from panels import gappy, hourly, ragged, staggered
 
 SUMMARY = {
     "mse": 1.0,
@@ -40,10 +42,21 @@ def arm(experiment, label="patchtst", family="raw", level=1.0, seeds=2, spread=0
     return Arm(label, family, tuple(results))
 
 
-@pytest.fixture(params=["one series", "ragged", "steps"])
+PANELS = {
+    "one series": (hourly(), 1),
+    "ragged": (ragged(), 1),
+    "steps": (hourly(), 3),
+    "staggered": (staggered((300, 150, 50), (0, 100, 250)), 1),
+    "staggered steps": (staggered((300, 150), (0, 101)), 5),
+    "filled": (gappy(hourly(), 0.3), 1),
+    "filled staggered steps": (gappy(staggered((300, 150), (0, 101)), 0.8), 2),
+}
+
+
+@pytest.fixture(params=PANELS)
 def experiment(request):
-    panel = ragged() if request.param == "ragged" else hourly()
-    return prepare(panel, 24, 6, step=3 if request.param == "steps" else 1)
+    panel, step = PANELS[request.param]
+    return prepare(panel, 24, 6, step=step)
 
 
 def run(check, experiment, *arms) -> Finding:
@@ -81,8 +94,21 @@ def test_codes_are_stable():
 
 
 def test_shared_target_rows_fail(experiment):
-    early = replace(experiment.test, origins=experiment.test.origins - 2)
+    early = replace(experiment.test, origins=experiment.test.origins - 12)
     assert run(harness.Borders(), replace(experiment, test=early)).outcome == "fail"
+
+
+def test_series_that_are_cut_by_their_own_rows_fail():
+    """Weights are shared: what one series is tested on, another was trained on."""
+    panel = staggered((300, 200), (0, 250))
+    borders = Splits(*((panel.lengths * share).astype(int) for share in (0.7, 0.8, 1.0)))
+    whole = prepare(panel, 24, 6)
+    cut = {part: origins(panel, borders, part, 24, 6) for part in PARTS}
+    parts = {part: replace(whole.part(part), origins=cut[part]) for part in PARTS}
+    finding = run(harness.Borders(), replace(whole, borders=borders, **parts))
+    assert finding.outcome == "fail"
+    assert "0 are in two parts" in finding.meaning
+    assert "test targets begin at 2024-08-28T00:00, validation targets end at 2025-02-13T00:00" in finding.meaning
 
 
 def test_a_window_beyond_its_series_fails(experiment):
