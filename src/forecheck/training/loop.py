@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
 from forecheck.files import replace_file
+from forecheck.nn.observed import squared_error
 from forecheck.nn.seeding import derive, initialise, reseed
 from forecheck.training.drift import remove_drift
 from forecheck.training.penalties import penalised
@@ -232,11 +233,19 @@ def _gradient(
     with penalised(model, recipe) as penalty:
         for micro in torch.split(index, recipe.micro_batch):
             x, y = windows.gather(micro)
-            # The share makes the sum of the micro-batches' gradients that of the batch's mean loss.
-            loss = (training_loss(model, x, y) + penalty()) * (len(micro) / len(index))
+            if windows.targets is None and bool(torch.isnan(y).any()):
+                return math.nan  # not a target that was never observed, but one that is hidden
+            loss = (training_loss(model, x, y) + penalty()) * _share(windows, micro, index)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     return total
+
+
+def _share(windows: Windows, micro: Int[Tensor, " micro"], index: Int[Tensor, " batch"]) -> float:
+    """What makes the sum of the micro-batches' gradients that of the batch's mean loss, over observed targets."""
+    if windows.targets is None or len(micro) == len(index):
+        return len(micro) / len(index)
+    return float(windows.observed(micro).sum() / windows.observed(index).sum())
 
 
 def training_loss(
@@ -244,17 +253,25 @@ def training_loss(
 ) -> Float[Tensor, ""]:
     """Mean squared error of the forecast, standardised units; `model.loss(x, y)` where a model has a loss of its own.
 
-    Validation is on the forecast alone, whatever a model is trained by.
+    Targets that were never observed are NaN and do not count; a loss of its own has to see to that itself
+    (`forecheck.nn.observed`). Validation is on the forecast alone, whatever a model is trained by.
     """
     own: Callable[[Tensor, Tensor], Tensor] | None = getattr(model, "loss", None)
-    return nn.functional.mse_loss(model(x), y) if own is None else own(x, y)
+    return squared_error(model(x), y) if own is None else own(x, y)
 
 
 @torch.no_grad()
 def mean_squared_error(model: nn.Module, windows: Windows, batch: int = 128) -> float:
-    """Mean squared error over all windows, standardised units."""
+    """Mean squared error over all windows and observed targets, standardised units."""
     model.eval()
-    total = 0.0
+    total, count = 0.0, 0
     for _, x, y in windows.batches(batch):
-        total += float((model(x) - y).double().square().mean(dim=(1, 2)).sum())
-    return total / len(windows)
+        squared = (model(x) - y).double().square()
+        if windows.targets is None:
+            total += float(squared.mean(dim=(1, 2)).sum())
+            count += len(y)
+        else:
+            seen = ~torch.isnan(y)
+            total += float(squared[seen].sum())
+            count += int(seen.sum())
+    return total / count
