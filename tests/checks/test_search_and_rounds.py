@@ -278,3 +278,22 @@ def test_durations(text, seconds):
 def test_no_durations(text):
     with pytest.raises(UsageError, match="time"):
         find_budget("quick", text)
+
+
+def test_what_can_be_resolved_is_told_before_training(tmp_path):
+    said = []
+    engine = MadeUp(hourly(1200), test=losses(1.3, 1.2), noise=0.3)
+    report = audited(tmp_path, engine, BUDGET, say=said.append)
+    assert said == [report["verdict"]["resolution"]]
+    assert said[0].startswith("229 windows are 19 independent stretches: differences above about ±")
+    assert "with --folds 3 above ±" in said[0]
+    trained = [trial.forecaster for trial in engine.ran].index("patchtst")
+    assert trained == 7, "the references come first"
+
+
+def test_too_little_test_data_is_told_before_training(tmp_path):
+    said = []
+    report = audited(tmp_path, MadeUp(hourly(400)), BUDGET, say=said.append)
+    assert "fewer than the 8 that a verdict needs" in said[0]
+    assert report["verdict"]["worth"] == "undecided"
+    assert "independent stretches" in report["verdict"]["why"]

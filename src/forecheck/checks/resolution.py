@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from forecheck.checks.budget import Budget
-from forecheck.checks.evidence import LINEAR, Arm
+from forecheck.checks.evidence import Arm
 from forecheck.data.splits import most_folds
 from forecheck.data.windows import Experiment
 from forecheck.evaluation.inference import MINIMUM_BLOCKS, mean_over_windows
@@ -20,7 +19,10 @@ from forecheck.forecasters.neural import NeuralForecaster
 
 _ENOUGH = 30
 """Independent stretches from which on one test part is left alone."""
+_PLENTY = 100
+"""From here on folds are not worth a word."""
 _MOST = 4
+_LEFT = 0.25
 _CHEAP = 500_000
 """Numbers that an epoch reads (windows x lookback x channels), below which further folds cost little."""
 
@@ -46,29 +48,31 @@ def choose_folds(experiment: Experiment, budget: Budget, model: str | Given) -> 
 
 
 def resolution(experiments: Sequence[Experiment], references: Sequence[Arm]) -> str:
-    """What the test part can show, judged by how the linear references differ from each other on it.
+    r"""What the test parts can show: a guess before anything is trained, in words.
 
-    Half the 95 % interval of their pairwise differences, the median over the pairs; only its width is used. More test
-    parts narrow it by the root of their number.
+    Half the 95 % interval of the mean loss of the best reference, times what is left of it in a difference of losses:
+
+    .. math:: \sqrt{2 (1 - \rho)} \approx 1/4 \quad \text{for losses that are correlated by } \rho = .97,
+
+    as those of similar models are. More test parts narrow it by the root of their number.
+
+    Args:
+        experiments: the folds.
+        references: fitted; the one that validation prefers is used.
     """
-    last = experiments[-1]
+    last, folds = experiments[-1], len(experiments)
     times = last.panel.time[last.test.origins]
-    losses = [loss_by_time(arm.results[0].arrays["mse"], times) for arm in references if arm.label in LINEAR]
-    halves = []
-    for a, b in itertools.combinations(losses, 2):
-        low, high = mean_over_windows(a - b, last.test.overlap).interval()
-        halves.append(50 * (high - low) / float((a + b).mean() / 2))
-    folds, windows, count = len(experiments), len(np.unique(times)), sum(map(stretches, experiments))
+    windows, count = len(np.unique(times)), sum(map(stretches, experiments))
     said = f"{windows:,} windows" if folds == 1 else f"{folds} folds of about {windows:,} windows"
     said += f" are {count:.0f} independent stretches"
-    if count < MINIMUM_BLOCKS:
-        said += f", fewer than the {MINIMUM_BLOCKS} that a verdict needs"
-    if not halves or not np.isfinite(halves).all():
-        return f"{said}."
-    half = float(np.median(halves))
-    said += f": differences above ±{half / folds**0.5:.2g} % will show"
-    most = most_folds(last.panel, last.split, last.test.lookback, last.test.horizon)
-    if folds == 1 and most > 1:
-        tried = min(most, _MOST)
-        said += f"; with --folds {tried} above ±{half / tried**0.5:.2g} %"
-    return f"{said} (by how the linear references differ; the spread between seeds comes on top)."
+    best = min(references, key=Arm.chosen_by)
+    loss = loss_by_time(best.results[0].arrays["mse"], times)
+    if count < MINIMUM_BLOCKS or len(loss) < MINIMUM_BLOCKS or not loss.mean() > 0:
+        return f"{said}, fewer than the {MINIMUM_BLOCKS} that a verdict needs."
+    low, high = mean_over_windows(loss, last.test.overlap).interval()
+    half = _LEFT * 50 * (high - low) / float(loss.mean()) / folds**0.5
+    said += f": differences above about ±{half:.2g} % will show"
+    most = min(_MOST, most_folds(last.panel, last.split, last.test.lookback, last.test.horizon))
+    if folds == 1 and most > 1 and count < _PLENTY:
+        said += f"; with --folds {most} above ±{half / most**0.5:.2g} %"
+    return f"{said}. The spread between seeds comes on top."
