@@ -70,7 +70,9 @@ class Stopped(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.BatchNorm1d])
-@pytest.mark.parametrize("changed", [{}, {"optimizer": "adamw"}, {"optimizer": "sgd"}, {"momentum": 0.0}, {"sam": 0.1}])
+@pytest.mark.parametrize(
+    "changed", [{}, {"optimizer": "adamw"}, {"optimizer": "sgd"}, {"momentum": 0.0}, {"sam": 0.1}, {"average": 2}]
+)
 @pytest.mark.parametrize("stop_at", [0.1, 0.5, 0.9])
 def test_interrupted_and_resumed_is_the_same_run(tmp_path, stop_at, changed, norm):
     recipe = replace(RECIPE, epochs=5, schedule="cosine", clip=0.5, weight_decay=1e-3)
@@ -88,7 +90,8 @@ def test_interrupted_and_resumed_is_the_same_run(tmp_path, stop_at, changed, nor
     assert checkpoint.exists() == (stop_at > 0.2)
     resumed, again = trained(recipe, model=Network(norm=norm), checkpoint=checkpoint)
     assert_same_weights(whole, resumed)
-    assert (again.train, again.validation, again.best) == (history.train, history.validation, history.best)
+    again.seconds, again.windows_per_second = history.seconds, history.windows_per_second
+    assert again == history
 
 
 def test_resuming_a_finished_run_trains_no_more(tmp_path):
@@ -142,6 +145,33 @@ def test_a_stopped_run_stays_stopped_when_resumed(monkeypatch, tmp_path):
     resumed, history = trained(recipe, checkpoint=checkpoint)
     assert len(history.train) == 3
     assert_same_weights(whole, resumed)
+
+
+@pytest.mark.parametrize(("averaged", "kept"), [(0.9, True), (1.0, True), (1.1, False), (float("nan"), False)])
+def test_averaged_weights_are_kept_if_they_are_no_worse(monkeypatch, averaged, kept):
+    passed = []
+
+    class Watching(torch.optim.Adam):
+        def step(self, closure=None):
+            super().step(closure)
+            passed.append(self.param_groups[0]["params"][0].detach().clone())
+
+    monkeypatch.setattr(torch.optim, "Adam", Watching)
+    seen = validation_losses(monkeypatch, [3.0, 1.0, 2.0, averaged])
+    model, history = trained(replace(RECIPE, average=2))
+    torch.testing.assert_close(history.averaged, averaged, equal_nan=True)
+    assert (history.validation, history.best) == ([3.0, 1.0, 2.0], 1)
+    mean = torch.stack(passed[3:]).mean(dim=0)  # three steps an epoch
+    torch.testing.assert_close(seen[3]["inner.weight"], mean)
+    torch.testing.assert_close(model.inner.weight, mean if kept else seen[1]["inner.weight"])
+    assert not model.training
+
+
+def test_training_that_stops_before_has_no_averaged_weights(monkeypatch):
+    seen = validation_losses(monkeypatch, [1.0, 2.0, 2.0])
+    model, history = trained(replace(RECIPE, epochs=9, patience=2, average=2))
+    assert history.averaged is None
+    torch.testing.assert_close(model.inner.weight, seen[0]["inner.weight"])
 
 
 def test_micro_batches_make_the_same_step_as_the_whole_batch():

@@ -74,6 +74,11 @@ def test_strengths_must_not_be_negative(name):
         Recipe(**{name: float("nan")})
 
 
+def test_a_number_of_epochs_to_average_must_not_be_negative():
+    with pytest.raises(ValueError, match="average must not be negative, got -1"):
+        Recipe(average=-1)
+
+
 @pytest.mark.parametrize(("name", "value"), [("momentum", 1.0), ("momentum", -0.1), ("entropy_floor", 1.1)])
 def test_shares_lie_between_zero_and_one(name, value):
     with pytest.raises(ValueError, match=f"{name} must lie in .0, 1.*got {value}"):

@@ -87,6 +87,8 @@ class NeuralForecaster(Forecaster):
             "windows_per_second": self.history.windows_per_second,
             **self.measured(train_windows),
         }
+        if self.history.averaged is not None:
+            details["averaged_validation_loss"] = self.history.averaged
         return FitReport(seconds, self.parameters, details)
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ from forecheck.data.windows import Windows
 from forecheck.files import replace_file
 from forecheck.nn.observed import squared_error
 from forecheck.nn.seeding import derive, initialise, reseed
+from forecheck.training.averaging import WeightMean
 from forecheck.training.drift import remove_drift
 from forecheck.training.penalties import penalised
 from forecheck.training.recipe import Recipe
@@ -47,7 +48,8 @@ class History:
     Attributes:
         train: mean training loss (see `training_loss`) of every epoch, penalties included.
         validation: validation loss after every epoch.
-        best: epoch (0-based) with the lowest validation loss, whose weights are kept.
+        best: epoch (0-based) with the lowest validation loss, whose weights are kept unless averaged ones are.
+        averaged: validation loss of averaged weights, which are kept if it is no higher than any epoch's; None without.
         seconds: wall time of training, preparation and validation included, over all sittings.
         windows_per_second: training windows a second of training steps alone.
     """
@@ -57,6 +59,7 @@ class History:
     best: int = -1
     seconds: float = 0.0
     windows_per_second: float = 0.0
+    averaged: float | None = None
 
 
 @dataclass
@@ -67,14 +70,16 @@ class _State:
     optimizer: torch.optim.Optimizer
     history: History
     best: dict[str, Tensor]
+    mean: WeightMean = field(default_factory=WeightMean)
 
     def save(self, path: Path) -> None:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.best.items()}
+        tensors |= {f"mean.{key}": value for key, value in self.mean.tensors.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             # sgd has no momentum yet where there was no gradient.
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if value is not None}
-        meta = {"history": json.dumps(asdict(self.history))}
+        meta = {"history": json.dumps(asdict(self.history)), "averaged": str(self.mean.count)}
         replace_file(path, lambda part: save_file(_cloned(tensors), part, metadata=meta))
 
     def load(self, path: Path) -> None:
@@ -82,13 +87,15 @@ class _State:
 
         tensors = load_file(path)
         with safe_open(path, "pt") as opened:
-            self.history = History(**json.loads(opened.metadata()["history"]))
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+            meta = opened.metadata()
+        self.history = History(**json.loads(meta["history"]))
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "mean": {}, "optimizer": {}}
         for key, value in tensors.items():
             group, name = key.split(".", 1)
             groups[group][name] = value
         self.model.load_state_dict(groups["model"])
         self.best = groups["best"]
+        self.mean = WeightMean(groups["mean"], int(meta["averaged"]))
         described = self.optimizer.state_dict()
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in groups["optimizer"].items():
@@ -114,6 +121,8 @@ def train(
     prepare: Prepare | None = None,
 ) -> History:
     """Train `model` in place by its `training_loss`; it ends with the weights of the best validation epoch.
+
+    Where the recipe averages weights, their mean is kept instead if its validation loss is no higher.
 
     The same seed gives the same weights bit for bit on one machine with the same number of threads: initial weights,
     order of windows and dropout masks come from streams named by module, epoch and step. Parameters that never get a
@@ -161,11 +170,23 @@ def train(
         if progress is not None:
             word = f"epoch {epoch + 1}/{recipe.epochs}, validation {history.validation[-1]:.4f}"
             progress((epoch + 1) / recipe.epochs, word)
+    _settle(state, validation)
     if progress is not None:
         progress(1.0, f"{len(history.train)} epochs of {steps} steps")
-    model.load_state_dict(state.best)
-    model.eval()
     return history
+
+
+def _settle(state: _State, validation: Windows) -> None:
+    """Give the model the weights of the best epoch, or averaged ones if they are no worse on validation."""
+    model, history = state.model, state.history
+    if state.mean.count:
+        started = time.perf_counter()
+        model.load_state_dict(state.mean.tensors)
+        history.averaged = mean_squared_error(model, validation)
+        history.seconds += time.perf_counter() - started
+    if history.averaged is None or not history.averaged <= history.validation[history.best]:
+        model.load_state_dict(state.best)
+    model.eval()
 
 
 def _prepare(
@@ -218,6 +239,8 @@ def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: in
         if recipe.clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
+        if epoch >= recipe.epochs - recipe.average:
+            state.mean.add(model)
         if progress is not None:
             progress((step + 1) / (recipe.epochs * steps), f"epoch {epoch + 1}/{recipe.epochs}")
     return total / len(windows)

@@ -33,6 +33,8 @@ class Recipe:
             `entropy` (see `training.penalties`).
         correction_strength: lambda of `drift`, 1 to remove it all; weight mu of a penalty.
         entropy_floor: share of the largest entropy below which `entropy` penalises a row.
+        average: epochs at the end whose steps' weights are averaged (see `training.averaging`), 0 for none; the mean is
+            kept if its validation loss is no higher than the best epoch's. Training that stops before has none.
     """
 
     epochs: int = 100
@@ -50,12 +52,13 @@ class Recipe:
     correction: Correction = "none"
     correction_strength: float = 1.0
     entropy_floor: float = 0.5
+    average: int = 0
 
     def __post_init__(self) -> None:
         self.check_positive("epochs", "batch", "patience", "train_stride", "micro_batch")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}")
-        for name in ("weight_decay", "sam", "correction_strength"):
+        for name in ("weight_decay", "sam", "correction_strength", "average"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.momentum < 1:
