@@ -125,12 +125,19 @@ def test_three_questions_in_order(e):
     asked = questions(found, "post-hoc")
     assert [q.need for q in asked] == ["needed", "needed", "not needed"]
     assert asked[2].arm == "mean"
-    assert how_far(asked) == "needs tokens to see each other, but does without choosing where it looks"
+    assert how_far(asked, "it") == "It needs tokens to see each other but does without choosing where it looks"
     only = questions(known(e, family="post-hoc", identity=1.0), "post-hoc")
     assert [q.need for q in only] == ["not asked", "not needed", "not asked"]
-    assert how_far(only) == "does without tokens that see each other"
+    assert how_far(only, "it") == "It does without tokens that see each other"
     all_of_it = questions(known(e, removed=1.3, identity=1.3, mean=1.3), "retrained")
-    assert how_far(all_of_it) == "needs to choose where it looks"
+    assert how_far(all_of_it, "it") == "It needs to choose where it looks"
+    wide = known(e, 1.2, spread=0.5, family="post-hoc", removed=1.3, identity=1.02)
+    said = how_far(questions(wide, "post-hoc"), "the model")
+    assert (
+        said
+        == "The model needs what its attention sublayer adds; whether it needs tokens to see each other is undecided"
+    )
+    assert how_far((), "the model") == "What the model needs of attention was not asked"
 
 
 def test_the_checkpoint_is_asked_the_three_questions_in_the_verdict(e):
@@ -138,7 +145,7 @@ def test_the_checkpoint_is_asked_the_three_questions_in_the_verdict(e):
     found = verdict(known(e, family="post-hoc", removed=1.3, zero=1.3, identity=1.3, mean=1.0))
     assert found["question"] == "checkpoint"
     assert [q["outcome"] for q in found["checkpoint"]["questions"]] == ["needed", "needed", "not needed"]
-    assert "needs tokens to see each other, but does without choosing where it looks" in found["attention"]
+    assert "needs tokens to see each other but does without choosing where it looks" in found["attention"]
 
 
 def test_without_attention_that_can_be_reached_the_headline_still_compares(e):

@@ -98,11 +98,15 @@ _NEEDED = {
 }
 
 
-def how_far(found: Sequence[Question]) -> str:
-    """How far the need for attention goes, as the end of a sentence: the strongest need shown, the first one refuted.
+def how_far(found: Sequence[Question], who: str) -> str:
+    """How far the need for attention goes, in one sentence: the strongest need shown, the first one refuted.
 
     What needs to choose where it looks needs tokens that see each other, and these the sublayer; so the last need and
     the first thing that can be spared tell all, unless they contradict each other, which edits after training may.
+
+    Args:
+        found: the three questions.
+        who: what was asked, the subject of the sentence.
     """
     needed = [q.name for q in found if q.need == "needed"]
     spared = [q.name for q in found if q.need == "not needed"]
@@ -111,8 +115,11 @@ def how_far(found: Sequence[Question]) -> str:
     if needed:
         parts.append(_NEEDED[needed[-1]])
     if spared:
-        parts.append(f"{'but ' if needed else ''}{_SPARED[spared[0]]}")
+        parts.append(_SPARED[spared[0]])
+    if not (parts or open_):
+        return f"What {who} needs of attention was not asked"
+    said = f"{who} {' but '.join(parts)}" if parts else ""
     if open_:
         words = " and ".join(_NEEDED[name] for name in open_)
-        parts.append(f"undecided whether it {words}")
-    return ", ".join(parts) or "was not asked"
+        said += f"{'; ' if said else ''}whether {'it' if parts else who} {words} is undecided"
+    return said[0].upper() + said[1:]

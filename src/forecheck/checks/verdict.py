@@ -14,6 +14,7 @@ from forecheck.evaluation.inference import AS_FORECASTER, Comparison
 
 Subject = Literal["architecture", "checkpoint"]
 _FAMILIES: dict[Subject, Family] = {"architecture": "retrained", "checkpoint": "post-hoc"}
+_WHO: dict[Subject, str] = {"architecture": "the architecture of {}", "checkpoint": "the trained model"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def _answered(evidence: Evidence, subject: Subject, found: Answer | None) -> dic
     if found is None:
         return None
     asked = questions(evidence, _FAMILIES[subject])
-    return found.to_dict() | {"questions": [each.to_dict() for each in asked], "how_far": how_far(asked)}
+    told = how_far(asked, _WHO[subject].format(evidence.setting.model))
+    return found.to_dict() | {"questions": [each.to_dict() for each in asked], "how_far": f"{told}."}
 
 
 def _where(evidence: Evidence) -> str:
@@ -172,8 +174,7 @@ def _worth_of_attention(main: Answer) -> str:
 
 def _attention(evidence: Evidence, main: Answer, subject: Subject) -> str:
     """What attention does and how far the need for it goes, in one sentence."""
-    who = f"the architecture of {evidence.setting.model}" if subject == "architecture" else "the trained model"
-    how = how_far(questions(evidence, _FAMILIES[subject]))
+    how = how_far(questions(evidence, _FAMILIES[subject]), _WHO[subject].format(evidence.setting.model))
     words = {
         "helps": "Attention helps",
         "hurts": "Attention hurts",
@@ -182,7 +183,7 @@ def _attention(evidence: Evidence, main: Answer, subject: Subject) -> str:
     }
     when = "retrained without it" if subject == "architecture" else "replaced after training"
     said = f"{words[main.outcome]}: {when} ({main.arm}), test MSE changes by {with_interval(main.comparison)}"
-    return f"{said}; {who} {how}."
+    return f"{said}. {how}."
 
 
 def _why(evidence: Evidence, found: Headline, stopped: str) -> str:
@@ -258,7 +259,7 @@ def _advice(evidence: Evidence, found: Headline) -> str:
         return ""
     command = f"forecheck forecast {e.panel.name} --horizon {e.test.horizon} --lookback {e.test.lookback}"
     c = found.reference.comparison
-    seconds = f" and fits in {arm.seconds:.2g} s" if arm.seconds else ""
+    seconds = f", and it fits in {arm.seconds:.2g} s" if arm.seconds else ""
     if found.reference.holds:
         how = "" if evidence.setting.given else f" ({command} --model {name})"
         without = found.attention if found.worth == "not for its attention" else None
@@ -269,6 +270,6 @@ def _advice(evidence: Evidence, found: Headline) -> str:
         "less": f"it is better by {percent(-c.effect)[1:]}{seconds}",
         "equivalent": f"it is as good{seconds}",
         "greater": f"it is simpler{seconds}",
-        "undecided": f"{name} does not beat it beyond the margin{seconds}",
+        "undecided": f"it is not beaten beyond the margin{seconds}",
     }
     return f"Forecast with {arm.label}: {words[c.outcome]} ({command} --model {arm.label})."
