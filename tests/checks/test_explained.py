@@ -75,7 +75,7 @@ def test_coefficients_and_jacobian_are_figures_of_their_own(found):
 
 def test_every_form_of_the_report_has_the_numbers(found, report):
     made = Report(report)
-    page, text, markdown = made.to_html(), made.to_text(), made.to_markdown()
+    page, text, markdown = made.to_html(), made.to_text(verbose=True), made.to_markdown()
     assert page.count('class="lines arcs"') == 2 * 3  # for wide and for narrow pages
     assert page.count('class="heat"') == 3 + 6
     assert len(page) < 500_000

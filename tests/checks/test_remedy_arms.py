@@ -230,7 +230,7 @@ def test_remedies_do_not_enter_the_verdict_or_the_arms(reports):
 
 def test_every_form_of_the_report_shows_them(reports):
     report = Report(reports[0])
-    for shown in (report.to_text(200), report.to_markdown(), report.to_html()):
+    for shown in (report.to_text(200, verbose=True), report.to_markdown(), report.to_html()):
         assert all(name in shown for name in ("against no remedy", "grows?", "drift-correction", "sgd"))
     assert 'id="remedies"' in report.to_html()
     assert 'id="remedies"' not in Report(reports[1]).to_html()

@@ -44,8 +44,13 @@ def test_version(forecheck):
 def test_backtest_prints_a_report(forecheck, waves):
     done = forecheck("backtest", waves, *SMALL)
     assert done.code == 0
-    assert "Models compared" in done.out
+    assert len(done.out.splitlines()) <= 30
+    assert done.out.splitlines()[-1] == "Every finding and arm: --verbose, or as a page: --html report.html"
+    assert "Models compared" not in done.out
     assert all(name in done.out for name in CANDIDATES)
+    full = forecheck("backtest", waves, *SMALL, "--verbose")
+    assert "Models compared" in full.out
+    assert "--verbose" not in full.out
     again = forecheck("backtest", waves, *SMALL)
     assert again.err == "8 of 8 trials are in the ledger already\n"
     assert forecheck("backtest", waves, *SMALL, "--quiet").err == ""
@@ -69,7 +74,7 @@ def test_reports_are_written_in_every_form(forecheck, waves, tmp_path):
         "--json", "a.json", "--html", tmp_path / "a.html", "--markdown", "a.md",
     )  # fmt: skip
     assert done.code == 0
-    assert "Models compared" in done.out
+    assert done.out.splitlines()[-1] == "Every finding and arm: --verbose"
     assert done.err.splitlines() == ["wrote a.json", f"wrote {tmp_path / 'a.html'}", "wrote a.md"]
     assert Report.load(tmp_path / "a.json").verdict.outcome == "nlinear"
     assert (tmp_path / "a.html").read_text().startswith("<!doctype html>")

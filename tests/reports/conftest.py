@@ -6,6 +6,7 @@ from functools import partial
 import headless
 import pytest
 import report_samples
+import verdict_samples
 
 from forecheck.reports.report import Report
 
@@ -23,6 +24,11 @@ def backtest():
 @pytest.fixture(scope="session")
 def large():
     return report_samples.large_audit()
+
+
+@pytest.fixture(scope="session")
+def judged(large):
+    return verdict_samples.answered("undecided", large)
 
 
 @pytest.fixture(scope="session")

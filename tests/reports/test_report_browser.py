@@ -106,6 +106,24 @@ def test_the_verdict_is_seen_at_once_and_the_script_answers(ask, report):
     assert answer["tip"].startswith(f"step {round(0.479 * steps)}\n")
 
 
+def test_the_card_speaks_the_sentence_and_draws_its_numbers(use, judged):
+    said = use(
+        """
+      say("sentence", text("verdict").replace(/\\s+/g, " "));
+      say("drawn", all(".answer .point").filter(seen).length);
+      say("rungs", all(".ladder .rung").filter(seen).map(function (each) { return each.textContent; }));
+      function right(element) { return element.getBoundingClientRect().right; }
+      say("right", Math.max.apply(null, all(".answer *").map(right)));
+    """,
+        width=400,
+        data=judged,
+    )
+    assert said["sentence"] == judged["verdict"]["sentence"]
+    assert said["drawn"] == 3
+    assert said["rungs"] == ["yes", "yes", "undecided", "yes", "not asked", "no"]
+    assert said["right"] <= 400
+
+
 @pytest.mark.parametrize("width", [400, 700])
 def test_the_page_does_not_scroll_sideways(ask, report, width):
     answer = ask(report, width)
@@ -253,7 +271,7 @@ def test_a_link_to_a_finding_that_is_filtered_out_takes_the_filter_away(use):
     assert said["words"] == ""
 
 
-@pytest.mark.parametrize("sample", ["large", "remedied"])
+@pytest.mark.parametrize("sample", ["large", "judged", "remedied"])
 def test_no_page_scrolls_sideways(use, sample, request):
     data = request.getfixturevalue(sample)
     said = use(

@@ -217,6 +217,15 @@ def test_nothing_that_a_user_named_is_obeyed():
     assert "<script" not in report.to_markdown()
 
 
+def test_remedies_are_told_in_short(remedied):
+    shown = Report(remedied).to_text(100)
+    assert re.search(r"score-bias +helps \+3\.4 % \[\+2\.6, \+4\.2\] +grows \+3\.0 % \[\+2\.2, \+3\.8\]", shown)
+    found = remedied["remedies"]
+    many = remedied | {"remedies": found | {"rows": found["rows"] * 5}}
+    assert "and 11 more" in Report(many).to_text(100).splitlines()
+    assert len(Report(many).to_text(100).splitlines()) <= 29
+
+
 def test_a_backtest_is_short_too():
     data = report_samples.backtest()
     rows = [data["table"][0] | {"model": f"model {k}", "mse": 0.4 + k / 100} for k in range(40)]
@@ -254,6 +263,13 @@ def test_all_of_it_is_there_when_asked_for():
     console = Console(file=io.StringIO(), width=100, color_system=None)
     console.print(report.to_rich(100, verbose=True))
     assert [line.rstrip() for line in console.file.getvalue().splitlines()] == full.splitlines()
+
+
+def test_no_number_of_the_headline_leaves_its_plot():
+    far = {"name": "last", "outcome": "worse", "effect": 2.4, "interval": [1.9, 2.9]}
+    plot = forest.of_headline(changed(verdict_samples.answered("yes"), reference=far))
+    assert not plot.clipped
+    assert plot.groups[0][1][0].effect == "+240 % [+190, +290]"
 
 
 def test_a_headline_without_effects_draws_nothing():

@@ -110,7 +110,7 @@ def test_a_backtest_with_refits(tmp_path):
     table = models_table(report)
     place = [column.name for column in table.columns].index("fits")
     assert {row[0]: row[place] for row in table.rows} == {"mean": "never", "linear": "14", "patchtst": "once"}
-    assert "fits" in Report(report).to_text(140)
+    assert "fits" in Report(report).to_text(140, verbose=True)
     assert "fits" not in [column.name for column in models_table(kept).columns]
     with pytest.raises(UsageError, match="refits are a positive number of rows apart, got 0"):
         run_backtest(rising, models, 24, 6, run_inline, ledger, refit=0)

@@ -17,6 +17,7 @@ MOST_LINES = 29  # and one that tells how to get the rest
 MOST_FAILED = 6
 LEAST_FAILED = 3
 MOST_MODELS = 10
+MOST_REMEDIES = 4
 LONGEST_NAME = 40
 # Characters that a text may take, for it to leave room for the others; the rest stands in the full report.
 LONGEST = {"sentence": 380, "told": 370, "why": 460, "converged": 170, "advice": 270}
@@ -32,7 +33,7 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if verdict.get("advice"):
         below.append(Padding(Text(f"What to do: {_clipped('advice', verdict['advice'])}"), (1, 0, 0, 0)))
     if data["kind"] == "audit":
-        above += [*_numbers(data, width), *_against(data)]
+        above += [*_numbers(data, width), *_against(data), *_remedies(data, width)]
         used = len(text.render([*above, *below], width).splitlines())
         above += _failed(headline.failed(data), min(max(MOST_LINES - used - 2, LEAST_FAILED), MOST_FAILED))
     else:
@@ -60,6 +61,21 @@ def _against(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     if short := headline.unconverged(data):
         lines.append(Text(f"Not converged: {_clipped('converged', short)}"))
     yield from _apart(lines)
+
+
+def _remedies(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """Whether attention contributes more with a remedy: the model without any, and the first ones that were tried."""
+    found = data.get("remedies")
+    if not found:
+        return
+    given = [found["base"], *found["rows"]]
+    rows = [
+        [str(row.get("name")), tables.answered(row.get("contribution")), tables.answered(row.get("growth"))]
+        for row in given[: 1 + MOST_REMEDIES]
+    ]
+    yield Padding(_grid(("remedy", "attention's contribution", "grows?"), rows, width), (1, 0, 0, 0))
+    if len(given) > len(rows):
+        yield Text(f"and {len(given) - len(rows):,} more", style="dim")
 
 
 def _failed(findings: Sequence[Mapping[str, Any]], most: int) -> Iterator[RenderableType]:

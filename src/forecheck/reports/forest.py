@@ -64,7 +64,7 @@ def of_headline(data: Mapping[str, Any]) -> Forest | None:
         (key.label, {"effect": key.effect, "interval": key.bounds, "outcome": key.outcome})
         for key in content.effects(data)
     ]
-    return _forest([("", rows)], data, most_ticks=5)
+    return _forest([("", rows)], data, most_ticks=5, whole=True)
 
 
 def of_remedies(data: Mapping[str, Any]) -> Forest | None:
@@ -100,7 +100,10 @@ def of_groups(groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], dat
 
 
 def _forest(
-    groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]], data: Mapping[str, Any], most_ticks: int = 8
+    groups: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]],
+    data: Mapping[str, Any],
+    most_ticks: int = 8,
+    whole: bool = False,
 ) -> Forest | None:
     margin = data.get("protocol", {}).get("margin")
     known = [(title, [row for row in rows if numbers.known(row[1].get("effect"))]) for title, rows in groups]
@@ -108,7 +111,7 @@ def _forest(
     if not known:
         return None
     effects = [row for _, rows in known for row in rows]
-    scale = _scale([_ends(row) for _, row in effects], margin if numbers.known(margin) else 0.0)
+    scale = _scale([_ends(row) for _, row in effects], margin if numbers.known(margin) else 0.0, whole)
     clipped = any(not scale.holds(end) for _, row in effects for end in _ends(row))
     drawn = [(title, [_row(label, row, scale, margin) for label, row in rows]) for title, rows in known]
     return Forest(drawn, _axis(scale, most_ticks), clipped)
@@ -118,10 +121,13 @@ def _ends(row: Mapping[str, Any]) -> list[float]:
     return [value for value in (row.get("effect"), *(row.get("interval") or ())) if numbers.known(value)]
 
 
-def _scale(ends: Sequence[Sequence[float]], margin: float) -> _Scale:
-    """Wide enough for most rows: a few very large effects leave the plot rather than press the rest together."""
+def _scale(ends: Sequence[Sequence[float]], margin: float, whole: bool) -> _Scale:
+    """Wide enough for most rows: a few very large effects leave the plot rather than press the rest together.
+
+    With `whole` for all of them.
+    """
     sizes = sorted(max(abs(value) for value in each) for each in ends)
-    cap = max(2 * sizes[len(sizes) // 2], 2.5 * margin, 1e-6)
+    cap = max(sizes[-1] if whole else 2 * sizes[len(sizes) // 2], 2.5 * margin, 1e-6)
     low = max(min(*(value for each in ends for value in each), -1.5 * margin), -cap)
     high = min(max(*(value for each in ends for value in each), 1.5 * margin), cap)
     low, high = min(low, -0.1 * cap), max(high, 0.1 * cap)
