@@ -68,7 +68,7 @@ def test_what_is_said_and_in_which_order():
         "Retrained without attention  +1.8 % [-1.0, +4.6]  undecided  identity · 5 seeds",
         "Edited after training        +6.1 % [+3.4, +8.8]  helps      mean · 5 seeds",
         "Attention is worth between -1.0 % and +4.6 % of the error.",
-        "The architecture needs what",
+        "The architecture of patchtst needs what",
         "The trained model needs",
         "Why undecided: against the reference",
         "Not converged: twice the epochs",
@@ -153,10 +153,10 @@ def test_the_answer_is_what_the_sentence_begins_with(worth, sentence, parts):
 def test_how_far_the_need_goes_is_said_once():
     data = verdict_samples.answered("no")
     far = data["verdict"]["architecture"]["how_far"]
-    model = "The trained model needs tokens to see each other, but does without choosing where it looks."
-    assert headline.reach(data) == [f"The architecture {far}.", model]
-    assert headline.reach(changed(data, attention=f"Attention helps; the architecture {far}.")) == [model]
-    unasked = data["verdict"]["checkpoint"] | {"how_far": "was not asked"}
+    model = data["verdict"]["checkpoint"]["how_far"]
+    assert headline.reach(data) == [far, model]
+    assert headline.reach(changed(data, attention=f"Attention helps. {far}")) == [model]
+    unasked = data["verdict"]["checkpoint"] | {"how_far": "What the trained model needs of attention was not asked."}
     assert headline.reach(changed(data, architecture=None, checkpoint=unasked)) == []
 
 

@@ -57,9 +57,10 @@ def verdict(worth):
     checkpoint = _answer("mean", "helps", (0.061, 0.034, 0.088), ("needed", "needed", "not needed"))
     if architecture:
         architecture["how_far"] = (
-            "needs what its attention sublayer adds, undecided whether it needs tokens to see each other"
+            "The architecture of patchtst needs what its attention sublayer adds; whether it needs tokens to see each "
+            "other is undecided."
         )
-    checkpoint["how_far"] = "needs tokens to see each other, but does without choosing where it looks"
+    checkpoint["how_far"] = "The trained model needs tokens to see each other but does without choosing where it looks."
     sides = f"{100 * attention[1]:+.1f} % and {100 * attention[2]:+.1f} %" if attention else ""
     return {
         "worth": worth,

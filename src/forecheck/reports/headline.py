@@ -112,7 +112,7 @@ def reach(data: Json) -> list[str]:
     said = content.verdict(data)
     found = {title: str((said.get(name) or {}).get("how_far") or "") for name, title in SUBJECTS.items()}
     told = str(said.get("attention") or "")
-    return [f"{title} {far}." for title, far in found.items() if far and far != UNASKED and far not in told]
+    return [far for far in found.values() if far and UNASKED not in far and far.rstrip(".") not in told]
 
 
 def undecided(data: Json) -> str:
