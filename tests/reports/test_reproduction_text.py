@@ -85,7 +85,7 @@ def test_counts_in_a_sentence(verdicts, sentence):
 
 
 def test_another_kind_is_refused():
-    with pytest.raises(UsageError, match="audit, backtest or reproduction"):
+    with pytest.raises(UsageError, match="audit, backtest, reproduction or survey"):
         Report({"schema": 1, "kind": "poem"})
 
 
