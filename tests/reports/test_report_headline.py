@@ -69,7 +69,7 @@ def test_what_is_said_and_in_which_order():
         "Edited after training        +6.1 % [+3.4, +8.8]  helps      mean · 5 seeds",
         "Attention is worth between -1.0 % and +4.6 % of the error.",
         "The architecture of patchtst needs what",
-        "The trained model needs",
+        "model needs tokens to see each other but",
         "Why undecided: against the reference",
         "Not converged: twice the epochs",
         "fail  FC107 raw against raw with other seeds",
