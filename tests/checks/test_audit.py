@@ -176,7 +176,15 @@ def test_options_of_the_user_win_over_the_budget():
     train = prepare(hourly(9000, channels=1), 336, 96, "8000+500+500").train
     task = Task(336, 96, 1)
     chosen = BUDGETS["quick"].options(PatchTST, task, train, {"epochs": "3"})
-    assert chosen == {"epochs": "3", "lr": 1e-3, "schedule": "onecycle", "batch": 32, "train_stride": 3}
+    assert chosen == {
+        "epochs": "3",
+        "lr": 1e-3,
+        "schedule": "onecycle",
+        "batch": 32,
+        "train_stride": 3,
+        "average": 1,
+        "keep": "mean",
+    }
 
 
 def test_small_windows_are_seen_more_often_and_apart_ones_are_not_skipped():

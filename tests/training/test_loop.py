@@ -147,8 +147,18 @@ def test_a_stopped_run_stays_stopped_when_resumed(monkeypatch, tmp_path):
     assert_same_weights(whole, resumed)
 
 
-@pytest.mark.parametrize(("averaged", "kept"), [(0.9, True), (1.0, True), (1.1, False), (float("nan"), False)])
-def test_averaged_weights_are_kept_if_they_are_no_worse(monkeypatch, averaged, kept):
+@pytest.mark.parametrize(
+    ("keep", "averaged", "kept"),
+    [
+        ("best", 0.9, True),
+        ("best", 1.0, True),
+        ("best", 1.1, False),
+        ("best", float("nan"), False),
+        ("mean", 1.1, True),
+        ("mean", float("nan"), False),
+    ],
+)
+def test_averaged_weights_are_kept_if_they_are_no_worse_or_preferred(monkeypatch, keep, averaged, kept):
     passed = []
 
     class Watching(torch.optim.Adam):
@@ -158,7 +168,7 @@ def test_averaged_weights_are_kept_if_they_are_no_worse(monkeypatch, averaged, k
 
     monkeypatch.setattr(torch.optim, "Adam", Watching)
     seen = validation_losses(monkeypatch, [3.0, 1.0, 2.0, averaged])
-    model, history = trained(replace(RECIPE, average=2))
+    model, history = trained(replace(RECIPE, average=2, keep=keep))
     torch.testing.assert_close(history.averaged, averaged, equal_nan=True)
     assert (history.validation, history.best) == ([3.0, 1.0, 2.0], 1)
     mean = torch.stack(passed[3:]).mean(dim=0)  # three steps an epoch

@@ -104,7 +104,8 @@ class _State:
     def options(self, name: str, way: Candidate, factor: int) -> dict[str, Any]:
         """Training options of an arm."""
         config = self._arms[name].trial.config
-        return way.options(config, self._chosen) | {"epochs": config["epochs"] * factor}
+        longer = {name: config[name] * factor for name in ("epochs", "average")}
+        return way.options(config, self._chosen) | longer
 
     def fit(self, wanted: list[_Fit]) -> None:
         """Have these fits run."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SEARCHED = frozenset({"lr", "epochs", "dropout", "attention_dropout"})
+SEARCHED = frozenset({"lr", "epochs", "average", "dropout", "attention_dropout"})
 """Options of training that may differ between arms, since every arm searches them."""
 
 

@@ -125,7 +125,7 @@ def assemble(models: Sequence[str], sets: Sequence[str], cells: Sequence[Cell]) 
 def _row(cell: Cell) -> Json:
     report = cell.report or {}
     verdict, protocol = report.get("verdict", {}), report.get("protocol", {})
-    raw = next((arm for arm in report.get("arms", []) if arm.get("family") == "raw"), {})
+    raw: Json = next((arm for arm in report.get("arms", []) if arm.get("family") == "raw"), {})
     row = {"model": cell.model, "set": cell.data, "state": cell.state}
     row |= {name: verdict.get(name) for name in _VERDICT}
     if cell.state != "done":

@@ -191,7 +191,8 @@ class Attention(nn.Module):
     ) -> tuple[Float[Tensor, "batch head token head_width"], ...]:
         """What some rows of the projection make of tokens: one tensor for every `inner` rows."""
         weight = self.project.weight[start:end]
-        bias = None if self.project.bias is None else self.project.bias[start:end]
+        own: Tensor | None = self.project.bias
+        bias = None if own is None else own[start:end]
         # (batch, rows, token) is the layout that kernels compute in, straight from a product a window; where windows
         # have few, wide tokens one product over all of them and a copy is several times faster.
         if x.shape[1] < x.shape[2]:

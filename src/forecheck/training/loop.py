@@ -122,7 +122,8 @@ def train(
 ) -> History:
     """Train `model` in place by its `training_loss`; it ends with the weights of the best validation epoch.
 
-    Where the recipe averages weights, their mean is kept instead if its validation loss is no higher.
+    Where the recipe averages weights, their mean is kept instead if its validation loss is no higher, or always
+    (`Recipe.keep`).
 
     The same seed gives the same weights bit for bit on one machine with the same number of threads: initial weights,
     order of windows and dropout masks come from streams named by module, epoch and step. Parameters that never get a
@@ -170,21 +171,23 @@ def train(
         if progress is not None:
             word = f"epoch {epoch + 1}/{recipe.epochs}, validation {history.validation[-1]:.4f}"
             progress((epoch + 1) / recipe.epochs, word)
-    _settle(state, validation)
+    _settle(state, validation, recipe)
     if progress is not None:
         progress(1.0, f"{len(history.train)} epochs of {steps} steps")
     return history
 
 
-def _settle(state: _State, validation: Windows) -> None:
-    """Give the model the weights of the best epoch, or averaged ones if they are no worse on validation."""
+def _settle(state: _State, validation: Windows, recipe: Recipe) -> None:
+    """Give the model the weights of the best epoch, or averaged ones if no worse on validation, or preferred."""
     model, history = state.model, state.history
     if state.mean.count:
         started = time.perf_counter()
         model.load_state_dict(state.mean.tensors)
         history.averaged = mean_squared_error(model, validation)
         history.seconds += time.perf_counter() - started
-    if history.averaged is None or not history.averaged <= history.validation[history.best]:
+    best = history.validation[history.best]
+    preferred = recipe.keep == "mean" and history.averaged is not None and math.isfinite(history.averaged)
+    if history.averaged is None or not (preferred or history.averaged <= best):
         model.load_state_dict(state.best)
     model.eval()
 

@@ -9,6 +9,7 @@ from typing import Literal
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "decay", "halving", "cosine", "onecycle"]
 Correction = Literal["none", "drift", "local", "entropy"]
+Keep = Literal["best", "mean"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Recipe:
         entropy_floor: share of the largest entropy below which `entropy` penalises a row.
         average: epochs at the end whose steps' weights are averaged (see `training.averaging`), 0 for none; the mean is
             kept if its validation loss is no higher than the best epoch's. Training that stops before has none.
+        keep: `best` for the better of the two on validation, `mean` for averaged weights whatever validation says: the
+            choice between epochs follows the noise of a validation part, and spreads the seeds.
     """
 
     epochs: int = 100
@@ -53,6 +56,7 @@ class Recipe:
     correction_strength: float = 1.0
     entropy_floor: float = 0.5
     average: int = 0
+    keep: Keep = "best"
 
     def __post_init__(self) -> None:
         self.check_positive("epochs", "batch", "patience", "train_stride", "micro_batch")
