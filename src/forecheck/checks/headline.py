@@ -25,14 +25,14 @@ class Fact:
         holds: yes, no, or None as long as it is undecided.
         arm: what the model is compared with.
         comparison: that arm against the model.
-        undertrained: the data would decide, but an arm was not trained until it converged.
+        late: the arm (`raw` for the model) that was not trained until it converged, where the data would decide.
         needs: what would decide it.
     """
 
     holds: bool | None
     arm: Arm
     comparison: Comparison
-    undertrained: bool = False
+    late: str = ""
     needs: Needs | None = None
 
 
@@ -70,7 +70,7 @@ def headline(evidence: Evidence) -> Headline:
         worth = "no"
     elif first is not None and first.holds and second is not None and second.holds is not None:
         worth = "yes" if second.holds else "not for its attention"
-    elif any(fact.undertrained for fact in (first, second) if fact is not None):
+    elif any(fact.late for fact in (first, second) if fact is not None):
         worth = "undecided: undertrained"
     return Headline(worth, first, second)
 
@@ -82,13 +82,13 @@ def _against_reference(evidence: Evidence) -> Fact | None:
     c = evidence.comparisons[arm.family, arm.label]
     low, high = c.interval
     if c.refused:
-        return Fact(None, arm, c, needs=None)
+        return Fact(None, arm, c)
     if low > c.margin:
         return Fact(True, arm, c)
     if high < c.margin:
         # More training would better the model, so a model that has not converged has not lost yet.
         trained = evidence.searched.converged("raw")
-        return Fact(False if trained else None, arm, c, undertrained=not trained)
+        return Fact(False if trained else None, arm, c, late="" if trained else "raw")
     return Fact(None, arm, c, needs=what_would_decide(c.mean, _beyond_or_below(c), folds=evidence.folds))
 
 
@@ -107,12 +107,15 @@ def _attention(evidence: Evidence) -> Fact | None:
     if spared:
         best = min(spared, key=lambda arm: compared[arm.label].effect)
         # The model could still get better than an arm that is as good now.
-        return Fact(False if trained("raw") else None, best, compared[best.label], undertrained=not trained("raw"))
+        late = "" if trained("raw") else "raw"
+        return Fact(None if late else False, best, compared[best.label], late)
     best = min(arms, key=lambda arm: compared[arm.label].effect)
     c = compared[best.label]
     if all(each.outcome == "greater" for each in compared.values()):
-        late = [arm for arm in arms if not trained(arm.label)]
-        return Fact(None if late else True, late[0] if late else best, c, undertrained=bool(late))
+        behind = [arm for arm in arms if not trained(arm.label)]
+        if behind:
+            return Fact(None, behind[0], compared[behind[0].label], behind[0].label)
+        return Fact(True, best, c)
     needs = None if c.refused else what_would_decide(c.mean, _beyond_or_below(c), folds=evidence.folds)
     return Fact(None, best, c, needs=needs)
 

@@ -190,18 +190,19 @@ def _why(evidence: Evidence, found: Headline, stopped: str) -> str:
     """Why it is undecided, and what would decide it; of both facts where both are open."""
     if not found.worth.startswith("undecided"):
         return ""
-    parts = []
+    parts: list[str] = []
     name = evidence.setting.model
+    late: dict[str, list[str]] = {}
     for fact, what in ((found.reference, "against the reference"), (found.attention, "attention")):
         if fact is None or fact.holds is not None:
             continue
-        if fact.undertrained:
-            late = "raw" if not evidence.searched.converged("raw") else fact.arm.label
-            parts.append(f"{what}: undertrained, as {_gain(evidence, late)}; {_longer(evidence)}")
+        if fact.late:
+            late.setdefault(_gain(evidence, fact.late), []).append(what)
         elif fact.needs is not None:
             parts.append(f"{what}: {fact.needs.sentence}")
         else:
             parts.append(f"{what}: {fact.comparison.reason}")
+    parts += [f"{' and '.join(asked)}: undertrained, as {gain}; {_longer(evidence)}" for gain, asked in late.items()]
     if found.reference is None:
         parts.append(f"{name} was compared with no reference")
     if stopped and any(fact.needs and fact.needs.binds == "seeds" for fact in found.facts if fact.holds is None):
