@@ -97,7 +97,8 @@ def run_audit(
     simple, _ = _arms(references, splits, {}, ledger)
     resolvable = resolution(experiments, simple)
     if say is not None:
-        say(resolvable)
+        for line in (*whole.notes, resolvable):
+            say(line)
     chosen = dict((options or {}).get(planned.setting.model, {}))
     bar = min(arm.chosen_by() for arm in simple)
     searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)

@@ -62,8 +62,12 @@ def _shrink(pattern: np.ndarray[Any, np.dtype[Any]], axis: int) -> np.ndarray[An
 
 
 def examples(evidence: Evidence) -> list[dict[str, Any]]:
-    """Forecasts of a few evenly spread test windows, in real units, one channel each (they take turns)."""
+    """Forecasts of a few evenly spread test windows, in real units, one channel each (they take turns).
+
+    What was filled is left out: it was not observed.
+    """
     e = evidence.experiment
+    observed = e.panel.values if e.panel.filled is None else np.where(e.panel.filled, np.nan, e.panel.values)
     linear = evidence.best_reference(LINEAR)
     arms = [evidence.raw, *evidence.family("retrained")[:1], *([linear] if linear else [])]
     drawn = []
@@ -72,7 +76,7 @@ def examples(evidence: Evidence) -> list[dict[str, Any]]:
         channel = (len(e.panel.channels) - 1 - number) % len(e.panel.channels)
         mean, std = e.scaler.mean[series, channel], e.scaler.std[series, channel]
         forecasts = {arm.label: arm.results[0].arrays["examples"][number][:, channel] * std + mean for arm in arms}
-        values = e.panel.values[:, channel]
+        values = observed[:, channel]
         drawn.append(
             {
                 "series": e.panel.series[series] if len(e.panel.series) > 1 else "",
@@ -91,10 +95,9 @@ def loss_curves(evidence: Evidence) -> list[dict[str, Any]]:
     """Loss by horizon step of the raw forecaster, its retrained arms and the best reference."""
     linear = evidence.best_reference(LINEAR)
     arms = [evidence.raw, *evidence.family("retrained"), *([linear] if linear else [])]
-    return [
-        {"label": arm.label, "family": arm.family, "mse": [round(float(v), 6) for v in arm.horizon_mse]} for arm in arms
-    ]
+    return [{"label": arm.label, "family": arm.family, "mse": _numbers(arm.horizon_mse)} for arm in arms]
 
 
-def _numbers(values: np.ndarray[Any, np.dtype[Any]]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
+def _numbers(values: np.ndarray[Any, np.dtype[Any]]) -> list[float | None]:
+    """To six digits; None for what is not known."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]

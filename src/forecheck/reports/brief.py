@@ -60,6 +60,8 @@ def _against(data: Mapping[str, Any]) -> Iterator[RenderableType]:
         lines.append(Text(f"Why undecided: {_clipped('why', why)}"))
     if short := headline.unconverged(data):
         lines.append(Text(f"Not converged: {_clipped('converged', short)}"))
+    if notes := data.get("protocol", {}).get("notes"):
+        lines.append(Text(f"Note: {_clipped('converged', '; '.join(map(str, notes)))}"))
     yield from _apart(lines)
 
 

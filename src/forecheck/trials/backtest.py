@@ -185,7 +185,8 @@ def _row(name: str, results: list[Result]) -> dict[str, Any]:
 
 def _curve(name: str, results: list[Result]) -> dict[str, Any]:
     curve = np.mean([result.arrays["horizon_mse"] for result in results], axis=0)
-    return {"label": name, "family": "model", "mse": [round(float(value), 6) for value in curve]}
+    mse = [round(float(value), 6) if np.isfinite(value) else None for value in curve]  # a step may never be observed
+    return {"label": name, "family": "model", "mse": mse}
 
 
 def _losses(experiment: Experiment, results: list[Result]) -> Float[np.ndarray, "seed time"]:
