@@ -99,7 +99,7 @@ def table(found: list[dict[str, Any]]) -> str:
     for name in dict.fromkeys(one["set"] for one in found):
         raw = {one["seed"]: one["test"] for one in by_arm[name, "attention"]}
         pairs = [(raw[one["seed"]], one["test"]) for one in by_arm[name, "identity"] if one["seed"] in raw]
-        cells = [_mean_and_spread([100 * (b[way] / a[way] - 1) for a, b in pairs], 2) for way in WAYS]
+        cells = [_mean_and_spread([100 * (b[way] / a[way] - 1) for a, b in pairs], 3) for way in WAYS]
         lines.append(f"| {name} | {len(pairs)} pairs of seeds | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -107,14 +107,15 @@ def table(found: list[dict[str, Any]]) -> str:
 def _mean_and_spread(values: list[float], digits: int = 4) -> str:
     if not values:
         return "not run"
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}"
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}g}{spread}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--sets", nargs="*", default=[name for name, *_ in SETS])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started, kept = time.monotonic(), RESULTS / "averaging.json"
@@ -123,7 +124,8 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for name, lookback, horizon in SETS:
             for arm in ARMS:
-                if (name, arm, seed) not in done and time.monotonic() - started < 60 * arguments.minutes:
+                left = name in arguments.sets and (name, arm, seed) not in done
+                if left and time.monotonic() - started < 60 * arguments.minutes:
                     found.append(fit(name, lookback, horizon, arm, seed))
                     kept.write_text(json.dumps(found, indent=1) + "\n")
     about = (
