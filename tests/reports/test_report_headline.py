@@ -275,3 +275,13 @@ def test_no_number_of_the_headline_leaves_its_plot():
 def test_a_headline_without_effects_draws_nothing():
     assert forest.of_headline({"kind": "audit", "verdict": None}) is None
     assert list(brief.blocks({"kind": "audit", "verdict": None, "protocol": {"data": "x"}}, 100))
+
+
+def test_a_reference_that_is_not_beaten_is_no_worse_where_nothing_more_is_known():
+    """The headline says no, so its own line must not say undecided."""
+    data = verdict_samples.answered("no")
+    reference = data["verdict"]["reference"] | {"outcome": "undecided", "beaten": False}
+    shown = Report(changed(data, reference=reference))
+    line = next(line for line in shown.to_text(100).splitlines() if "linear instead" in line)
+    assert "no worse" in line
+    assert "no worse" in shown.to_html()

@@ -52,6 +52,7 @@ SYMBOLS = {
     "shrinks": "▼",
     "does not grow": "=",
     "no difference": "=",
+    "no worse": "=",
     "undecided": "?",
     "pass": "✓",
     "fail": "✗",
@@ -290,6 +291,8 @@ def effects(data: Json) -> list[Key]:
     if reference:
         time = f"fits in {numbers.seconds(reference['seconds'])}" if numbers.known(reference.get("seconds")) else ""
         outcome = outcome_word(reference.get("outcome"), "reference")
+        if reference.get("beaten") is False and outcome == "undecided":
+            outcome = "no worse"  # whether it is better or equal is open, and is not asked by the headline
         shown.append(_key(f"{reference.get('name') or 'a reference'} instead", reference, outcome, time))
     for name, title in (("architecture", "Retrained without attention"), ("checkpoint", "Edited after training")):
         answer = said.get(name)
