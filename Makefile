@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/.ready
 	mkdir -p demo
-	$(BIN)/forecheck audit co2 --lookback 104 --horizon 26 --html demo/co2.html --json demo/co2.json
+	$(BIN)/forecheck audit co2 --lookback 104 --horizon 13 --time 60s --html demo/co2.html --json demo/co2.json
 	@echo "The report: demo/co2.html"
 
 # Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
