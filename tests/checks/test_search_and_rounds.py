@@ -108,6 +108,14 @@ def test_a_lead_is_not_trained_on(tmp_path):
     assert {options["epochs"] for options in behind.tuned.values()} == {800}
 
 
+def test_a_lead_that_only_the_longer_fit_has_is_trained_on(tmp_path):
+    """The recall task is learnt all at once: not by the first length, far ahead of the reference by the second."""
+    learnt = {100: 0.99, 200: 0.8, 400: 0.75, 800: 0.7}
+    engine = MadeUp(hourly(900), lambda trial: 1.0 if trial.edit else learnt[epochs(trial)])
+    found, _ = searched(tmp_path, engine, bar=1.0)
+    assert {options["epochs"] for options in found.tuned.values()} == {200}
+
+
 def test_every_arm_chooses_its_way_of_training_on_validation(tmp_path):
     def validation(trial):
         plain = trial.config["dropout"] == 0
@@ -223,7 +231,7 @@ def test_no_seeds_are_added_where_the_windows_bind(tmp_path):
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.03), noise=0.6)
     report = audited(tmp_path, engine, BUDGET)
     assert report["protocol"]["seeds"] == [0, 1, 2]
-    assert report["protocol"]["stopped"] == "more seeds would not decide it"
+    assert report["protocol"]["stopped"] == "the seeds of the declared looks would not decide it"
 
 
 def test_no_round_is_begun_that_the_time_does_not_allow(tmp_path, monkeypatch):

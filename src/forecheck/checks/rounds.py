@@ -76,7 +76,7 @@ def train_in_rounds(
         wanted = wants_seeds(found, evidence, budget.looks[-1])
         open_arms = [key for key, arm in arms.items() if ("raw" if arm.family == "raw" else arm.label) in wanted]
         if not open_arms:
-            stopped = "more seeds would not decide it"
+            stopped = "the seeds of the declared looks would not decide it"
             break
         if number + 1 < len(budget.looks):
             more = budget.looks[number + 1]

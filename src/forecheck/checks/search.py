@@ -57,7 +57,8 @@ def search(
     while True:
         state.fit([(name, best[name], 2 * factor) for name in arms])
         gains = {name: state.gain(name, best[name], factor) for name in arms}
-        known = {name: min(state.loss(name, best[name], each) for each in (factor, 2 * factor)) for name in arms}
+        # At the length that will be used: a lead that only the longer fit has is a reason to go on.
+        known = {name: state.loss(name, best[name], factor) for name in arms}
         late = [name for name, gain in gains.items() if gain >= margin and _matters(name, known, bar, margin)]
         if not late or 2 * factor > longest:
             break
