@@ -121,7 +121,8 @@ def test_fitted_heads_have_the_loss_that_they_say_and_reach_the_optimum_at_as_ma
         assert error.square().mean().item() == pytest.approx(fitted.loss, rel=1e-8)
         losses.append(fitted.loss)
     optimum = relaxed_optimum(moments)[1]
-    assert losses[0] > losses[1] > losses[2] > optimum * (1 - 1e-9)
+    # Two heads may be enough already, up to rounding.
+    assert losses[0] > losses[1] > losses[2] * (1 - 1e-9) > optimum * (1 - 1e-8)
     assert losses[2] == pytest.approx(optimum, rel=1e-3)
 
 

@@ -309,5 +309,6 @@ def test_one_head():
         model.model.encoder.layers[0].self_attn.out_proj.weight[:, 4:] = 0
     subject = subject_of(ADAPTER, model)
     raw = subject(windows())
-    torch.testing.assert_close(edited(ADAPTER, subject, Replace("mean", (0,), (1,))), raw)
+    # One head of several is put together by other sums: equal up to float32's rounding of these large outputs.
+    torch.testing.assert_close(edited(ADAPTER, subject, Replace("mean", (0,), (1,))), raw, rtol=1e-5, atol=1e-4)
     assert not torch.allclose(edited(ADAPTER, subject, Replace("mean", (0,), (0,))), raw)
