@@ -11,6 +11,7 @@ import torch
 
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
+from forecheck.evaluation.sequential import spend
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 
@@ -66,8 +67,7 @@ class Budget:
     time: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.looks or self.looks[0] < 1 or any(b <= a for a, b in zip(self.looks, self.looks[1:], strict=False)):
-            raise UsageError(f"looks are rising numbers of seeds, got {', '.join(map(str, self.looks)) or 'none'}")
+        spend(self.looks)  # which refuses what are no looks
         if self.time is not None and not self.time > 0:
             raise UsageError(f"the time of an audit must be positive, got {self.time:g} s")
 
