@@ -100,7 +100,7 @@ def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
     answers = {subject: answer(evidence, subject) for subject in _FAMILIES}
     subject: Subject = "architecture" if answers["architecture"] else "checkpoint"
     main = answers[subject]
-    linear = evidence.best_reference(LINEAR)
+    first, linear = found.reference, evidence.best_reference(LINEAR)
     c = main.comparison if main else None
     return {
         "worth": found.worth if main else "not applicable",
@@ -114,8 +114,8 @@ def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
         "interval": list(c.interval) if c else None,
         "margin": evidence.margin,
         "smallest_margin": c.smallest_margin if c else None,
-        "reference": _reference(found.reference) if found.reference else None,
-        "linear": _linear(evidence, linear) if linear else None,
+        "reference": _compared(evidence, first.arm) | {"beaten": first.holds} if first else None,
+        "linear": _compared(evidence, linear) if linear else None,
         "converged": _converged(evidence),
         **{subject: _answered(evidence, subject, found) for subject, found in answers.items()},
     }
@@ -216,20 +216,8 @@ def _longer(evidence: Evidence) -> str:
     return f"give it more time (--time {max(1, round(3 * time / 60))}m)" if time else "train longer (--budget standard)"
 
 
-def _reference(fact: Fact) -> dict[str, Any]:
-    c = fact.comparison
-    return {
-        "name": fact.arm.label,
-        "outcome": AS_FORECASTER[c.outcome],
-        "beaten": fact.holds,
-        "effect": c.effect,
-        "interval": list(c.interval),
-        "seconds": fact.arm.seconds,
-        "why": c.reason,
-    }
-
-
-def _linear(evidence: Evidence, arm: Arm) -> dict[str, Any]:
+def _compared(evidence: Evidence, arm: Arm) -> dict[str, Any]:
+    """A reference against the model, as JSON types."""
     c = evidence.comparisons[arm.family, arm.label]
     return {
         "name": arm.label,
