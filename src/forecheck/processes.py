@@ -65,52 +65,111 @@ class _Worker(Generic[J]):
     job: J | None = None
     buffer: bytes = b""
 
+    def stop(self) -> None:
+        """End it, whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                _close(stream)
+
 
 def default_workers() -> int:
     """One a core that this process may use, eight at most."""
     return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
+class Pool(Generic[J]):
+    """Workers that stay from one queue to the next, so that they start once; `with` stops them at the end.
+
+    A worker that dies is replaced and its job tried once more. Workers whose parent dies end by themselves.
+
+    Args:
+        module: run as `python -m module arguments`, see `serve`.
+        arguments: of the module.
+        workers: processes, None for one a core; they are started as they are needed.
+    """
+
+    def __init__(self, module: str, arguments: Sequence[str] = (), workers: int | None = None) -> None:
+        self._command = (module, *arguments)
+        self._most = workers or default_workers()
+        self._workers: list[_Worker[J]] = []
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> Pool[J]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the workers."""
+        while self._workers:
+            self._remove(self._workers[0])
+
+    def run(self, queue: list[J], jobs: Jobs[J]) -> None:
+        """Run every job of a queue, a job a worker at a time.
+
+        On Ctrl-C or an error the workers are stopped; what they have finished is the worker's module's to keep.
+
+        Args:
+            queue: jobs; taken out as they are started.
+            jobs: what to know of them.
+
+        Raises:
+            TrialError: if a job fails, or a worker dies with it twice.
+        """
+        died: list[J] = []
+        try:
+            while queue or any(worker.job is not None for worker in self._workers):
+                self._feed(queue, jobs)
+                for key, _ in self._selector.select():
+                    worker: _Worker[J] = key.data
+                    if _listen(worker, jobs):
+                        continue
+                    self._remove(worker)
+                    if worker.job is not None:
+                        if worker.job in died:
+                            raise TrialError(_obituary(worker, jobs.label(worker.job)))
+                        died.append(worker.job)
+                        queue.insert(0, worker.job)
+        except BaseException:
+            self.close()
+            raise
+
+    def _feed(self, queue: list[J], jobs: Jobs[J]) -> None:
+        """Give idle workers, old ones first, the next job that is ready."""
+        while (job := next((job for job in queue if jobs.ready(job)), None)) is not None:
+            worker = next((worker for worker in self._workers if worker.job is None), None)
+            if worker is None and len(self._workers) == self._most:
+                return
+            if worker is not None and not _start(worker, job, jobs):  # it died while it had nothing to do
+                self._remove(worker)
+                continue
+            if worker is None and not _start(new := self._add(), job, jobs):
+                raise TrialError(_obituary(new, jobs.label(job)))
+            queue.remove(job)
+
+    def _add(self) -> _Worker[J]:
+        worker: _Worker[J] = _Worker(_spawn(*self._command))
+        self._workers.append(worker)
+        assert worker.process.stdout is not None
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        return worker
+
+    def _remove(self, worker: _Worker[J]) -> None:
+        assert worker.process.stdout is not None
+        self._selector.unregister(worker.process.stdout)
+        self._workers.remove(worker)
+        worker.stop()
+
+
 def run_jobs(
     queue: list[J], jobs: Jobs[J], module: str, arguments: Sequence[str] = (), workers: int | None = None
 ) -> None:
-    """Run every job of a queue, a job a worker at a time.
-
-    On Ctrl-C or an error the workers are stopped; what they have finished is the worker's module's to keep.
-
-    Args:
-        queue: jobs; taken out as they are started.
-        jobs: what to know of them.
-        module: run as `python -m module arguments`, see `serve`.
-        arguments: of the module.
-        workers: processes, None for one a core.
-
-    Raises:
-        TrialError: if a job fails or a worker dies.
-    """
-    if not queue:
-        return
-    pool: list[_Worker[J]] = []
-    selector = selectors.DefaultSelector()
-    try:
-        for _ in range(min(workers or default_workers(), len(queue))):
-            worker: _Worker[J] = _Worker(_spawn(module, arguments))
-            pool.append(worker)
-            assert worker.process.stdout is not None
-            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-        _feed(pool, queue, jobs)
-        while any(worker.job is not None for worker in pool):
-            for key, _ in selector.select():
-                _listen(key.data, jobs)
-            _feed(pool, queue, jobs)
-    finally:
-        selector.close()
-        for worker in pool:
-            worker.process.kill()
-            worker.process.wait()
-            for stream in (worker.process.stdin, worker.process.stdout):
-                if stream is not None:
-                    _close(stream)
+    """Run one queue with workers of its own; see `Pool`."""
+    with Pool[J](module, arguments, workers) as pool:
+        pool.run(queue, jobs)
 
 
 def serve(start: Callable[[], Callable[[dict[str, Any], Told], Any]]) -> None:
@@ -156,7 +215,7 @@ def _close(stream: IO[bytes]) -> None:
         stream.close()
 
 
-def _spawn(module: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _spawn(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  our own interpreter and module
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
@@ -166,43 +225,27 @@ def _spawn(module: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def _feed(pool: list[_Worker[J]], queue: list[J], jobs: Jobs[J]) -> None:
-    """Give idle workers the next job that is ready."""
-    for worker in pool:
-        if worker.job is not None:
-            continue
-        for job in queue:
-            if jobs.ready(job):
-                queue.remove(job)
-                _start(worker, job, jobs)
-                break
-
-
-def _start(worker: _Worker[J], job: J, jobs: Jobs[J]) -> None:
+def _start(worker: _Worker[J], job: J, jobs: Jobs[J]) -> bool:
+    """Hand a job to a worker; false if the worker is gone."""
     assert worker.process.stdin is not None
-    worker.job = job
     try:
         worker.process.stdin.write(json.dumps(jobs.message(job)).encode() + b"\n")
         worker.process.stdin.flush()
-    except BrokenPipeError as error:
-        raise TrialError(f"a worker process ended before it took {jobs.label(job)} (out of memory?)") from error
+    except BrokenPipeError:
+        return False
+    worker.job = job
+    return True
 
 
-def _listen(worker: _Worker[J], jobs: Jobs[J]) -> None:
-    """Read what a worker says."""
+def _listen(worker: _Worker[J], jobs: Jobs[J]) -> bool:
+    """Read what a worker says; false if it is gone."""
     assert worker.process.stdout is not None
     chunk = os.read(worker.process.stdout.fileno(), 65536)
-    job = worker.job
     if not chunk:
-        code = worker.process.wait()
-        label = jobs.label(job) if job is not None else "nothing"
-        raise TrialError(
-            f"a worker process ended with exit code {code} while running {label}"
-            + (" (out of memory?)" if code == -9 else "")
-        )
+        return False
     *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
     for line in lines:
-        message = json.loads(line)
+        message, job = json.loads(line), worker.job
         assert job is not None
         if "progress" in message:
             jobs.progressed(job, message["progress"], message["word"])
@@ -213,3 +256,10 @@ def _listen(worker: _Worker[J], jobs: Jobs[J]) -> None:
         else:
             worker.job = None
             jobs.finished(job, message["done"])
+    return True
+
+
+def _obituary(worker: _Worker[J], label: str) -> str:
+    code = worker.process.wait()
+    told = f"a worker process ended with exit code {code} while running {label}, and so did its replacement"
+    return told + (" (out of memory?)" if code == -9 else "")

@@ -114,26 +114,27 @@ def audit(
     if not isinstance(model, str):
         experiment = prepare(panel, lookback, horizon, split, step)
         audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
-    engine = Engine(workers, watcher, {audited.config.fingerprint: audited} if isinstance(audited, Given) else None)
-    report = run_audit(
-        panel,
-        audited,
-        lookback,
-        horizon,
-        find_budget(budget, time),
-        engine,
-        _ledger(ledger),
-        split=split,
-        margin=margin,
-        period=period,
-        step=step,
-        options=options,
-        selection=Selection.of(select, ignore),
-        remedies=remedies,
-        folds=folds,
-        parallel=engine.parallel,
-        say=getattr(watcher, "say", None),
-    )
+    given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
+    with Engine(workers, watcher, given) as engine:
+        report = run_audit(
+            panel,
+            audited,
+            lookback,
+            horizon,
+            find_budget(budget, time),
+            engine,
+            _ledger(ledger),
+            split=split,
+            margin=margin,
+            period=period,
+            step=step,
+            options=options,
+            selection=Selection.of(select, ignore),
+            remedies=remedies,
+            folds=folds,
+            parallel=engine.parallel,
+            say=getattr(watcher, "say", None),
+        )
     return Report(report)
 
 
@@ -165,21 +166,22 @@ def backtest(
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = _panel(data)
-    report = run_backtest(
-        panel,
-        None if models is None else list(models),
-        lookback,
-        horizon,
-        Engine(workers, watcher),
-        _ledger(ledger),
-        split=split,
-        options=options,
-        seeds=seeds,
-        margin=margin,
-        period=period,
-        step=step,
-        refit=refit,
-    )
+    with Engine(workers, watcher) as engine:
+        report = run_backtest(
+            panel,
+            None if models is None else list(models),
+            lookback,
+            horizon,
+            engine,
+            _ledger(ledger),
+            split=split,
+            options=options,
+            seeds=seeds,
+            margin=margin,
+            period=period,
+            step=step,
+            refit=refit,
+        )
     return Report(report)
 
 
@@ -214,22 +216,23 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
-    fitted = run_fit(
-        _panel(data),
-        horizon,
-        Engine(workers, watcher),
-        _ledger(ledger),
-        model=model,
-        candidates=list(candidates),
-        lookback=lookback,
-        levels=level,
-        every_percent=True,
-        split=split,
-        margin=margin,
-        period=period,
-        options=options,
-        refit=refit,
-    )
+    with Engine(workers, watcher) as engine:
+        fitted = run_fit(
+            _panel(data),
+            horizon,
+            engine,
+            _ledger(ledger),
+            model=model,
+            candidates=list(candidates),
+            lookback=lookback,
+            levels=level,
+            every_percent=True,
+            split=split,
+            margin=margin,
+            period=period,
+            options=options,
+            refit=refit,
+        )
     if output is not None:
         save_fit(fitted, Path(output))
     return fitted
@@ -277,21 +280,22 @@ def forecast(
         return make_forecast(fitted, _panel(data), level)
     if horizon is None:
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
-    return run_forecast(
-        _panel(data),
-        horizon,
-        Engine(workers, watcher),
-        _ledger(ledger),
-        model=model,
-        candidates=list(candidates),
-        lookback=lookback,
-        levels=level,
-        split=split,
-        margin=margin,
-        period=period,
-        options=options,
-        refit=refit,
-    )
+    with Engine(workers, watcher) as engine:
+        return run_forecast(
+            _panel(data),
+            horizon,
+            engine,
+            _ledger(ledger),
+            model=model,
+            candidates=list(candidates),
+            lookback=lookback,
+            levels=level,
+            split=split,
+            margin=margin,
+            period=period,
+            options=options,
+            refit=refit,
+        )
 
 
 def calibrate(
@@ -320,8 +324,8 @@ def calibrate(
         UsageError: if there is no such budget or part.
         TrialError: if a trial fails; finished ones are kept.
     """
-    engine = Engine(workers, watcher)
-    return run_calibration(budget, engine, _ledger(ledger), only=only, tell=tell, parallel=engine.parallel)
+    with Engine(workers, watcher) as engine:
+        return run_calibration(budget, engine, _ledger(ledger), only=only, tell=tell, parallel=engine.parallel)
 
 
 def reproduce(

@@ -8,6 +8,7 @@ from test_run import trial
 
 from forecheck.errors import TrialError
 from forecheck.trials.engines.base import Silent, Watcher
+from forecheck.trials.engines.engine import Engine
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger
@@ -88,6 +89,37 @@ def test_a_worker_that_is_killed_is_reported(ledger):
 
     with pytest.raises(TrialError, match="exit code -9"):
         run_local(fits(1, epochs=500), ledger, Kill(), workers=1)
+
+
+def test_a_worker_that_dies_once_is_replaced(ledger):
+    class KillOnce(Record):
+        def progressed(self, trial, fraction, word):
+            super().progressed(trial, fraction, word)
+            if not self.killed:
+                self.killed = workers()
+                os.kill(self.killed[0], signal.SIGKILL)
+
+        killed = ()
+
+    record = KillOnce()
+    run_local(fits(1), ledger, record, workers=1)
+    assert record.killed
+    assert record.done == [fits(1)[0].label]
+    assert workers() == []
+
+
+def test_workers_stay_from_one_call_to_the_next_and_no_longer(ledger):
+    with Engine(workers=1) as engine:
+        engine(fits(1), ledger)
+        first = workers()
+        engine(fits(2), ledger)
+        assert workers() == first
+        os.kill(first[0], signal.SIGKILL)  # while it has nothing to do
+        engine(fits(3), ledger)
+        assert len(workers()) == 1
+        assert workers() != first
+    assert workers() == []
+    assert all(one in ledger for one in fits(3))
 
 
 def test_an_interrupt_stops_the_workers(ledger):

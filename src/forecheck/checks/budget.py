@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import torch
-
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.evaluation.sequential import spend
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
+from forecheck.forecasters.work import USUAL_WORK, work_a_window
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Budget:
         looks: numbers of seeds after which it is asked whether the verdict is decided, declared beforehand.
         slow: whether slow checks are run unasked.
         training: recipe fields that differ from the forecaster's own defaults.
-        windows: training windows that a first fit may see of a model as large as PatchTST on ETT (`_USUAL_WORK`), and
+        windows: training windows that a first fit may see of a model as large as PatchTST on ETT (`USUAL_WORK`), and
             as many more as a window is less work. None for the recipe's own epochs.
         candidates: ways of training that every arm tries.
         doublings: how often training may be made twice as long until that gains nothing any more; with 0 nothing is
@@ -86,7 +85,7 @@ class Budget:
             work = work_a_window(registry.create(forecaster.name, task, chosen))
             # Neighbouring windows share all but a few steps: rather skip some than go through few epochs.
             stride = max(1, min(len(train) // _WINDOWS_AN_EPOCH, train.overlap // 4))
-            epochs = round(self.windows * _USUAL_WORK / work / (len(train) / stride))
+            epochs = round(self.windows * USUAL_WORK / work / (len(train) / stride))
             epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, epochs))
             # The mean weights of the last third, whatever validation says of single epochs: less spread between seeds,
             # and on ETTh1 a better forecast, with attention and without (benchmarks/results/averaging.md).
@@ -95,18 +94,6 @@ class Budget:
         return {key: value for key, value in training.items() if key in known} | dict(chosen)
 
 
-def work_a_window(forecaster: Forecaster) -> float:
-    """Floating-point operations of one forecast of one window; the same on every machine."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    task = forecaster.task
-    with FlopCounterMode(display=False) as counter:
-        forecaster.predict(torch.zeros(2, task.lookback, task.channels))
-    return max(1.0, counter.get_total_flops() / 2)
-
-
-_USUAL_WORK = 1.2e7
-"""Of PatchTST's ETT settings, 336 to 96, 7 channels."""
 _WINDOWS_AN_EPOCH = 2048
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 10
 """Of a first fit; doubling leads beyond."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from forecheck.forecasters import registry
 from forecheck.forecasters.given import Given
-from forecheck.processes import default_workers
+from forecheck.processes import Pool, default_workers
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.engines.local import run_local
+from forecheck.trials.engines.local import run_local, trial_pool
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import GIVEN, Trial
 
 
 class Engine:
-    """Runs trials in worker processes, or in this process.
+    """Runs trials in worker processes, or in this process; the processes stay until it is closed, which `with` does.
 
     Args:
         workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs).
@@ -29,6 +30,14 @@ class Engine:
         self.workers = workers
         self.watcher = watcher
         self.models = models or {}
+        self._pools: dict[Path, Pool[Trial]] = {}
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in self._pools.values():
+            pool.close()
 
     @property
     def parallel(self) -> int:
@@ -42,7 +51,9 @@ class Engine:
         # Closed forms take less time than starting a process, and a given model lives here only.
         slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
         run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher), self.models)
-        run_local(slow, ledger, Announced(watcher), self.workers)
+        if slow:
+            pool = self._pools.setdefault(ledger.root, trial_pool(ledger, self.workers))
+            run_local(slow, ledger, Announced(watcher), pool=pool)
 
 
 def _in_a_worker(trial: Trial) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from forecheck.processes import run_jobs
+from forecheck.processes import Pool
 from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.trial import Trial
@@ -33,15 +33,35 @@ class _Trials:
 
 
 def run_local(
-    trials: Iterable[Trial], ledger: Ledger, watcher: Watcher | None = None, workers: int | None = None
+    trials: Iterable[Trial],
+    ledger: Ledger,
+    watcher: Watcher | None = None,
+    workers: int | None = None,
+    pool: Pool[Trial] | None = None,
 ) -> None:
     """Run what is not in the ledger yet, a trial a worker at a time.
 
     Finished trials are in the ledger at once; on Ctrl-C or an error the workers are stopped and the rest is kept.
 
+    Args:
+        trials: what to run.
+        ledger: where results are kept.
+        watcher: told of progress.
+        workers: processes of this call, None for one a core.
+        pool: workers that stay, see `trial_pool`; None for some of this call's own.
+
     Raises:
-        TrialError: if a trial fails or a worker dies.
+        TrialError: if a trial fails, or a worker dies with it twice.
     """
     watcher = watcher or Silent()
-    queue = to_run(trials, ledger, watcher)
-    run_jobs(queue, _Trials(ledger, watcher), "forecheck.trials.engines.worker", [str(ledger.root)], workers)
+    queue, jobs = to_run(trials, ledger, watcher), _Trials(ledger, watcher)
+    if pool is not None:
+        pool.run(queue, jobs)
+        return
+    with trial_pool(ledger, workers) as own:
+        own.run(queue, jobs)
+
+
+def trial_pool(ledger: Ledger, workers: int | None = None) -> Pool[Trial]:
+    """Workers that run trials of a ledger, None for one a core; they start as they are needed."""
+    return Pool("forecheck.trials.engines.worker", [str(ledger.root)], workers)

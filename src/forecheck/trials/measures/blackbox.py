@@ -10,8 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from forecheck.forecasters.base import Forecaster
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.work import USUAL_WORK, work_a_window
 from forecheck.nn.seeding import derive
-from forecheck.trials.measures.case import Case, Measured, number, observed_mean, spread
+from forecheck.trials.measures.case import WINDOWS, Case, Measured, number, observed_mean, spread
 from forecheck.trials.measures.surrogate import surrogate
 
 Change = Callable[[Tensor], Tensor]
@@ -38,7 +41,7 @@ def blackbox(case: Case) -> Measured:
         and of the surrogate, for tests of paired differences.
     """
     test = case.experiment.test
-    index = spread(test)
+    index = spread(test, _affordable(case.forecaster))
     x, y = test.gather(index)
     look = _Look(case, x, y)
     generator = torch.Generator().manual_seed(derive(case.seed, "blackbox"))
@@ -53,6 +56,13 @@ def blackbox(case: Case) -> Measured:
     summary["superposition"] = superposition(look)
     summary["surrogate"], loss = surrogate(case.forecaster, case.experiment, index)
     return summary, arrays if loss is None else arrays | {"surrogate_loss": loss.numpy()}
+
+
+def _affordable(forecaster: Forecaster) -> int:
+    """Windows to look at: every one is forecast some fifty times, so that fewer have to do for a large model."""
+    if not isinstance(forecaster, NeuralForecaster):
+        return WINDOWS
+    return max(64, min(WINDOWS, round(WINDOWS * 2 * USUAL_WORK / work_a_window(forecaster))))
 
 
 class _Look:
