@@ -24,7 +24,7 @@ check: .venv/.ready
 
 # The page of every check is made from its class; a test compares.
 docs: .venv/.ready
-	$(BIN)/python -m forecheck.checks.pages docs/checks
+	$(BIN)/python -m forecheck.auditing.pages docs/checks
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -26,7 +26,7 @@ import torch
 from forecheck import verbs
 from forecheck.data.load import load
 from forecheck.files import replace_file
-from forecheck.trials.selection import own_lookbacks
+from forecheck.forecasting.selection import own_lookbacks
 
 RESULTS = Path(__file__).parent / "results"
 SETS = {"ETTh1": 24, "ETTh2": 24, "exchange_rate": 1, "weather": 144}

@@ -27,11 +27,11 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.optim.swa_utils import update_bn
 
+from forecheck.attention.replace import Replace
 from forecheck.data.load import load
 from forecheck.data.windows import prepare
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
-from forecheck.interventions.replace import Replace
 from forecheck.training.averaging import WeightMean
 from forecheck.training.loop import mean_squared_error, train
 

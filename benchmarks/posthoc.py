@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from forecheck.attention.replace import POSTHOC_MODES, Replace
+from forecheck.attention.sites import attach_sites
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
-from forecheck.interventions.replace import POSTHOC_MODES, Replace
-from forecheck.interventions.sites import attach_sites
 
 RESULTS = Path(__file__).parent / "results"
 LOOKBACK, HORIZON, CHANNELS, BATCH = 336, 96, 7, 32

@@ -22,7 +22,7 @@ from typing import Any
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 from forecheck import verbs
-from forecheck.checks.survey import Cell, assemble, run_cell
+from forecheck.auditing.survey import Cell, assemble, run_cell
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.files import replace_file

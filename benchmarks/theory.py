@@ -22,10 +22,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from torch import Tensor
 
-from forecheck.data.synthetic.residual_ssm import residual_ssm
-from forecheck.theory.kernel import infinite_tangent_kernel, tangent_kernel
-from forecheck.theory.training import Optimizer, train
-from forecheck.theory.two_layer import TwoLayer, as_tensors
+from forecheck.papers.curse_of_attention.theory.kernel import infinite_tangent_kernel, tangent_kernel
+from forecheck.papers.curse_of_attention.theory.residual_ssm import residual_ssm
+from forecheck.papers.curse_of_attention.theory.training import Optimizer, train
+from forecheck.papers.curse_of_attention.theory.two_layer import TwoLayer, as_tensors
 
 RESULTS = Path(__file__).parent / "results"
 STEPS, PLAIN_STEPS, PLAIN_ROWS = 1500, 100, 16

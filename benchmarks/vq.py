@@ -23,7 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from forecheck.checks.calibrate.positive import gain
+from forecheck.attention.replace import Replace
+from forecheck.calibration.positive import gain
 from forecheck.data.synthetic import events
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.forecasters import registry
@@ -31,7 +32,6 @@ from forecheck.forecasters.base import Forecaster, Task, predict_all
 from forecheck.forecasters.patchtst import PatchEmbeddingName
 from forecheck.forecasters.vq import VQForecaster
 from forecheck.forecasters.vq_tokens import VQTokens
-from forecheck.interventions.replace import Replace
 from forecheck.training.loop import Progress
 
 RESULTS = Path(__file__).parent / "results"

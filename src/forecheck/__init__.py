@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from forecheck.attention.feed_forward import NoiseHidden as NoiseHidden
+    from forecheck.attention.feed_forward import SmoothFeatures as SmoothFeatures
+    from forecheck.attention.outputs import Ablate as Ablate
+    from forecheck.attention.outputs import Perturb as Perturb
+    from forecheck.attention.outputs import Remove as Remove
+    from forecheck.attention.perturb import FreezeToMean as FreezeToMean
+    from forecheck.attention.perturb import Noise as Noise
+    from forecheck.attention.perturb import Smooth as Smooth
+    from forecheck.attention.positions import FillPositions as FillPositions
+    from forecheck.attention.positions import MeanPositions as MeanPositions
+    from forecheck.attention.positions import ShufflePositions as ShufflePositions
+    from forecheck.attention.positions import ShuffleTokens as ShuffleTokens
+    from forecheck.attention.positions import ZeroPositions as ZeroPositions
+    from forecheck.attention.replace import Replace as Replace
+    from forecheck.attention.sites import attach as attach
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
-    from forecheck.interventions.feed_forward import NoiseHidden as NoiseHidden
-    from forecheck.interventions.feed_forward import SmoothFeatures as SmoothFeatures
-    from forecheck.interventions.outputs import Ablate as Ablate
-    from forecheck.interventions.outputs import Perturb as Perturb
-    from forecheck.interventions.outputs import Remove as Remove
-    from forecheck.interventions.perturb import FreezeToMean as FreezeToMean
-    from forecheck.interventions.perturb import Noise as Noise
-    from forecheck.interventions.perturb import Smooth as Smooth
-    from forecheck.interventions.positions import FillPositions as FillPositions
-    from forecheck.interventions.positions import MeanPositions as MeanPositions
-    from forecheck.interventions.positions import ShufflePositions as ShufflePositions
-    from forecheck.interventions.positions import ShuffleTokens as ShuffleTokens
-    from forecheck.interventions.positions import ZeroPositions as ZeroPositions
-    from forecheck.interventions.replace import Replace as Replace
-    from forecheck.interventions.sites import attach as attach
     from forecheck.reports.report import Report as Report
     from forecheck.several import survey as survey
     from forecheck.verbs import audit as audit
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
-    "Ablate": "forecheck.interventions.outputs",
-    "FillPositions": "forecheck.interventions.positions",
-    "FreezeToMean": "forecheck.interventions.perturb",
-    "MeanPositions": "forecheck.interventions.positions",
-    "Noise": "forecheck.interventions.perturb",
-    "NoiseHidden": "forecheck.interventions.feed_forward",
+    "Ablate": "forecheck.attention.outputs",
+    "FillPositions": "forecheck.attention.positions",
+    "FreezeToMean": "forecheck.attention.perturb",
+    "MeanPositions": "forecheck.attention.positions",
+    "Noise": "forecheck.attention.perturb",
+    "NoiseHidden": "forecheck.attention.feed_forward",
     "Panel": "forecheck.data.panel",
-    "Perturb": "forecheck.interventions.outputs",
-    "Remove": "forecheck.interventions.outputs",
-    "Replace": "forecheck.interventions.replace",
+    "Perturb": "forecheck.attention.outputs",
+    "Remove": "forecheck.attention.outputs",
+    "Replace": "forecheck.attention.replace",
     "Report": "forecheck.reports.report",
-    "ShufflePositions": "forecheck.interventions.positions",
-    "ShuffleTokens": "forecheck.interventions.positions",
-    "Smooth": "forecheck.interventions.perturb",
-    "SmoothFeatures": "forecheck.interventions.feed_forward",
-    "ZeroPositions": "forecheck.interventions.positions",
-    "attach": "forecheck.interventions.sites",
+    "ShufflePositions": "forecheck.attention.positions",
+    "ShuffleTokens": "forecheck.attention.positions",
+    "Smooth": "forecheck.attention.perturb",
+    "SmoothFeatures": "forecheck.attention.feed_forward",
+    "ZeroPositions": "forecheck.attention.positions",
+    "attach": "forecheck.attention.sites",
     "audit": "forecheck.verbs",
     "backtest": "forecheck.verbs",
     "calibrate": "forecheck.verbs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from forecheck.checks.survey import run_survey
+from forecheck.auditing.survey import run_survey
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.errors import UsageError

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from forecheck.checks.audit import run_audit
-from forecheck.checks.budget import find_budget
-from forecheck.checks.calibrate.context import Tell
-from forecheck.checks.calibrate.result import Calibration
-from forecheck.checks.calibrate.run import run_calibration
-from forecheck.checks.catalogue import CHECKS, Selection
-from forecheck.checks.pages import describe_check
+from forecheck.attention.sites import Adapter
+from forecheck.auditing.audit import run_audit
+from forecheck.auditing.budget import find_budget
+from forecheck.auditing.catalogue import CHECKS, Selection
+from forecheck.auditing.pages import describe_check
+from forecheck.calibration.context import Tell
+from forecheck.calibration.result import Calibration
+from forecheck.calibration.run import run_calibration
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.data.windows import prepare
@@ -23,21 +24,20 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasters.overview import overview
-from forecheck.interventions.sites import Adapter
+from forecheck.forecasting.backtest import run_backtest
+from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.fit import run_fit
+from forecheck.forecasting.fitted import Fitted
+from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
+from forecheck.forecasting.saved import check_place, load_fit, save_fit
+from forecheck.forecasting.selection import audit_lookback
 from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
 from forecheck.reports.report import Report
-from forecheck.trials.backtest import run_backtest
-from forecheck.trials.candidates import CANDIDATES
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.trials.fit import run_fit
-from forecheck.trials.fitted import Fitted
-from forecheck.trials.forecast import Forecast, make_forecast, run_forecast
 from forecheck.trials.ledger import Ledger
-from forecheck.trials.saved import check_place, load_fit, save_fit
-from forecheck.trials.selection import audit_lookback
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -203,7 +203,7 @@ def fit(
     ledger: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Fitted:
-    """Fit a model once, for forecasts later: `forecast(data, model_dir=FOLDER)`; see `forecheck.trials.fit.run_fit`.
+    """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
 
     Args:
         data: and all that is not named here: as in `forecast`.
@@ -256,7 +256,7 @@ def forecast(
     ledger: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Forecast:
-    """Forecast with what works; see `forecheck.trials.fit.run_fit`.
+    """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
 
     Args:
         data: a panel, a named set, a file or a frame; for a saved fit with the channels and the step of its data.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from forecheck.checks.calibrate import context, decisions
+from forecheck.calibration import context, decisions
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from command_lines import tiny
 
 import forecheck as package
+from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.report import Report
-from forecheck.trials.candidates import CANDIDATES
 
 SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0)
 COMMANDS = ("audit", "forecast", "fit", "backtest", "datasets", "models")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from forecheck.attention.adapters.native import native_sites
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.autoformer import Autoformer, AutoformerConfig
 from forecheck.forecasters.base import Task, predict_all
-from forecheck.interventions.adapters.native import native_sites
 from forecheck.nn.decomposition import moving_average
 from forecheck.nn.seeding import initialise
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from forecheck.attention.adapters.native import native_sites
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task, predict_all
 from forecheck.forecasters.informer import Distilling, Informer, InformerConfig
 from forecheck.forecasters.transformer import Transformer, TransformerConfig
-from forecheck.interventions.adapters.native import native_sites
 from forecheck.nn.seeding import initialise
 
 TASK = Task(24, 4, 3)

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from forecheck.attention.adapters.native import native_sites
+from forecheck.attention.replace import Replace
 from forecheck.data.synthetic.lag import BLOCK, HORIZON, LOOKBACK, lag
 from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.itransformer import ITransformer, ITransformerConfig
-from forecheck.interventions.adapters.native import native_sites
-from forecheck.interventions.replace import Replace
 from forecheck.nn.seeding import initialise
 from forecheck.trials.score import score
 

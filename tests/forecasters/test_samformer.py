@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from forecheck.attention.replace import Replace
+from forecheck.attention.sites import attach
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.samformer import SAMformer, SAMformerConfig
-from forecheck.interventions.replace import Replace
-from forecheck.interventions.sites import attach
 from forecheck.nn.seeding import initialise
 
 TASK = Task(24, 4, 3)

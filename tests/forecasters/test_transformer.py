@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from forecheck.attention.adapters.native import native_sites
+from forecheck.attention.replace import Replace
 from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task, predict_all
 from forecheck.forecasters.transformer import Transformer, TransformerConfig
-from forecheck.interventions.adapters.native import native_sites
-from forecheck.interventions.replace import Replace
 from forecheck.nn.positions import sinusoidal
 from forecheck.nn.seeding import initialise
 

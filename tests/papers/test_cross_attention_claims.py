@@ -5,9 +5,9 @@ import torch
 
 from forecheck.papers.claim import Verdict
 from forecheck.papers.cross_attention import claims, contexts, steps
+from forecheck.papers.cross_attention.theory import best_step, draw_factors, excess, learnt_weights
 from forecheck.papers.experiment import Bench
-from forecheck.theory.cross_attention import best_step, draw_factors, excess, learnt_weights
-from forecheck.theory.linear_self_attention import gram
+from forecheck.papers.in_context.theory.linear_self_attention import gram
 from forecheck.trials.ledger import Ledger
 
 

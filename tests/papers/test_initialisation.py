@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from forecheck.data.synthetic.autoregressive import Autoregression
 from forecheck.papers.claim import Verdict
 from forecheck.papers.experiment import Bench
+from forecheck.papers.in_context.theory.autoregressive import Autoregression
+from forecheck.papers.in_context.theory.optimum import gap
 from forecheck.papers.initialisation import claims, experiments, series, series_claims
-from forecheck.theory.in_context import gap
 from forecheck.trials.ledger import Ledger
 
 

@@ -1,10 +1,10 @@
-"""Surveys with invented numbers, in the shape that `forecheck.checks.survey.assemble` hands over."""
+"""Surveys with invented numbers, in the shape that `forecheck.auditing.survey.assemble` hands over."""
 
 from __future__ import annotations
 
 from report_samples import HOSTILE, audit
 
-from forecheck.checks.survey import Cell, assemble
+from forecheck.auditing.survey import Cell, assemble
 
 SETS = ("ETTh1", "ETTh2", "weather", "exchange_rate")
 # Answer, attention's outcome and effect, the reference's outcome against the model and effect.

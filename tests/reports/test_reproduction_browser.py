@@ -5,7 +5,7 @@ import re
 import pytest
 import reproduction_samples as samples
 
-from forecheck.reports.report import Report
+from forecheck.papers.reports.reproduction import Reproduction
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +72,7 @@ def ask(dump):
     def asked(data, width=1100, dark=False, name="", follow="nothing"):
         selectors = str([*TEXTS, *LINES])
         return dump(
-            Report(data), PROBE % {"name": name, "width": width, "selectors": selectors, "follow": follow}, dark
+            Reproduction(data), PROBE % {"name": name, "width": width, "selectors": selectors, "follow": follow}, dark
         )
 
     return asked

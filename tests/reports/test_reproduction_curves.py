@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecheck.papers.plots import bars, curve, curves, heat
+from forecheck.papers.reports.reproduction import Reproduction
 from forecheck.reports import charts
 from forecheck.reports.axes import CHARACTER, GREATEST, LINE, spanned, usable
 from forecheck.reports.curves import MOST_ROWS, MOST_SERIES
 from forecheck.reports.numbers import NOTHING
-from forecheck.reports.report import Report
 
 numbers = st.floats(allow_nan=True, allow_infinity=True) | st.none()
 
@@ -239,7 +239,7 @@ def test_values_of_neighbouring_bars_do_not_collide():
 
 
 def test_every_chart_of_a_page_is_described():
-    page = Report(samples.one()).to_html()
+    page = Reproduction(samples.one()).to_html()
     drawings = re.findall(r'<svg [^>]*class="(?:lines|lines bars|heat)".*?</svg>', page, re.DOTALL)
     assert len(drawings) == 4 * 2 + 1
     for drawing in drawings:

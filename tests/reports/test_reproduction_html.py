@@ -9,14 +9,14 @@ import reproduction_samples as samples
 from test_report_html import Page
 
 from forecheck.papers.plots import curve, curves
-from forecheck.reports import papers_html
-from forecheck.reports.report import Report
+from forecheck.papers.reports import html as papers_html
+from forecheck.papers.reports.reproduction import Reproduction
 
 LIMIT = 500_000
 
 
 def pages(make, file="all.html"):
-    return papers_html.pages(Report(make()).data, file)
+    return papers_html.pages(Reproduction(make()).data, file)
 
 
 def section(page, anchor):
@@ -30,11 +30,11 @@ def every(request):
 
 def test_a_paper_is_one_page():
     assert list(pages(samples.one)) == ["all.html"]
-    assert Report(samples.one()).to_html() == pages(samples.one)["all.html"]
+    assert Reproduction(samples.one()).to_html() == pages(samples.one)["all.html"]
 
 
 def test_several_papers_have_an_index_and_a_page_each(tmp_path):
-    index = Report(samples.several()).to_html(tmp_path / "out #1.html")
+    index = Reproduction(samples.several()).to_html(tmp_path / "out #1.html")
     names = {"out #1.html", *(f"out #1-{name}.html" for name in ("curse-of-attention", "in-context", "samovar"))}
     assert {path.name for path in tmp_path.iterdir()} == names
     assert (tmp_path / "out #1.html").read_text() == index
@@ -45,7 +45,7 @@ def test_several_papers_have_an_index_and_a_page_each(tmp_path):
 
 
 def test_without_a_file_the_index_stands_alone():
-    page = Report(samples.several()).to_html()
+    page = Reproduction(samples.several()).to_html()
     assert page.count('<table class="claims">') == 2
     assert not [value for _, name, value in Page(page).attributes if name == "href"]
     assert "6 claims confirmed, 2 refuted, 2 uneven, 2 not testable here" in Page(page).text
@@ -86,7 +86,7 @@ def test_hostile_texts_are_texts_and_files_stay_where_they_are(tmp_path):
     data = samples.hostile()
     data["papers"][0]["name"] = "../../escape"
     data["papers"][1]["name"] = "..\\..\\ESCAPE"
-    Report(data).to_html(folder / "all.html")
+    Reproduction(data).to_html(folder / "all.html")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert sorted(path.name for path in folder.iterdir()) == ["all-ESCAPE-2.html", "all-escape.html", "all.html"]
     for path in folder.iterdir():
@@ -100,7 +100,7 @@ def test_hostile_texts_are_texts_and_files_stay_where_they_are(tmp_path):
 
 
 def test_a_claim_has_all_that_is_known_of_it():
-    page = Report(samples.one()).to_html()
+    page = Reproduction(samples.one()).to_html()
     part = section(page, "claim-gap")
     said = Page(part + "</section>").text
     claim = samples.claim("gap")
@@ -115,14 +115,14 @@ def test_a_claim_has_all_that_is_known_of_it():
 
 
 def test_a_claim_that_is_not_tested_says_why_and_no_more():
-    part = section(Report(samples.one()).to_html(), "claim-large")
+    part = section(Reproduction(samples.one()).to_html(), "claim-large")
     assert "It needs a GPU." in part
     for absent in ("<dl", "<details", "<figure", "Rule."):
         assert absent not in part
 
 
 def test_the_overview_counts_and_lists_all_claims():
-    page = Report(samples.one()).to_html()
+    page = Reproduction(samples.one()).to_html()
     overview = page[page.index('<section id="overview">') :].split("</section>")[0]
     assert re.findall(r'<span class="big">(\d+)</span>', overview) == ["3", "1", "1", "1"]
     assert re.findall(r'href="#claim-(\w+)"', overview) == ["gap", "E2", "depth", "large", "unnumbered", "long"]
@@ -140,13 +140,13 @@ def test_a_full_paper_is_small(count):
     rows = [[str(k), *([0.123456] * 8)] for k in range(100)]
     table = {"columns": [str(k) for k in range(9)], "rows": rows}
     claims = [samples.claim(f"E{k}", charts=[chart], table=table) for k in range(count)]
-    page = Report(samples.reproduction([samples.paper("x", claims)])).to_html()
+    page = Reproduction(samples.reproduction([samples.paper("x", claims)])).to_html()
     assert len(page.encode()) < (LIMIT if count < 20 else 2 * LIMIT)
     assert page.count("60 more rows are in the JSON report") == (count if count < 20 else 0)
     assert page.count("The numbers are in the JSON report") == (count if count > 20 else 0)
 
 
 def test_a_notebook_shows_the_page_in_a_frame():
-    page = Page(Report(samples.several())._repr_html_())
+    page = Page(Reproduction(samples.several())._repr_html_())
     [frame] = [value for _, name, value in page.attributes if name == "srcdoc"]
-    assert frame == Report(samples.several()).to_html()
+    assert frame == Reproduction(samples.several()).to_html()

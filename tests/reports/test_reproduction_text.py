@@ -12,11 +12,12 @@ from rich.console import Console
 
 from forecheck.errors import UsageError
 from forecheck.papers.claim import Verdict
+from forecheck.papers.reports import outcomes
+from forecheck.papers.reports.reproduction import Reproduction
+from forecheck.papers.reports.text import listing
 from forecheck.papers.run import list_papers, reproduce
-from forecheck.reports import numbers, outcomes
+from forecheck.reports import numbers
 from forecheck.reports.numbers import NOTHING
-from forecheck.reports.papers import listing
-from forecheck.reports.report import Report
 from forecheck.trials.ledger import Ledger
 
 
@@ -36,7 +37,7 @@ def bare(value):
 
 
 def test_a_report_of_papers_reads_like_its_parts():
-    report = Report(samples.several())
+    report = Reproduction(samples.several())
     assert [paper.name for paper in report.papers] == ["curse-of-attention", "in-context", "samovar"]
     assert [claim.id for claim in report.claims][:3] == ["gap", "E2", "depth"]
     assert report.claims[0].ours.value == -1.0213
@@ -45,14 +46,14 @@ def test_a_report_of_papers_reads_like_its_parts():
     assert report.verdict.counts == report.data["counts"]
     assert report.verdict.outcome is None
     assert str(report) == report.verdict.sentence
-    assert repr(report) == f"<Report reproduction: {report.verdict.sentence}>"
+    assert repr(report) == f"<Reproduction reproduction: {report.verdict.sentence}>"
     assert report.findings == []
-    assert Report(json.loads(report.to_json())).data == report.data
+    assert Reproduction(json.loads(report.to_json())).data == report.data
 
 
 def test_what_reproduce_returns_is_a_report(tmp_path):
     found = reproduce(["initialisation"], ["language-models"], ledger=Ledger(tmp_path), workers=0)
-    report = Report(found)
+    report = Reproduction(found)
     assert str(report) == "1 claim not testable here"
     assert report.verdict.outcome == "not testable here"
     shown = report.to_text(120)
@@ -85,8 +86,8 @@ def test_counts_in_a_sentence(verdicts, sentence):
 
 
 def test_another_kind_is_refused():
-    with pytest.raises(UsageError, match="audit, backtest, reproduction or survey"):
-        Report({"schema": 1, "kind": "poem"})
+    with pytest.raises(UsageError, match="of the kind reproduction"):
+        Reproduction({"schema": 1, "kind": "poem"})
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_written_number_reads_back_within_its_interval(value, half):
 
 
 def test_the_table_has_every_claim_beside_its_numbers():
-    shown = Report(samples.several()).to_text(140)
+    shown = Reproduction(samples.several()).to_text(140)
     assert re.search(r"^claim +published +ours \[95 % interval\] +verdict$", shown, re.MULTILINE)
     assert re.search(r"^gap  With more .* -1 +-1\.021 \[-1\.040, -1\.002\] +✓ confirmed$", shown, re.MULTILINE)
     assert re.search(r"^E2  With .* 12,346 +✗ refuted$", shown, re.MULTILINE)
@@ -135,21 +136,21 @@ def test_the_table_has_every_claim_beside_its_numbers():
 
 def test_no_published_numbers_take_no_room():
     claims = [samples.claim("gap", published=""), samples.claim("E2", published="")]
-    assert "published" not in Report(samples.reproduction([samples.paper("x", claims)])).to_text()
+    assert "published" not in Reproduction(samples.reproduction([samples.paper("x", claims)])).to_text()
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("make", [samples.one, samples.several, samples.hostile])
 def test_no_line_is_longer_than_the_terminal(make, width):
-    assert max(map(len, Report(make()).to_text(width).splitlines())) <= width
+    assert max(map(len, Reproduction(make()).to_text(width).splitlines())) <= width
 
 
 def test_verdicts_are_coloured_where_the_console_has_colour(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    shown = printed(Report(samples.one()), force_terminal=True, color_system="standard")
+    shown = printed(Reproduction(samples.one()), force_terminal=True, color_system="standard")
     assert "\x1b[32m✓ confirmed" in shown
     assert "\x1b[31m✗ refuted" in shown
-    assert "\x1b" not in Report(samples.one()).to_text()
+    assert "\x1b" not in Reproduction(samples.one()).to_text()
 
 
 @pytest.mark.parametrize("width", [50, 80, 140])
@@ -164,7 +165,7 @@ def test_the_list_has_a_line_a_claim(width):
 
 
 def test_markdown_has_a_table_a_paper_with_what_was_found():
-    page = Report(samples.several()).to_markdown()
+    page = Reproduction(samples.several()).to_markdown()
     assert page.startswith("# Papers' claims tested: 6 claims confirmed, 2 refuted, 2 uneven, 2 not testable here\n")
     assert "| samovar | 3 | 1 | 1 | 1 |" in page
     assert page.count("| id | claim | verdict | found | quantity | published | ours [95 % interval] |") == 2
@@ -182,7 +183,7 @@ def test_markdown_has_a_table_a_paper_with_what_was_found():
 
 
 def test_hostile_names_are_neither_markup_nor_control_codes():
-    report = Report(samples.hostile())
+    report = Reproduction(samples.hostile())
     for form in (report.to_text(), report.to_markdown(), printed(listing(report.data["papers"]))):
         assert "\x07" not in form
     assert "<script" not in report.to_markdown()
@@ -193,10 +194,10 @@ def test_hostile_names_are_neither_markup_nor_control_codes():
 @pytest.mark.parametrize("make", [samples.one, samples.several])
 def test_everything_may_be_missing(make):
     data = make()
-    empty = Report({**bare(data), "schema": 1, "kind": "reproduction", "forecheck": "0.1.0"})
+    empty = Reproduction({**bare(data), "schema": 1, "kind": "reproduction", "forecheck": "0.1.0"})
     for form in (empty.to_text(), empty.to_markdown(), empty.to_html()):
         assert form
-    nothing = Report({"schema": 1, "kind": "reproduction", "forecheck": "0.1.0"})
+    nothing = Reproduction({"schema": 1, "kind": "reproduction", "forecheck": "0.1.0"})
     assert str(nothing) == "no claims"
     for form in (nothing.to_text(), nothing.to_markdown(), nothing.to_html()):
         assert "no claims" in form

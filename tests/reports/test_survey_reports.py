@@ -7,7 +7,7 @@ import pytest
 import survey_samples as samples
 from test_report_html import Page
 
-from forecheck.checks.survey import Cell, assemble
+from forecheck.auditing.survey import Cell, assemble
 from forecheck.reports import survey
 from forecheck.reports.report import Report
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from forecheck.attention.replace import Replace
 from forecheck.data.windows import Windows
-from forecheck.interventions.replace import Replace
 from forecheck.nn.attention import Attention
 from forecheck.training.loop import mean_squared_error, train
 from forecheck.training.penalties import entropy_penalty, local_penalty, penalised

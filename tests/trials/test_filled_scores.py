@@ -10,16 +10,16 @@ from torch import nn
 
 from forecheck.data.frames import from_frame
 from forecheck.data.windows import prepare
-from forecheck.evaluation.metrics import loss_by_time, observed_mean
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
+from forecheck.forecasting.backtest import run_backtest
+from forecheck.forecasting.fit import run_fit
+from forecheck.forecasting.forecast import make_forecast
 from forecheck.nn.observed import squared_error
+from forecheck.statistics.metrics import loss_by_time, observed_mean
 from forecheck.training.loop import mean_squared_error, train
 from forecheck.training.recipe import Recipe
-from forecheck.trials.backtest import run_backtest
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.fit import run_fit
-from forecheck.trials.forecast import make_forecast
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.rolling import score_rolled
 from forecheck.trials.run import blind

@@ -7,11 +7,11 @@ import pytest
 
 import forecheck
 from forecheck import fingerprints, sources
+from forecheck.attention.outputs import Remove
+from forecheck.attention.replace import Replace
 from forecheck.errors import TrialError
 from forecheck.forecasters import registry
 from forecheck.forecasters.naive import Last
-from forecheck.interventions.outputs import Remove
-from forecheck.interventions.replace import Replace
 from forecheck.trials import named
 from forecheck.trials.engines.local import run_local
 from forecheck.trials.ledger import Ledger

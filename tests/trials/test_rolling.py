@@ -11,9 +11,9 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import grams, refitted
+from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.reports.tables import models_table
-from forecheck.trials.backtest import run_backtest
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.rolling import rolled, score_rolled, windows_before

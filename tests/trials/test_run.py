@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from forecheck.attention.replace import Replace
 from forecheck.data.windows import prepare
 from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
-from forecheck.interventions.replace import Replace
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import blind, run_trial

@@ -134,7 +134,7 @@ def audit(
         return
     from forecheck import verbs
     from forecheck.cli.progress import Bars
-    from forecheck.trials.selection import audit_lookback
+    from forecheck.forecasting.selection import audit_lookback
 
     panel, audited = panels[0], next(iter(read.values()))
     if not isinstance(audited, str):  # built for a lookback; for a named model the verb finds it
@@ -160,7 +160,7 @@ def read_times(given: Sequence[str], column: str | None) -> tuple[str | None, st
     Raises:
         UsageError: if there are two of a kind.
     """
-    from forecheck.checks.budget import DURATION
+    from forecheck.auditing.budget import DURATION
 
     durations = [each for each in given if DURATION.fullmatch(each.strip())]
     columns = [each for each in given if each not in durations] + ([column] if column else [])

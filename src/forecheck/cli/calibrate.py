@@ -63,7 +63,7 @@ def show(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from forecheck.checks.calibrate.result import percent
+    from forecheck.calibration.result import percent
 
     console = Console(highlight=False)
     styles = {True: "green", False: "bold red", None: "dim"}

@@ -15,8 +15,8 @@ def checks(
     json: Json = False,
 ) -> None:
     """List the checks of an audit, or explain one of them."""
-    from forecheck.checks import pages
-    from forecheck.checks.catalogue import CHECKS, find_check
+    from forecheck.auditing import pages
+    from forecheck.auditing.catalogue import CHECKS, find_check
 
     if code is not None:
         check = find_check(code)

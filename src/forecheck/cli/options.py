@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.errors import UsageError
-from forecheck.trials.candidates import CANDIDATES as _CANDIDATES
+from forecheck.forecasting.candidates import CANDIDATES as _CANDIDATES
 
 Data = Annotated[str, typer.Argument(help="A named set (see [b]forecheck datasets[/b]), or a CSV or Parquet file.")]
 Horizon = Annotated[int, typer.Option(min=1, help="H, steps to forecast.")]

@@ -74,7 +74,7 @@ def _list(json: str | None, ledger: Path | None) -> None:
         return
     from rich.console import Console
 
-    from forecheck.reports.papers import listing
+    from forecheck.papers.reports.text import listing
 
     Console().print(listing(known))
     if json is not None:

@@ -109,7 +109,7 @@ def _row(build: Any, asked: Mapping[str, Any]) -> Any:
         return build
 
     def built(panel: Any) -> Any:
-        from forecheck.trials.selection import audit_lookback
+        from forecheck.forecasting.selection import audit_lookback
 
         horizon, lookback = asked["horizon"], asked["lookback"]
         if lookback is None:

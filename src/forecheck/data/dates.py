@@ -190,3 +190,8 @@ def _year_last(texts: list[str]) -> Times:
     row = int(np.argmax(read[0] != read[1]))
     days = " or ".join(str(times[row].astype("datetime64[D]")) for times in read)
     raise UnreadableTimeError(row, f'may be read in two ways, "{texts[row]}" as {days}')
+
+
+def stamp(time: Any) -> str:
+    """A time to the minute, or a step."""
+    return str(np.datetime_as_string(time, unit="m")) if isinstance(time, np.datetime64) else str(time)

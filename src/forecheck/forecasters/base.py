@@ -86,7 +86,7 @@ class Forecaster(ABC):
     def natural_lookback(cls, horizon: int) -> int:
         """L, steps of input that suit it: the longest of its members where it has several, else its usual ones.
 
-        The data may not allow it; see `forecheck.trials.selection.own_lookbacks`.
+        The data may not allow it; see `forecheck.forecasting.selection.own_lookbacks`.
         """
         del horizon
         return max(getattr(cls.Config(), "lookbacks", (cls.usual_lookback,)))

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.attention.sites import Adapter, Forward, Subject, adapters, evaluating
 from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
-from forecheck.interventions.sites import Adapter, Forward, Subject, adapters, evaluating
 from forecheck.training.loop import Progress
 
 _PROBES = 16

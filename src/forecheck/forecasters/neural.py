@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.attention.edits import Edit, edit_from_dict
 from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
-from forecheck.interventions.edits import Edit, edit_from_dict
 from forecheck.nn.causal import CausalPart
 from forecheck.training.loop import History, Prepare, Progress, train
 from forecheck.training.recipe import Recipe

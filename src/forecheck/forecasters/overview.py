@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from forecheck.attention.sites import attach
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import defaults
 from forecheck.forecasters.remedies import accepted
-from forecheck.interventions.sites import attach
 
 REFERENCE = Task(lookback=336, horizon=96, channels=7, period=24)
 """The task that parameters are counted on: hourly data of seven channels, as ETTh1."""

@@ -12,8 +12,8 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 from torch import Tensor
 
-from forecheck.evaluation.inference import mean_over_windows
-from forecheck.evaluation.metrics import loss_by_time, observed_mean
+from forecheck.statistics.inference import mean_over_windows
+from forecheck.statistics.metrics import loss_by_time, observed_mean
 
 _SHARES = np.arange(1, 21) / 20
 _FEWEST = 4  # windows that a test of their mean needs

@@ -17,7 +17,7 @@ from forecheck.nn.score_positions import score_positions
 
 
 class PatternEdit(nn.Module):
-    """Replaces the attention pattern of one site; made by `forecheck.interventions`, held by whatever does the mixing.
+    """Replaces the attention pattern of one site; made by `forecheck.attention`, held by whatever does the mixing.
 
     Attributes:
         needs_weights: whether the raw pattern must be computed first.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from forecheck.reports import charts, content, forest, headline, heatmap, numbers, plots, tables
@@ -63,16 +63,24 @@ def render(data: Mapping[str, Any]) -> str:
     return fill(f"{data['kind']}.html", data, shared | special | {"pages": _pages(special, shared)})
 
 
-def fill(template: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """A page from a template. Everything from the user is escaped, and only our own script may run."""
-    script = _templates().get_template("script.js").render()
+def fill(template: str, data: Mapping[str, Any], context: Mapping[str, Any], package: str = __package__) -> str:
+    """A page from a template. Everything from the user is escaped, and only our own script may run.
+
+    Args:
+        template: file name.
+        data: the report.
+        context: what the template is given beside it.
+        package: whose templates are looked through first, before ours.
+    """
+    templates = _templates(package)
+    script = templates.get_template("script.js").render()
     shared = {
         "data": data,
         "created": numbers.instant(data.get("created")),
         "script": Markup(script),  # noqa: S704 - a file of ours
         "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{_digest(script)}'",
     }
-    return _templates().get_template(template).render(shared | dict(context))
+    return templates.get_template(template).render(shared | dict(context))
 
 
 def _backtest(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,9 +158,9 @@ def _pages(special: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Page]:
 
 
 @functools.cache
-def _templates() -> Environment:
+def _templates(package: str) -> Environment:
     environment = Environment(
-        loader=PackageLoader("forecheck.reports"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(__package__)]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalize,

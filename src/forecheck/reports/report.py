@@ -7,36 +7,17 @@ import html as stdlib_html
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 
 from forecheck.errors import UsageError
 from forecheck.files import replace_file
-from forecheck.reports import (
-    brief,
-    html,
-    markdown,
-    outcomes,
-    papers,
-    papers_html,
-    papers_markdown,
-    survey,
-    survey_html,
-    survey_markdown,
-    survey_text,
-    text,
-)
+from forecheck.reports import brief, html, markdown, survey, survey_html, survey_markdown, survey_text, text
 from forecheck.reports.content import verdict
 from forecheck.reports.plain import dumps, plain
 
 SCHEMA = 1
-KINDS = ("audit", "backtest", "reproduction", "survey")
-# Of reports that hold many: their verdict, Markdown, and HTML pages.
-_MANY = {
-    "reproduction": (outcomes.verdict, papers_markdown.render, papers_html.pages),
-    "survey": (survey.verdict, survey_markdown.render, survey_html.pages),
-}
 
 
 class Record(Mapping[str, Any]):
@@ -76,7 +57,7 @@ class Record(Mapping[str, Any]):
 
 
 class Report:
-    """What an audit, a survey of audits, a backtest or a reproduction of papers found.
+    """What an audit, a survey of audits or a backtest found; of papers, see `forecheck.Reproduction`.
 
     Args:
         data: the dict that `to_dict` gives and `to_json` writes; copied, and made strict JSON.
@@ -85,11 +66,17 @@ class Report:
         UsageError: if `data` is of another kind or of a newer schema than this version reads.
     """
 
+    KINDS: ClassVar[tuple[str, ...]] = ("audit", "backtest", "survey")
+
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data: dict[str, Any] = plain(data)
-        if self.data.get("kind") not in KINDS:
-            known = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
-            raise UsageError(f"a report is of the kind {known}, got {self.data.get('kind')!r}")
+        if self.data.get("kind") not in self.KINDS:
+            *others, last = self.KINDS
+            known = f"{', '.join(others)} or {last}" if others else last
+            raise UsageError(
+                f"a {type(self).__name__} is of the kind {known}, got {self.data.get('kind')!r}",
+                "Read a reproduction with forecheck.Reproduction, and any other report with forecheck.Report.",
+            )
         if self.data.get("schema") != SCHEMA:
             raise UsageError(
                 f"this report has schema {self.data.get('schema')!r}, this version of forecheck reads {SCHEMA}",
@@ -105,24 +92,14 @@ class Report:
     def verdict(self) -> Record:
         """Outcome, sentence, effect, interval, margin, advice. Of a backtest the outcome is the winner's name.
 
-        Of a reproduction or a survey: sentence and counts; the outcome is the verdict of a claim that stands alone.
+        Of a survey: sentence and counts.
         """
-        return Record(_MANY[self.kind][0](self.data) if self.kind in _MANY else verdict(self.data))
+        return Record((survey.verdict if self._many else verdict)(self.data))
 
     @property
     def findings(self) -> list[Record]:
         """Every finding of an audit with its code, outcome, effect and meaning."""
         return [Record(finding) for finding in self.data.get("findings", [])]
-
-    @property
-    def papers(self) -> list[Record]:
-        """The papers of a reproduction with their title, source and claims."""
-        return [Record(paper) for paper in outcomes.papers(self.data)]
-
-    @property
-    def claims(self) -> list[Record]:
-        """Every claim of a reproduction with its verdict, what was found, and our number beside the published one."""
-        return [Record(claim) for claim in outcomes.claims(self.data)]
 
     @property
     def cells(self) -> list[Record]:
@@ -131,8 +108,13 @@ class Report:
 
     @property
     def kind(self) -> str:
-        """What it is a report of: audit, survey, backtest or reproduction."""
+        """What it is a report of: audit, survey or backtest."""
         return str(self.data["kind"])
+
+    @property
+    def _many(self) -> bool:
+        """Whether it holds many reports, so that their verdicts do not fit in one."""
+        return self.kind == "survey"
 
     def to_dict(self) -> dict[str, Any]:
         """A copy of the whole report, of JSON types only."""
@@ -140,24 +122,25 @@ class Report:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Strict JSON: no NaN, keys in their order, a newline at the end. Also written to `path`, if given."""
-        return _written(dumps(self.data), path)
+        return written(dumps(self.data), path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """A Markdown page, for a pull request or a wiki. Also written to `path`, if given."""
-        return _written((_MANY[self.kind][1] if self.kind in _MANY else markdown.render)(self.data), path)
+        return written((survey_markdown if self._many else markdown).render(self.data), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One offline HTML page with its plots. Also written to `path`, if given.
 
-        Several papers have an index there, and a page each beside it: `all.html` and `all-samovar.html`. So have
-        the audits of a survey: `all-patchtst-ETTh1.html`.
+        A survey has a table there, and a page an audit beside it: `all.html` and `all-patchtst-ETTh1.html`.
         """
-        if self.kind not in _MANY:
-            return _written(html.render(self.data), path)
-        pages = _MANY[self.kind][2](self.data, Path(path).name if path is not None else None)
+        pages = self._pages(None if path is None else Path(path).name)
         for name, page in pages.items():
-            _written(page, path and Path(path).with_name(name))
+            written(page, path and Path(path).with_name(name))
         return next(iter(pages.values()))
+
+    def _pages(self, name: str | None) -> dict[str, str]:
+        """HTML pages by file name, the first one's `name`."""
+        return survey_html.pages(self.data, name) if self._many else {name or "": html.render(self.data)}
 
     def to_text(self, width: int = 100, verbose: bool = False) -> str:
         """Plain text without colour, lines of `width` characters at most.
@@ -172,11 +155,11 @@ class Report:
 
     def __str__(self) -> str:
         """Thirty lines that say what matters; of a report on many things, how they came out."""
-        return str(self.verdict) if self.kind in _MANY else self.to_text().rstrip("\n")
+        return str(self.verdict) if self._many else self.to_text().rstrip("\n")
 
     def __repr__(self) -> str:
-        if self.kind in _MANY:
-            return f"<Report {self.kind}: {self.verdict}>"
+        if self._many:
+            return f"<{type(self).__name__} {self.kind}: {self.verdict}>"
         protocol = self.data.get("protocol", {})
         return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
 
@@ -184,9 +167,7 @@ class Report:
         yield from self._blocks(options.max_width, verbose=False)
 
     def _blocks(self, width: int, verbose: bool) -> Iterator[RenderableType]:
-        if self.kind == "reproduction":
-            return papers.blocks(self.data, width)
-        if self.kind == "survey":
+        if self._many:
             return survey_text.blocks(self.data, width, verbose)
         return (text if verbose else brief).blocks(self.data, width)
 
@@ -199,7 +180,8 @@ class Report:
         )
 
 
-def _written(content: str, path: str | Path | None) -> str:
+def written(content: str, path: str | Path | None) -> str:
+    """The content, written to `path` if there is one."""
     if path is not None:
 
         def write(part: Path) -> None:

@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.attention.adapters.wrapped import module_of
+from forecheck.attention.identity import TOLERANCE, identity_test
+from forecheck.attention.patterns import OnHeads, masked_mean
+from forecheck.attention.replace import POSTHOC_MODES, Mode, Replace
+from forecheck.attention.sites import Adapter, Attached, Site, Subject, attach, evaluating
 from forecheck.errors import UsageError
-from forecheck.interventions.adapters.wrapped import module_of
-from forecheck.interventions.identity import TOLERANCE, identity_test
-from forecheck.interventions.patterns import OnHeads, masked_mean
-from forecheck.interventions.replace import POSTHOC_MODES, Mode, Replace
-from forecheck.interventions.sites import Adapter, Attached, Site, Subject, attach, evaluating
 from forecheck.nn.attention import PatternEdit
 
 

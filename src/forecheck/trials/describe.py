@@ -8,9 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import forecheck
+from forecheck.data.dates import stamp
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment
 from forecheck.trials.ledger import Result
@@ -20,11 +19,6 @@ def header(kind: str) -> dict[str, Any]:
     """What every report begins with."""
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {"schema": 1, "kind": kind, "forecheck": forecheck.__version__, "created": created}
-
-
-def stamp(time: Any) -> str:
-    """A time to the minute, or a step."""
-    return str(np.datetime_as_string(time, unit="m")) if isinstance(time, np.datetime64) else str(time)
 
 
 def describe_protocol(experiment: Experiment, trials: list[int], seconds: float) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from forecheck.errors import UsageError
 from forecheck.fingerprints import find_source, fingerprint
 
 # Chosen by name: a trial's own are added. What only refits or measures need is left out of the other trials.
-_CHOSEN = ("forecheck.forecasters.", "forecheck.interventions.", "forecheck.trials.measures.")
-_ROLLING, _MEASURES = "forecheck.trials.rolling", "forecheck.trials.measures"
+_CHOSEN = ("forecheck.forecasters.", "forecheck.attention.", "forecheck.probes.")
+_ROLLING, _MEASURES = "forecheck.trials.rolling", "forecheck.probes"
 
 
 def edit_label(edit: Mapping[str, Any]) -> str:
     """What a person calls an edit."""
-    from forecheck.interventions.edits import edit_from_dict
+    from forecheck.attention.edits import edit_from_dict
 
     return edit_from_dict(edit).label
 
@@ -58,7 +58,7 @@ def _forecaster(name: str) -> type | None:
 
 
 def _edit(edit: Mapping[str, Any] | None) -> str | None:
-    from forecheck.interventions.edits import edit_from_dict
+    from forecheck.attention.edits import edit_from_dict
 
     try:
         return None if edit is None else type(edit_from_dict(edit)).__module__

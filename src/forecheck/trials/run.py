@@ -14,18 +14,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 import forecheck
+from forecheck.attention.edits import edit_from_dict
+from forecheck.attention.identity import identity_test
+from forecheck.attention.means import mean_patterns
+from forecheck.attention.sites import Attached, Subject, attach
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.errors import ForecheckError, UsageError
-from forecheck.evaluation.metrics import observed_mean
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.given import Given
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.edits import edit_from_dict
-from forecheck.interventions.identity import identity_test
-from forecheck.interventions.means import mean_patterns
-from forecheck.interventions.sites import Attached, Subject, attach
+from forecheck.statistics.metrics import observed_mean
 from forecheck.training.loop import Progress, within
 from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.rolling import score_rolled
@@ -193,7 +193,7 @@ def _run_posthoc(
 
 def _run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Given]) -> None:
     """Measure something on a trained model."""
-    from forecheck.trials.measures import MEASURES, Case
+    from forecheck.probes import MEASURES, Case
 
     assert trial.measure is not None
     forecaster, subject = _trained(trial, ledger, models)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.data.windows import Windows
-from forecheck.evaluation.metrics import observed_mean
+from forecheck.statistics.metrics import observed_mean
 from forecheck.training.loop import Progress
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.

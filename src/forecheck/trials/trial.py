@@ -30,7 +30,7 @@ class Trial:
         edit: the intervention (`Edit.to_dict`), or None for the raw forecaster.
         posthoc: the edit is made on the trained raw forecaster instead of before training.
         refit: rows after which a closed form is refitted in the test part (`forecheck.trials.rolling`), 0 for never.
-        measure: what is measured on the trained raw forecaster (`forecheck.trials.measures`), None for a score.
+        measure: what is measured on the trained raw forecaster (`forecheck.probes`), None for a score.
     """
 
     data: str

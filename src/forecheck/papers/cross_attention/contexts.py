@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.papers.cross_attention.steps import SPANS
+from forecheck.papers.cross_attention.theory import Factors, best_step, diverges, draw_factors, excess, trained_step
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.cross_attention import Factors, best_step, diverges, draw_factors, excess, trained_step
-from forecheck.theory.linear_self_attention import gram
+from forecheck.papers.in_context.theory.linear_self_attention import gram
 
 WIDTH = 10
 DEPTHS = (1, 2, 3, 5, 10, 20, 50)

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from forecheck.papers.cross_attention.theory import best_step, excess, trained_pair, trained_step
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.cross_attention import best_step, excess, trained_pair, trained_step
 
 NODES, WEIGHTS = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(64))
 

@@ -15,7 +15,7 @@ def cases(bench: Bench, data: str, step: int, epochs: int, seed: int) -> dict[st
 
     Returns:
         `layers`, each with the share of case 1 by the paper's criterion and by the exact one, and the weight of a token
-        on itself over the uniform one; see `forecheck.trials.measures.gradient`.
+        on itself over the uniform one; see `forecheck.probes.gradient`.
     """
     panel, cut = panel_and_windows(data, step)
     bench.ledger.put_panel(panel)

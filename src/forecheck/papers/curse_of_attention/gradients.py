@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forecheck.papers.curse_of_attention.theory.kernel import tangent_kernel
+from forecheck.papers.curse_of_attention.theory.matrix_attention import turn
 from forecheck.papers.curse_of_attention.toy import MODEL, network, windows
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.kernel import tangent_kernel
-from forecheck.theory.matrix_attention import turn
 
 _WIDTH = 1e-4
 """Of the differences; with two of them (Richardson) errors are of its fourth power, or rounding."""

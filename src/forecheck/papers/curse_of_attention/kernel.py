@@ -8,12 +8,18 @@ from typing import Any
 from torch import Tensor
 
 from forecheck.papers.curse_of_attention.gradients import distance
+from forecheck.papers.curse_of_attention.theory.kernel import (
+    Spectrum,
+    infinite_tangent_kernel,
+    kernel_descent,
+    spectrum,
+    tangent_kernel,
+)
+from forecheck.papers.curse_of_attention.theory.sign import fit_linear, linear_risk, order_blind_bound
+from forecheck.papers.curse_of_attention.theory.tabulated import Table
+from forecheck.papers.curse_of_attention.theory.training import Optimizer, train
 from forecheck.papers.curse_of_attention.toy import MODEL, STEPS, log_times, network, windows
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.kernel import Spectrum, infinite_tangent_kernel, kernel_descent, spectrum, tangent_kernel
-from forecheck.theory.sign import fit_linear, linear_risk, order_blind_bound
-from forecheck.theory.tabulated import Table
-from forecheck.theory.training import Optimizer, train
 
 TEST = 1000
 TIMES = 12

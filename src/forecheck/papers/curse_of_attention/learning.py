@@ -6,12 +6,17 @@ from typing import Any
 
 import torch
 
-from forecheck.data.synthetic.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.kernel import (
+    infinite_tangent_kernel,
+    kernel_descent,
+    spectrum,
+    tangent_kernel,
+)
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.sign import fit_linear
+from forecheck.papers.curse_of_attention.theory.training import Asymmetry, Optimizer, asymmetry, train
 from forecheck.papers.curse_of_attention.toy import MODEL, log_times, network, windows
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.kernel import infinite_tangent_kernel, kernel_descent, spectrum, tangent_kernel
-from forecheck.theory.sign import fit_linear
-from forecheck.theory.training import Asymmetry, Optimizer, asymmetry, train
 
 TIMES = 40
 RESOLVED = 1e-8

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from forecheck.papers.curse_of_attention.theory.matrix_attention import turn
 from forecheck.papers.curse_of_attention.toy import log_times
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.matrix_attention import turn
 
 Kind = Literal["linear", "tanh"]
 Head = Literal["last", "flatten"]

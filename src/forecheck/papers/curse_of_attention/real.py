@@ -12,20 +12,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.attention.sites import attach
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment as Cut
 from forecheck.data.windows import Windows, prepare
-from forecheck.evaluation.inference import Mean, mean_over_seeds, mean_over_windows
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task, predict_all
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
-from forecheck.interventions.sites import attach
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.probes.series import difference_autocorrelation
+from forecheck.probes.signs import VIEWS
+from forecheck.statistics.inference import Mean, mean_over_seeds, mean_over_windows
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.measures.series import difference_autocorrelation
-from forecheck.trials.measures.signs import VIEWS
 from forecheck.trials.trial import Trial
 
 LOOKBACK, HORIZON = 192, 24

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from forecheck.data.synthetic.residual_ssm import Form
 from forecheck.papers.curse_of_attention.sign_task import STEPS, Fit, Task, draw_task, fit, linear_risks, risk, risks
+from forecheck.papers.curse_of_attention.theory import sign
+from forecheck.papers.curse_of_attention.theory.pattern_penalty import PatternPenalty
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.training import Optimizer
+from forecheck.papers.curse_of_attention.theory.two_layer import TwoLayer
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory import sign
-from forecheck.theory.pattern_penalty import PatternPenalty
-from forecheck.theory.training import Optimizer
-from forecheck.theory.two_layer import TwoLayer
 
 TEST = 4000
 TUNING = 1000

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from forecheck.data.synthetic.residual_ssm import Form, ResidualSSM, residual_ssm
+from forecheck.papers.curse_of_attention.theory import sign
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form, ResidualSSM, residual_ssm
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory import sign
 
 STEPS = 8
 Features = Literal["affine", "properties", "generic"]

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forecheck.data.synthetic.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.training import Optimizer, stable_step, train
+from forecheck.papers.curse_of_attention.theory.two_layer import limits_of_last_share
 from forecheck.papers.curse_of_attention.toy import MODEL, log_times, network, windows
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.training import Optimizer, stable_step, train
-from forecheck.theory.two_layer import limits_of_last_share
 
 WEIGHTS = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 1e4)
 """On both sides of zero; the last stands for infinity. Windows of variance s^2 would do the same at w / s^2."""

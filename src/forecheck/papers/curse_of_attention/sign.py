@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.data.synthetic.residual_ssm import Form
 from forecheck.papers.curse_of_attention.sign_task import SETS, draw_task, drawn, fit, linear_risks, risk, risks
+from forecheck.papers.curse_of_attention.theory import sign
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form
+from forecheck.papers.curse_of_attention.theory.training import Optimizer, asymmetry
+from forecheck.papers.curse_of_attention.theory.two_layer import TwoLayer
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory import sign
-from forecheck.theory.training import Optimizer, asymmetry
-from forecheck.theory.two_layer import TwoLayer
 
 TEST = 4000
 """Windows of a test set."""

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forecheck.data.synthetic.residual_ssm import Form, ResidualSSM, Signs, residual_ssm
-from forecheck.theory.pattern_penalty import PatternPenalty
-from forecheck.theory.training import Optimizer, Trajectory, stable_step, train
-from forecheck.theory.two_layer import Parameters, TwoLayer, as_tensors
+from forecheck.papers.curse_of_attention.theory.pattern_penalty import PatternPenalty
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form, ResidualSSM, Signs, residual_ssm
+from forecheck.papers.curse_of_attention.theory.training import Optimizer, Trajectory, stable_step, train
+from forecheck.papers.curse_of_attention.theory.two_layer import Parameters, TwoLayer, as_tensors
 
 SETS: tuple[Signs, ...] = ("all", "consistent", "inconsistent")
 """Test sets: the training law itself (in distribution), and its parts by the signs of the last and the next step."""

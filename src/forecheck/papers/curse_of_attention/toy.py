@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from forecheck.data.synthetic.residual_ssm import Form, ResidualSSM, residual_ssm
-from forecheck.theory.two_layer import Parameters, TwoLayer, as_tensors
+from forecheck.papers.curse_of_attention.theory.residual_ssm import Form, ResidualSSM, residual_ssm
+from forecheck.papers.curse_of_attention.theory.two_layer import Parameters, TwoLayer, as_tensors
 
 MODEL = TwoLayer()
 """The paper's own form."""

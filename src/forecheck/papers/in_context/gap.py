@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from forecheck.data.synthetic.autoregressive import EXCESS_KURTOSIS, Autoregression, Law, rejected_coefficients
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.in_context.series import (
     BURN_IN,
@@ -17,9 +16,15 @@ from forecheck.papers.in_context.series import (
     process,
     variance,
 )
-from forecheck.theory.heads import Moments, fit_heads, relaxed_optimum, tensor_of
-from forecheck.theory.in_context import closed_form, gap, preconditioner
-from forecheck.theory.linear_self_attention import read
+from forecheck.papers.in_context.theory.autoregressive import (
+    EXCESS_KURTOSIS,
+    Autoregression,
+    Law,
+    rejected_coefficients,
+)
+from forecheck.papers.in_context.theory.heads import Moments, fit_heads, relaxed_optimum, tensor_of
+from forecheck.papers.in_context.theory.linear_self_attention import read
+from forecheck.papers.in_context.theory.optimum import closed_form, gap, preconditioner
 
 SERIES = 40_000
 """Steps of the one series that the paper's regression is fitted to."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from forecheck.data.synthetic.autoregressive import Autoregression, rejected_coefficients
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.in_context.series import (
     PROCESSES,
@@ -19,9 +18,10 @@ from forecheck.papers.in_context.series import (
     prompts_of,
     variance,
 )
-from forecheck.theory.heads import Moments, fit_heads
-from forecheck.theory.in_context import closed_form
-from forecheck.theory.linear_self_attention import LinearSelfAttention, as_layer, hankel, read
+from forecheck.papers.in_context.theory.autoregressive import Autoregression, rejected_coefficients
+from forecheck.papers.in_context.theory.heads import Moments, fit_heads
+from forecheck.papers.in_context.theory.linear_self_attention import LinearSelfAttention, as_layer, hankel, read
+from forecheck.papers.in_context.theory.optimum import closed_form
 
 NOISE = 0.05
 """Standard deviation of the innovations in the paper's sweeps."""

@@ -11,8 +11,14 @@ from torch import Tensor
 
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.in_context.series import PROCESSES, process, variance
-from forecheck.theory.in_context import closed_form, collapse_step, divergence_share, median_decay, roll_out
-from forecheck.theory.linear_self_attention import gram, hankel, read
+from forecheck.papers.in_context.theory.linear_self_attention import gram, hankel, read
+from forecheck.papers.in_context.theory.optimum import (
+    closed_form,
+    collapse_step,
+    divergence_share,
+    median_decay,
+    roll_out,
+)
 
 STEPS = 60
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from forecheck.data.synthetic.autoregressive import Autoregression, Law
-from forecheck.theory.linear_self_attention import gram, hankel
+from forecheck.papers.in_context.theory.autoregressive import Autoregression, Law
+from forecheck.papers.in_context.theory.linear_self_attention import gram, hankel
 
 PROCESSES = {
     "AR(1) 0.8": (0.8,),

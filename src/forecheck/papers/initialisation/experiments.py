@@ -9,9 +9,16 @@ import torch
 from torch import Tensor
 
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.heads import Moments, fit_heads, relaxed_optimum, tensor_of
-from forecheck.theory.initial_guess import Tasks, best_step, draw_tasks, gradient_step_weights, predict, step_error
-from forecheck.theory.linear_self_attention import gram
+from forecheck.papers.in_context.theory.heads import Moments, fit_heads, relaxed_optimum, tensor_of
+from forecheck.papers.in_context.theory.linear_self_attention import gram
+from forecheck.papers.initialisation.theory import (
+    Tasks,
+    best_step,
+    draw_tasks,
+    gradient_step_weights,
+    predict,
+    step_error,
+)
 
 WIDTH = CONTEXT = 10
 """d and C, section 5."""

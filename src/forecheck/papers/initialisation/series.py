@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from forecheck.data.synthetic.autoregressive import Autoregression
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.heads import Moments, relaxed_optimum
-from forecheck.theory.in_context import closed_form
-from forecheck.theory.initial_guess import predict
-from forecheck.theory.linear_self_attention import gram, hankel
+from forecheck.papers.in_context.theory.autoregressive import Autoregression
+from forecheck.papers.in_context.theory.heads import Moments, relaxed_optimum
+from forecheck.papers.in_context.theory.linear_self_attention import gram, hankel
+from forecheck.papers.in_context.theory.optimum import closed_form
+from forecheck.papers.initialisation.theory import predict
 
 PROCESSES = {"AR(1)": (0.8,), "AR(2)": (0.6, -0.3), "AR(3)": (0.5, 0.2, -0.4)}
 SERIES = 40_000

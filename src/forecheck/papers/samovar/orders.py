@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from forecheck.data.synthetic.autoregressive import spectral_radius
-from forecheck.data.synthetic.var_orders import CHANNELS, var_orders
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.papers.in_context.theory.autoregressive import spectral_radius
 from forecheck.papers.samovar.processes import stable_samples
 from forecheck.papers.samovar.samples import Samples, fit_samples
-from forecheck.theory.window_regression import fit_windows, forecast_windows
+from forecheck.papers.samovar.var_orders import CHANNELS, var_orders
+from forecheck.papers.samovar.window_regression import fit_windows, forecast_windows
 
 HELD_OUT = 300
 """Training samples that decide which epoch is kept, and the ridge."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.data.synthetic.autoregressive import Autoregression, scaled_coefficients
+from forecheck.papers.in_context.theory.autoregressive import Autoregression, scaled_coefficients
 
 RADIUS = (0.3, 0.95)
 """Of the companion matrix: drawn between these."""

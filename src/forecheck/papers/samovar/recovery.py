@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from forecheck.data.synthetic.causal_path import CAUSES, CHANNELS, causal_panel, causal_path
 from forecheck.data.windows import prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.samovar_explained import explain, jacobian
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.papers.samovar.causal_path import CAUSES, CHANNELS, causal_panel, causal_path
 from forecheck.papers.samovar.samples import fit
-from forecheck.theory.window_regression import fit_windows
+from forecheck.papers.samovar.window_regression import fit_windows
 
 LOOKBACK = 8
 """Steps and, as a patch is a step, patches: the share that finds a lag by chance is 1/8."""

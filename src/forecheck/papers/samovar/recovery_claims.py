@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecheck.data.synthetic.causal_path import CAUSES
 from forecheck.papers.claim import Claim, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars
+from forecheck.papers.samovar.causal_path import CAUSES
 from forecheck.papers.samovar.recovery import LOOKBACK, RECOVERY
 
 LEARNED = 0.25

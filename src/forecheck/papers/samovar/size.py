@@ -10,7 +10,7 @@ import torch
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.samovar.processes import NOISE, stable_samples
 from forecheck.papers.samovar.samples import Samples, fit_samples
-from forecheck.theory.window_regression import fit_windows, forecast_windows
+from forecheck.papers.samovar.window_regression import fit_windows, forecast_windows
 
 LOOKBACK, WIDTH = 16, 16
 TEST = 4000

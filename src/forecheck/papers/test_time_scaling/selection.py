@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.test_time import select_tasks
+from forecheck.papers.test_time_scaling.theory import select_tasks
 
 SKILLS = 100
 KINDS = {"Easy-Short": (0.2, 20), "Hard-Short": (0.8, 20), "Easy-Long": (0.2, 100), "Hard-Long": (0.8, 100)}

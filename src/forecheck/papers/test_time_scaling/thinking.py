@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from forecheck.papers.experiment import Bench, Experiment
-from forecheck.theory.test_time import (
+from forecheck.papers.test_time_scaling.theory import (
     chain,
     chain_error,
     direct_bound,

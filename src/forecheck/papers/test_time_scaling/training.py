@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.papers.test_time_scaling.theory import layer_weights, trained_matrix
 from forecheck.papers.test_time_scaling.thinking import WIDTH, covariance, draw_inputs
-from forecheck.theory.test_time import layer_weights, trained_matrix
 
 X, Y, W, ONE = slice(0, WIDTH), WIDTH, slice(WIDTH + 1, 2 * WIDTH + 1), 2 * WIDTH + 1
 """Rows of a prompt."""

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.attention.edits import Edit
 from forecheck.data.load import load
 from forecheck.data.windows import Experiment, prepare
-from forecheck.evaluation.metrics import loss_by_time
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
-from forecheck.interventions.edits import Edit
 from forecheck.papers.experiment import Bench
 from forecheck.processes import Told
+from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.ledger import Ledger, Result

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.evaluation.inference import MINIMUM_BLOCKS, Comparison, compare
 from forecheck.papers.claim import Estimate
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import holds
+from forecheck.statistics.inference import MINIMUM_BLOCKS, Comparison, compare
 
 MARGIN = 0.01
 """Relative change of the error that counts as one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from forecheck.interventions.replace import Replace
+from forecheck.attention.replace import Replace
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.why_attention_fails.arms import LONG, LOOKBACK, RECIPES, SHORT, fitted, plan
 from forecheck.papers.why_attention_fails.replacement import RAW

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forecheck.attention.edits import Edit
+from forecheck.attention.feed_forward import NoiseHidden, SmoothFeatures
+from forecheck.attention.outputs import Ablate, Perturb
+from forecheck.attention.parts import PartName, find_parts
+from forecheck.attention.perturb import Noise, Smooth
+from forecheck.attention.sites import Attached, attach
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.edits import Edit
-from forecheck.interventions.feed_forward import NoiseHidden, SmoothFeatures
-from forecheck.interventions.outputs import Ablate, Perturb
-from forecheck.interventions.parts import PartName, find_parts
-from forecheck.interventions.perturb import Noise, Smooth
-from forecheck.interventions.sites import Attached, attach
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.why_attention_fails.arms import LONG, RECIPES, SHORT, cut, plan, run, scored
 from forecheck.trials.run import calibration

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.evaluation.inference import Comparison
 from forecheck.papers.claim import Claim, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.perturbation import EQUAL, PARTS, SAME
+from forecheck.statistics.inference import Comparison
 
 HARDLY = 0.05
 """Relative change of test MSE below which a disturbance hardly matters; the authors' surfaces span 12 %."""

@@ -7,18 +7,18 @@ from typing import Any
 
 import torch
 
-from forecheck.forecasters import registry
-from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.codes import find_codes
-from forecheck.interventions.positions import (
+from forecheck.attention.codes import find_codes
+from forecheck.attention.positions import (
     FillPositions,
     MeanPositions,
     ShufflePositions,
     ShuffleTokens,
     ZeroPositions,
 )
-from forecheck.interventions.sites import attach
-from forecheck.interventions.trace import trace
+from forecheck.attention.sites import attach
+from forecheck.attention.trace import trace
+from forecheck.forecasters import registry
+from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.why_attention_fails.arms import LONG, RECIPES, SHORT, cut, plan, run, scored
 

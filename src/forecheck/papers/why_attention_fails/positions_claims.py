@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.evaluation.inference import Comparison
 from forecheck.papers.claim import Claim, Measured, Outcome, Table
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import bars, curve, curves
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, listed, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.positions import HALF, MEAN, POSITIONS, SHUFFLED, TOKENS, ZERO
+from forecheck.statistics.inference import Comparison
 
 START = 0.02 / 3**0.5
 """Root mean square of U(-0.02, 0.02), from which codes start."""

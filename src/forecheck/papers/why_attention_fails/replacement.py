@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forecheck.interventions.replace import Replace
+from forecheck.attention.replace import Replace
 from forecheck.papers.experiment import Bench, Experiment, Settings
 from forecheck.papers.why_attention_fails.arms import LONG, RECIPES, SHORT, SLIDES, Recipe, fitted, plan, scored
 

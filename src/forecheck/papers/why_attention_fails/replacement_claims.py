@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from forecheck.evaluation.inference import Comparison
 from forecheck.papers.claim import Claim, Measured, Outcome, Table, Verdict, untestable
 from forecheck.papers.experiment import Row
 from forecheck.papers.judging import verdict_of
@@ -30,6 +29,7 @@ from forecheck.papers.why_attention_fails.replacement import (
     PATCHTST_REFERENCES,
     RAW,
 )
+from forecheck.statistics.inference import Comparison
 
 AUTHORS = {
     ("patchtst", "ETTh1"): {"raw": 0.383, "identity": 0.387, "zero": 0.386, "mean": 0.384, "fixed": 0.385},

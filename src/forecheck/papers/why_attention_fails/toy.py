@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from forecheck.attention.replace import Replace
+from forecheck.attention.sites import attach
 from forecheck.data.panel import Panel
 from forecheck.data.synthetic import events, recall
 from forecheck.data.synthetic.event_errors import event_errors
@@ -19,13 +21,11 @@ from forecheck.data.windows import prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.interventions.replace import Replace
-from forecheck.interventions.sites import attach
 from forecheck.nn.seeding import initialise
 from forecheck.papers.experiment import Bench, Experiment
+from forecheck.probes.patterns import PatternSums
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.measures.patterns import PatternSums
 from forecheck.trials.trial import Trial
 
 PATCH = 16

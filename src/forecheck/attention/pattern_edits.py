@@ -1,0 +1,84 @@
+"""What all edits on attention patterns share: which sites and heads they touch, and how they get there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from forecheck.attention.edits import Edit
+from forecheck.attention.means import mean_patterns
+from forecheck.attention.patterns import OnHeads
+from forecheck.attention.sites import Attached, Site
+from forecheck.errors import UsageError
+from forecheck.nn.attention import PatternEdit
+
+
+class AttentionEdit(Edit):
+    """An edit of attention patterns.
+
+    Attributes:
+        layers: which attention layers (0-based, in forward order), None for all.
+        heads: which heads of them, None for all.
+    """
+
+    layers: tuple[int, ...] | None
+    heads: tuple[int, ...] | None
+
+    @property
+    def where(self) -> str:
+        """Layers and heads in words, empty for all."""
+        layers = "" if self.layers is None else f" layers {','.join(map(str, self.layers))}"
+        heads = "" if self.heads is None else f" heads {','.join(map(str, self.heads))}"
+        return f"{layers}{heads}"
+
+    @property
+    def needs_means(self) -> bool:
+        """Whether mean raw patterns over calibration windows are needed."""
+        return False
+
+    def check(self, attached: Attached) -> None:
+        """Refuse a model before anything is done to it (UsageError)."""
+
+    @abstractmethod
+    def pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:
+        """What the pattern of a site becomes; `means` by layer."""
+
+    @contextmanager
+    def applied(self, attached: Attached, example: Tensor, calibration: Iterable[Tensor]) -> Iterator[Attached]:
+        """Put the edit on every chosen site."""
+        self.check(attached)
+        means = mean_patterns(attached, calibration) if self.needs_means else {}
+        try:
+            self.put(attached.sites, means)
+            yield attached
+        finally:
+            for site in attached.sites:
+                site.edit(None)
+
+    def put(self, sites: list[Site], means: Mapping[int, Tensor]) -> None:
+        """Put patterns on the chosen sites.
+
+        Raises:
+            UsageError: if a layer or head is not there, or identity is asked of cross-attention.
+        """
+        chosen = self._chosen(sites)
+        for site in chosen:
+            pattern = self.pattern(site, means)
+            if self.heads is not None:
+                beyond = [head for head in self.heads if not 0 <= head < site.heads]
+                if beyond:
+                    raise UsageError(f"{site.path} has heads 0 to {site.heads - 1}, not {beyond[0]}")
+                pattern = OnHeads(pattern, self.heads)
+            pattern.keep_scores = self.heads is not None or len(chosen) < len(sites)
+            site.edit(pattern)
+
+    def _chosen(self, sites: list[Site]) -> list[Site]:
+        if self.layers is None:
+            return sites
+        beyond = [layer for layer in self.layers if not 0 <= layer < len(sites)]
+        if beyond:
+            raise UsageError(f"the model has attention layers 0 to {len(sites) - 1}, not {beyond[0]}")
+        return [site for site in sites if site.layer in self.layers]

@@ -1,0 +1,248 @@
+"""The audit: plan, search, train in rounds, run what explains, arrange the evidence, and say what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from forecheck.auditing.budget import Budget
+from forecheck.auditing.catalogue import Selection, run_checks
+from forecheck.auditing.clock import Clock
+from forecheck.auditing.describe import arm_rows, attention_maps, examples, loss_curves
+from forecheck.auditing.evidence import Arm, Evidence
+from forecheck.auditing.plan import Plan, PlannedArm, plan
+from forecheck.auditing.remedies import compare_remedies
+from forecheck.auditing.resolution import choose_folds, resolution
+from forecheck.auditing.rounds import Rounds, train_in_rounds
+from forecheck.auditing.search import search
+from forecheck.auditing.setting import Family
+from forecheck.auditing.verdict import verdict
+from forecheck.data.panel import Panel
+from forecheck.data.splits import fold_splits
+from forecheck.data.windows import Experiment, prepare
+from forecheck.errors import UsageError
+from forecheck.forecasters.given import Given
+from forecheck.forecasting.backtest import check_margin
+from forecheck.trials.describe import describe_protocol, environment, header
+from forecheck.trials.engines.base import Run
+from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.trial import Trial
+
+
+def run_audit(
+    panel: Panel,
+    model: str | Given,
+    lookback: int,
+    horizon: int,
+    budget: Budget,
+    run: Run,
+    ledger: Ledger,
+    *,
+    split: str | None = None,
+    margin: float = 0.01,
+    period: int | None = None,
+    step: int = 1,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    selection: Selection | None = None,
+    remedies: Sequence[str] = (),
+    folds: int | None = None,
+    parallel: int = 1,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
+
+    Raises:
+        UsageError: if an option makes no sense; folds of a model that was trained elsewhere among them.
+
+    Args:
+        panel: the data.
+        model: name of a forecaster with attention, or a model that was trained elsewhere.
+        lookback: L.
+        horizon: H.
+        budget: seeds, training, search and time.
+        run: engine; runs the trials that are not in the ledger yet.
+        ledger: where results are kept.
+        split: notation of a split, or None for the panel's standard one.
+        margin: relative difference of test MSE below which two forecasters count as equal.
+        period: season, or None for that of the panel's frequency.
+        step: rows between two forecast origins.
+        options: by forecaster, options that differ from the defaults.
+        selection: which checks to run; None for all that the budget has time for.
+        remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
+        folds: rolling origins, the last of which is the split; None for one, or more where that is cheap and one test
+            part holds few independent stretches.
+        parallel: trials that `run` runs at once, to estimate time by.
+        say: told what the audit can resolve before it trains.
+    """
+    check_margin(margin)
+    if folds is not None and folds > 1 and isinstance(model, Given):
+        raise UsageError(
+            "a model that was trained elsewhere has one test part: it may have learnt from the rows before it",
+            "Leave --folds out.",
+        )
+    started = time.perf_counter()
+    clock = Clock(budget.time, parallel)
+    audit = _Audit(panel, model, budget, options or {}, period or panel.frequency.period, selection, remedies)
+    whole = prepare(panel, lookback, horizon, split, step)
+    folds = choose_folds(whole, budget, audit.model) if folds is None else folds
+    splits = fold_splits(panel, whole.split, folds, lookback, horizon) if folds > 1 else [whole.split]
+    experiments = [*(prepare(panel, lookback, horizon, each, step) for each in splits[:-1]), whole]
+    # What is chosen is chosen on the first fold, whose validation part lies before every test part.
+    planned = audit.plan(experiments[0])
+    ledger.put_panel(panel)
+    watched = _Counted(run)
+    references = planned.of("reference")
+    watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], ledger)
+    simple, _ = _arms(references, splits, {}, ledger)
+    resolvable = resolution(experiments, simple)
+    if say is not None:
+        for line in (*whole.notes, resolvable):
+            say(line)
+    chosen = dict((options or {}).get(planned.setting.model, {}))
+    bar = min(arm.chosen_by() for arm in simple)
+    searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
+    planned = audit.plan(experiments[0], searched.tuned)
+
+    def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
+        arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
+        known, why_not = _arms(arms, splits, seeds, ledger)
+        measures = _measures(planned, splits[-1], ledger) if complete else {}
+        earlier = tuple(experiments[:-1])
+        return Evidence(whole, known, planned.setting, margin, measures, why_not, earlier, searched, level)
+
+    rounds = train_in_rounds(planned, budget, splits, watched, ledger, clock, gather)
+    watched(_explaining(planned, splits), ledger)
+    evidence = gather(rounds.seeds, rounds.level, complete=True)
+    protocol = describe_protocol(whole, watched.counts, time.perf_counter() - started)
+    protocol |= _protocol(evidence, planned, budget, rounds, splits)
+    raw = evidence.raw.results[0]
+    return header("audit") | {
+        "verdict": verdict(evidence, stopped=rounds.stopped) | {"resolution": resolvable},
+        "findings": [finding.to_dict() for finding in run_checks(evidence, planned.checks)],
+        "skipped": list(planned.skipped),
+        "protocol": protocol,
+        "sites": raw.summary.get("attention", {}).get("sites", []),
+        "arms": arm_rows(evidence),
+        "horizon": {"curves": loss_curves(evidence)},
+        "attention": attention_maps(evidence.raw),
+        "examples": examples(evidence),
+        "environment": environment(raw),
+        **_remedies(evidence, planned, splits[-1], ledger),
+    }
+
+
+class _Audit:
+    """What is asked, for planning it again when the search has chosen."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        model: str | Given,
+        budget: Budget,
+        options: Mapping[str, Mapping[str, Any]],
+        period: int,
+        selection: Selection | None,
+        remedies: Sequence[str],
+    ) -> None:
+        self.model = model
+        self._rest = (budget, options, period, selection, remedies)
+
+    def plan(self, experiment: Experiment, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
+        """The plan on an experiment, with what a search chose."""
+        budget, options, period, selection, remedies = self._rest
+        return plan(experiment, self.model, budget, options, period, selection, remedies, tuned)
+
+
+class _Counted:
+    """An engine that counts the different trials that it was asked for, and those that were in the ledger already."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
+        """Run what is not in the ledger."""
+        for trial in trials:
+            self._known.setdefault(trial.address, trial in ledger)
+        self._run(trials, ledger)
+
+    @property
+    def counts(self) -> list[int]:
+        """All trials, and those that were known before."""
+        return [len(self._known), sum(self._known.values())]
+
+
+_ON_FOLDS = ("reference", "raw", "retrained", "post-hoc")
+"""Families that are run on every fold; the others explain, for which the last one is enough."""
+
+
+def _explaining(planned: Plan, splits: Sequence[str]) -> list[Trial]:
+    """Everything that is run on the trained models, with the seeds of the first round."""
+    trials: list[Trial] = []
+    for arm in planned.arms:
+        if arm.family not in ("reference", "raw", "retrained"):
+            for split in splits if arm.family in _ON_FOLDS else splits[-1:]:
+                trials += arm.trials(split=split)
+    for arm in (*(arm for _, arm in planned.measures), *(arm for *_, arm in planned.treated)):
+        trials += arm.trials(split=splits[-1])
+    return trials
+
+
+def _arms(
+    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[Family, str], int], ledger: Ledger
+) -> tuple[tuple[Arm, ...], dict[tuple[str, str], str]]:
+    """Results by arm; arms that could not be run on this model are named with the reason."""
+    arms: list[Arm] = []
+    why_not: dict[tuple[str, str], str] = {}
+    for arm in planned:
+        key = (arm.family, arm.label)
+        folds = [
+            tuple(ledger.need(trial) for trial in arm.trials(seeds.get(key), split))
+            for split in (splits if arm.family in _ON_FOLDS else splits[-1:])
+        ]
+        if why := folds[-1][0].summary.get("why_not"):
+            why_not[key] = str(why)
+        else:
+            arms.append(Arm(arm.label, arm.family, folds[-1], tuple(folds[:-1])))
+    return tuple(arms), why_not
+
+
+def _measures(planned: Plan, split: str, ledger: Ledger) -> dict[tuple[str, str], tuple[Result, ...]]:
+    return {
+        (name, arm.label): tuple(ledger.need(trial) for trial in arm.trials(split=split))
+        for name, arm in planned.measures
+    }
+
+
+def _remedies(evidence: Evidence, planned: Plan, split: str, ledger: Ledger) -> dict[str, Any]:
+    arms = {
+        (name, mode): Arm(name, "remedy", tuple(ledger.need(trial) for trial in arm.trials(split=split)))
+        for name, mode, arm in planned.treated
+    }
+    return {"remedies": compare_remedies(evidence, arms)} if arms else {}
+
+
+def _protocol(
+    evidence: Evidence, planned: Plan, budget: Budget, rounds: Rounds, splits: Sequence[str]
+) -> dict[str, Any]:
+    """How the audit went, as JSON types."""
+    raw = evidence.raw.results[0]
+    given = planned.setting.given
+    attention = raw.summary.get("attention", {})
+    return {
+        "model": planned.setting.model,
+        "config": raw.trial.config,
+        "budget": None if given else budget.name,
+        "seeds": [result.trial.seed for result in evidence.raw.results],
+        "looks": None if given else list(budget.looks),
+        "level_of_look": rounds.level,
+        "stopped": rounds.stopped,
+        "time": budget.time,
+        "folds": len(splits),
+        "splits": list(splits),
+        "search": evidence.searched.rows(),
+        "margin": evidence.margin,
+        "level": 0.95,
+        "adapter": attention.get("adapter") or f"none: {planned.setting.why_not}",
+    }

@@ -1,0 +1,107 @@
+"""Every check by its code, and which of them an audit runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from forecheck.auditing.evidence import Evidence
+from forecheck.auditing.protocol import Check, Finding
+from forecheck.auditing.setting import Setting
+from forecheck.errors import UsageError
+
+_MODULES = (
+    "harness",
+    "trained",
+    "references",
+    "replaced",
+    "removed",
+    "perturbed",
+    "positions",
+    "heads",
+    "representation",
+    "explained",
+    "data",
+    "blackbox",
+)
+
+
+def _catalogue() -> dict[str, Check]:
+    modules = [import_module(f"forecheck.auditing.{name}") for name in _MODULES]
+    checks = [check for module in modules for check in module.CHECKS]
+    return {check.code: check for check in sorted(checks, key=lambda check: check.code)}
+
+
+CHECKS: dict[str, Check] = _catalogue()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which checks somebody wants, by prefixes of their codes, as linters have it.
+
+    Attributes:
+        select: only these; empty for all that the budget runs.
+        ignore: not these; wins over `select`.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Selection:
+        """A selection of codes or their beginnings (`FC3`, `FC401`).
+
+        Raises:
+            UsageError: if no check has such a code.
+        """
+        chosen = cls(tuple(select), tuple(ignore))
+        for prefix in (*chosen.select, *chosen.ignore):
+            if not prefix or not any(code.startswith(prefix) for code in CHECKS):
+                near = difflib.get_close_matches(prefix, CHECKS, n=3)
+                hint = f"Did you mean {', '.join(near)}?" if near else "See forecheck checks."
+                raise UsageError(f"no check has the code {prefix!r}", hint)
+        return chosen
+
+    def split(self, setting: Setting) -> tuple[list[Check], list[dict[str, Any]]]:
+        """The checks to run, and those that are not run with the reason.
+
+        A slow check is run if the budget has time for it, or if it or its family is selected.
+        """
+        run: list[Check] = []
+        skipped: list[dict[str, Any]] = []
+        for code, check in CHECKS.items():
+            if self.select and not code.startswith(self.select):
+                continue
+            if self.ignore and code.startswith(self.ignore):
+                skipped.append(_skipped(check, "ignored"))
+            elif check.slow and not setting.slow and not self.select:
+                why = f"slow: run with --budget standard, or with --select {code}"
+                skipped.append(_skipped(check, why))
+            else:
+                run.append(check)
+        return run, skipped
+
+
+def _skipped(check: Check, why: str) -> dict[str, Any]:
+    return {"code": check.code, "title": check.title, "why": why}
+
+
+def run_checks(evidence: Evidence, checks: Sequence[Check] = tuple(CHECKS.values())) -> list[Finding]:
+    """Findings of all checks that apply, by code."""
+    findings = (check.run(evidence) for check in checks)
+    return [finding for finding in findings if finding is not None]
+
+
+def find_check(code: str) -> Check:
+    """A check by its code.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if code.upper() not in CHECKS:
+        near = difflib.get_close_matches(code.upper(), CHECKS, n=3)
+        raise UsageError(f"no check has the code {code!r}", f"Did you mean {', '.join(near)}?" if near else "")
+    return CHECKS[code.upper()]

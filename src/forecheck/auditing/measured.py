@@ -1,0 +1,126 @@
+"""What checks share that look at a measure of the trained model instead of an arm."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from forecheck.auditing.evidence import Evidence
+from forecheck.auditing.protocol import Check, Finding, Outcome, Severity
+from forecheck.auditing.setting import Setting, Want
+from forecheck.statistics.inference import Comparison, compare
+from forecheck.statistics.metrics import loss_by_time
+from forecheck.trials.ledger import Result
+
+
+class MeasuredCheck(Check):
+    """A question that a measure answers; numbers are means over seeds.
+
+    Attributes:
+        measure: its name in `forecheck.probes`.
+    """
+
+    measure: str
+
+    def wants(self, setting: Setting) -> Sequence[Want]:
+        """The measure on the raw model."""
+        return [Want("raw", self.measure, measure=self.measure)]
+
+    def look(self, evidence: Evidence) -> Finding | None:
+        """Look at the measure, or hand on why it could not be made."""
+        results = evidence.measured(self.measure)
+        if not results:
+            return None
+        why = str(results[0].summary.get("why_not") or "")
+        return self.not_applicable(why) if why else self.judge(evidence, results)
+
+    @abstractmethod
+    def judge(self, evidence: Evidence, results: Sequence[Result]) -> Finding:
+        """What the results, one a seed, say."""
+
+
+def mean_of(results: Sequence[Result], *keys: str | int) -> float | None:
+    """Mean over seeds of a number at the end of a path into the summaries; None if it is missing in any."""
+    found = [_at(result.summary, keys) for result in results]
+    return None if any(value is None for value in found) else float(np.mean(found))
+
+
+def _at(value: Any, keys: Sequence[str | int]) -> Any:
+    for key in keys:
+        if value is None or (isinstance(value, dict) and key not in value):
+            return None
+        value = value[key]
+    return value
+
+
+def layers_of(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The layers that the first seed's summary lists; all seeds have the same ones."""
+    layers: list[dict[str, Any]] = results[0].summary["layers"]
+    return layers
+
+
+def by_layer(results: Sequence[Result], *keys: str) -> list[float | None]:
+    """Mean over seeds of a number of every layer."""
+    return [mean_of(results, "layers", layer, *keys) for layer in range(len(layers_of(results)))]
+
+
+def by_head(results: Sequence[Result], *keys: str) -> list[list[float | None]]:
+    """Mean over seeds of a number of every head of every layer; an empty row where a layer has none."""
+    rows = []
+    for layer in range(len(layers_of(results))):
+        heads = _at(results[0].summary, ["layers", layer, *keys]) or []
+        rows.append([mean_of(results, "layers", layer, *keys, head) for head in range(len(heads))])
+    return rows
+
+
+def heat(values: Sequence[Sequence[float | None]], unit: str = "") -> dict[str, Any]:
+    """A heat map of layers and heads; rows of fewer heads are filled up with nothing."""
+    most = max((len(row) for row in values), default=0)
+    return {
+        "kind": "heat",
+        "rows": [f"layer {layer}" for layer in range(len(values))],
+        "columns": [f"head {head}" for head in range(most)],
+        "values": [[*row, *[None] * (most - len(row))] for row in values],
+        "unit": unit,
+    }
+
+
+def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Comparison | None:
+    """Loss of the measure's windows after a change of the input against the raw one; None if that was not tried.
+
+    The windows are a sample of the test windows, evenly spread, so fewer of them overlap.
+    """
+    if f"{change}_loss" not in results[0].arrays:
+        return None
+    experiment = evidence.experiment
+    index = results[0].arrays["window_index"]
+    times = experiment.panel.time[experiment.test.origins]
+    sampled = times[index]
+    # From one sampled time to the next it is so many of all times, on average.
+    steps = (len(np.unique(times)) - 1) / max(1, len(np.unique(sampled)) - 1)
+    overlap = math.ceil(experiment.test.overlap / max(1.0, steps))
+
+    def losses(name: str) -> np.ndarray[Any, np.dtype[Any]]:
+        return np.stack([loss_by_time(result.arrays[name][:, None], sampled) for result in results])
+
+    raw = losses("raw_loss")
+    difference = losses(f"{change}_loss") - raw
+    return compare([difference], float(raw.mean()), overlap, margin=evidence.margin)[0]
+
+
+Words = dict[str, tuple[Outcome, str, Severity]]
+"""By outcome of a comparison: that of the check, the finding in a few words, and its severity."""
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage."""
+    return "unknown" if value is None else f"{100 * value:.1f} %"
+
+
+def numbers_of(values: Sequence[float | None], write: Callable[[float], str] = "{:.3g}".format) -> str:
+    """Numbers of the layers in a row, for a sentence."""
+    return ", ".join("unknown" if value is None else write(value) for value in values)

@@ -1,0 +1,206 @@
+"""The plan of an audit: which trials answer what its checks ask, before anything has been run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from forecheck.attention.identity import identity_test
+from forecheck.attention.sites import Subject, attach
+from forecheck.auditing.budget import Budget
+from forecheck.auditing.catalogue import Selection
+from forecheck.auditing.evidence import LINEAR, NAIVE
+from forecheck.auditing.protocol import Check
+from forecheck.auditing.remedies import treatments
+from forecheck.auditing.setting import Family, Place, Setting, Want
+from forecheck.data.windows import Experiment
+from forecheck.errors import UsageError
+from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.given import Given
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasting.selection import usable
+from forecheck.trials.trial import GIVEN, Trial
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """An arm before it is run.
+
+    Attributes:
+        family: of arms that are tested together.
+        label: unique in its family.
+        trial: of the first seed; the others differ from it by their seed alone.
+        seeds: fits in the first round.
+    """
+
+    family: Family
+    label: str
+    trial: Trial
+    seeds: int = 1
+
+    @property
+    def decides(self) -> bool:
+        """Whether it is trained for the verdict, so that further seeds may be asked for."""
+        return self.family in ("raw", "retrained")
+
+    def trials(self, seeds: int | None = None, split: str | None = None) -> tuple[Trial, ...]:
+        """A trial a seed; those of the first round if no number is given, on another split if one is given."""
+        first = self.trial if split is None else replace(self.trial, split=split)
+        return tuple(replace(first, seed=seed) for seed in range(self.seeds if seeds is None else seeds))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of an audit, by arm and by measure.
+
+    Attributes:
+        setting: what was known when planning.
+        checks: those that will look at the results.
+        skipped: those that will not, with the reason.
+        arms: the references first, then the raw model, then what the checks want.
+        measures: by name and label of the arm that is measured.
+        treated: by remedy and what attention is replaced by.
+    """
+
+    setting: Setting
+    checks: tuple[Check, ...]
+    skipped: tuple[dict[str, Any], ...]
+    arms: tuple[PlannedArm, ...]
+    measures: tuple[tuple[str, PlannedArm], ...] = ()
+    treated: tuple[tuple[str, str, PlannedArm], ...] = ()
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials of the first round, the references first: they are done in seconds."""
+        arms = (*self.arms, *(arm for _, arm in self.measures), *(arm for *_, arm in self.treated))
+        return [trial for arm in arms for trial in arm.trials()]
+
+    def of(self, *families: Family) -> list[PlannedArm]:
+        """The arms of some families, in order."""
+        return [arm for arm in self.arms if arm.family in families]
+
+
+def plan(
+    experiment: Experiment,
+    model: str | Given,
+    budget: Budget,
+    options: Mapping[str, Mapping[str, Any]],
+    period: int,
+    selection: Selection | None = None,
+    remedies: Sequence[str] = (),
+    tuned: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Which trials an audit of `model` consists of: the raw model, the references, what the checks want, remedies.
+
+    Args:
+        experiment: the data as cut; their training windows decide how long a budget trains.
+        model: name of a forecaster, or a model that was trained elsewhere.
+        budget: seeds, training, slow checks.
+        options: by forecaster, what the user chose.
+        period: season of the task.
+        selection: which checks; None for all that the budget has time for.
+        remedies: names.
+        tuned: by label of an arm (`raw` for the raw model), training options that a search chose.
+
+    Raises:
+        UsageError: if the model is unknown, has no attention, or cannot take a remedy, or an option is wrong.
+    """
+    test = experiment.test
+    task = Task(test.lookback, test.horizon, test.channels, period)
+    names = usable((*NAIVE, *LINEAR), period, test.lookback)
+    tuned = tuned or {}
+    setting = _setting(model, task, budget, options, experiment, tuned.get("raw", {}))
+    if stray := set(options) - {setting.model, *names}:
+        raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
+    checks, skipped = (selection or Selection()).split(setting)
+    forecaster = GIVEN if setting.given else setting.model
+    seeds = 1 if setting.given else budget.seeds
+
+    def arm(family: Family, label: str, name: str, config: Mapping[str, Any], **kw: Any) -> PlannedArm:
+        data, split = experiment.panel.fingerprint, experiment.split
+        trial = Trial(data, split, test.lookback, test.horizon, name, dict(config), period, test.step, **kw)
+        return PlannedArm(family, label, trial, 1 if name in names else seeds)
+
+    chosen = {name: asdict(registry.create(name, task, options.get(name, {})).config) for name in names}
+    arms = [arm("reference", name, name, config) for name, config in chosen.items()]
+    arms.append(arm("raw", setting.model, forecaster, setting.config))
+    measures: dict[tuple[str, str], PlannedArm] = {}
+    wanted: dict[tuple[Family, str], Want] = {}
+    for check in checks:
+        for want in () if check.why_not(setting) else check.wants(setting):
+            if want.measure is None:
+                wanted.setdefault((want.family, want.label), want)
+                continue
+            of = want.label if want.label in chosen else setting.model
+            name, config = (of, chosen[of]) if of in chosen else (forecaster, setting.config)
+            measures[want.measure, of] = arm("raw", of, name, config, measure=want.measure)
+    for (family, label), want in wanted.items():
+        edit = want.edit.to_dict() if want.edit else None
+        config = dict(setting.config)
+        if family == "retrained":
+            config |= tuned.get(label, {})
+        if want.options:
+            config = asdict(registry.create(forecaster, task, {**config, **want.options}).config)
+        arms.append(arm(family, label, forecaster, config, edit=edit, posthoc=want.posthoc))
+    return Plan(
+        setting,
+        tuple(checks),
+        tuple(skipped),
+        tuple(arms),
+        tuple((name, each) for (name, _), each in measures.items()),
+        tuple(
+            (
+                each.remedy,
+                each.mode,
+                arm(
+                    "remedy",
+                    each.remedy,
+                    forecaster,
+                    each.config,
+                    edit=each.edit.to_dict() if each.edit else None,
+                ),
+            )
+            for each in treatments(setting, remedies)
+        ),
+    )
+
+
+def _setting(
+    model: str | Given,
+    task: Task,
+    budget: Budget,
+    options: Mapping[str, Mapping[str, Any]],
+    experiment: Experiment,
+    tuned: Mapping[str, Any],
+) -> Setting:
+    """What can be known of the model without training it; what cannot be built is refused before the work."""
+    if isinstance(model, Given):
+        name, config, subject = model.config.model, asdict(model.config), model.subject
+    else:
+        audited = registry.find(model)
+        if not issubclass(audited, NeuralForecaster):
+            raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
+        chosen = dict(options.get(model, {}))
+        training = budget.options(audited, task, experiment.train, chosen | dict(tuned))
+        forecaster = registry.create(model, task, training)
+        assert isinstance(forecaster, NeuralForecaster)
+        name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
+    example, _ = experiment.train.gather(slice(0, 2))
+    with torch.no_grad(), attach(subject, example) as attached:
+        places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
+        why_not, identity = attached.why_not, None
+        if places:
+            test = identity_test(subject, attached, example)
+            identity = test.worst
+            if not test.passed:
+                places = ()
+                why_not = (
+                    f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
+                    f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
+                )
+        native = attached.adapter == "native"
+    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity)

@@ -1,0 +1,103 @@
+"""Seeds until it is decided: arms are trained in rounds, those first that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from forecheck.auditing.budget import Budget
+from forecheck.auditing.clock import Clock, work_of
+from forecheck.auditing.evidence import Evidence
+from forecheck.auditing.headline import headline, wants_seeds
+from forecheck.auditing.plan import Plan, PlannedArm
+from forecheck.auditing.setting import Family
+from forecheck.statistics.sequential import spend
+from forecheck.trials.engines.base import Run
+from forecheck.trials.ledger import Ledger
+
+Gather = Callable[[Mapping[tuple[Family, str], int], float], Evidence]
+"""Evidence of the arms with so many seeds each, at a level."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How far the rounds went.
+
+    Attributes:
+        seeds: fits by family and label.
+        level: of the last look.
+        stopped: why no further seeds were added.
+    """
+
+    seeds: Mapping[tuple[Family, str], int]
+    level: float
+    stopped: str
+
+
+def train_in_rounds(
+    planned: Plan,
+    budget: Budget,
+    splits: Sequence[str],
+    run: Run,
+    ledger: Ledger,
+    clock: Clock,
+    gather: Gather,
+) -> Rounds:
+    """Train the raw model and its retrained arms with the seeds of the first look, then with more where that may help.
+
+    The looks are declared beforehand and share the level of 5 % (`inference.sequential.spend`), so that stopping as
+    soon as everything is decided keeps the error. More seeds go to the raw model and to the arms whose comparison is
+    open; none are added if the spread between test windows alone leaves the questions open.
+
+    Args:
+        planned: its raw and retrained arms.
+        budget: the looks.
+        splits: of the folds, the first one first.
+        run: engine.
+        ledger: where fits are kept.
+        clock: says whether a further round can be afforded; the first one is always run.
+        gather: gives the evidence so far.
+    """
+    arms = {(arm.family, arm.label): arm for arm in planned.of("raw", "retrained")}
+    if planned.setting.given:
+        run([arm.trials(1)[0] for arm in arms.values()], ledger)
+        return Rounds(dict.fromkeys(arms, 1), 0.05, "one trained model was given")
+    levels = spend(budget.looks)
+    seeds = dict.fromkeys(arms, 0)
+    open_arms, stopped = list(arms), "all looks were made"
+    for number, (look, level) in enumerate(zip(budget.looks, levels, strict=True)):
+        for key in open_arms:
+            seeds[key] = look
+        run([trial for key in open_arms for split in splits for trial in arms[key].trials(look, split)], ledger)
+        found = headline(evidence := gather(seeds, level))
+        if all(fact.holds is not None for fact in found.facts):
+            stopped = "both questions are decided"
+            break
+        wanted = wants_seeds(found, evidence, budget.looks[-1])
+        open_arms = [key for key, arm in arms.items() if ("raw" if arm.family == "raw" else arm.label) in wanted]
+        if not open_arms:
+            stopped = "the seeds of the declared looks would not decide it"
+            break
+        if number + 1 < len(budget.looks):
+            more = budget.looks[number + 1]
+            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, ledger)):
+                stopped = "the time is spent"
+                break
+    return Rounds(seeds, level, stopped)
+
+
+def _work(
+    arms: Sequence[PlannedArm],
+    splits: Sequence[str],
+    seeds: int,
+    had: Mapping[tuple[Family, str], int],
+    ledger: Ledger,
+) -> float:
+    """Seconds that further seeds of some arms will take, by those that were run."""
+    total = 0.0
+    for arm in arms:
+        for split in splits:
+            known = [ledger.need(trial) for trial in arm.trials(had[arm.family, arm.label], split)]
+            new = sum(trial not in ledger for trial in arm.trials(seeds, split))
+            total += new * work_of(known) / len(known)
+    return total

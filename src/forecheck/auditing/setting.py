@@ -1,0 +1,78 @@
+"""What is known of an audit before anything has been run: checks plan by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from forecheck.attention.edits import Edit
+from forecheck.auditing.budget import Budget
+from forecheck.forecasters.base import Task
+
+Family = Literal["raw", "retrained", "post-hoc", "perturbation", "positions", "patches", "heads", "reference", "remedy"]
+"""Arms that are tested together. Only `retrained` and `post-hoc` arms decide the verdict."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A site as the plan knows it; see `forecheck.attention.sites.Site`."""
+
+    layer: int
+    path: str
+    heads: int
+    queries: int
+    keys: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is audited, on what, and with which means.
+
+    Attributes:
+        model: what people call it.
+        task: shapes.
+        budget: seeds, training, retrained arms.
+        config: options of the audited forecaster.
+        places: where attention sits; empty if no adapter reached any, or the one that did is not to be believed.
+        why_not: why there are no places.
+        given: the model was trained elsewhere, so that it cannot be retrained.
+        native: the attention is forecheck's own, which alone can be edited before training.
+        identity: largest difference of the adapter's identity test, None if no adapter reached anything.
+    """
+
+    model: str
+    task: Task
+    budget: Budget
+    config: Mapping[str, Any]
+    places: tuple[Place, ...] = ()
+    why_not: str = ""
+    given: bool = False
+    native: bool = True
+    identity: float | None = None
+
+    @property
+    def slow(self) -> bool:
+        """Whether slow checks are run unasked: as the budget says, and always if nothing has to be trained."""
+        return self.given or self.budget.slow
+
+
+@dataclass(frozen=True)
+class Want:
+    """Something that a check wants run: an arm, or a measure on the trained model.
+
+    Attributes:
+        family: family of the arm; ignored for a measure.
+        label: of the arm, unique in its family; a measure's name.
+        edit: the intervention, if any.
+        posthoc: the edit is made on the trained model.
+        measure: name of a measure of `forecheck.probes`, instead of an arm.
+        options: options that differ from the audited forecaster's (a retrained arm).
+    """
+
+    family: Family
+    label: str
+    edit: Edit | None = None
+    posthoc: bool = False
+    measure: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)

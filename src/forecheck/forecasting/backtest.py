@@ -1,0 +1,228 @@
+"""Backtest: named models on the standard test part, with the same statistics as the audit."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from forecheck.data.panel import Panel
+from forecheck.data.windows import Experiment, prepare
+from forecheck.errors import UsageError
+from forecheck.forecasters import registry
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.refit import can_refit
+from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
+from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
+from forecheck.statistics.metrics import loss_by_time
+from forecheck.trials.describe import describe_protocol, environment, header
+from forecheck.trials.engines.base import Run
+from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.trial import Trial
+
+Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
+
+
+def plan(
+    experiment: Experiment,
+    models: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    seeds: int,
+    period: int,
+    lookbacks: Mapping[str, int] | None = None,
+    refit: int = 0,
+) -> dict[str, list[Trial]]:
+    """Trials by model; models that are not trained by gradient descent need one seed only.
+
+    Lookbacks are by model, where they are not that of the experiment. With `refit` closed forms are refitted.
+
+    Raises:
+        UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
+            if a model cannot be built for this task.
+    """
+    if not models or len(set(models)) < len(models):
+        raise UsageError(f"models must be named, each once, got {', '.join(models) or 'none'}")
+    if stray := set(options) - set(models):
+        raise UsageError(f"options are set for {', '.join(sorted(stray))}, which is not among the models")
+    if seeds < 1 or period < 1:
+        raise UsageError(f"seeds and period must be positive, got {seeds} and {period}")
+    planned = {}
+    e, test = experiment, experiment.test
+    for name in models:
+        lookback = test.lookback if lookbacks is None else lookbacks[name]
+        task = Task(lookback, test.horizon, test.channels, period)
+        # Built once here, so that what cannot be built is told before any work is done.
+        forecaster = registry.create(name, task, options.get(name, {}))
+        config = asdict(forecaster.config)
+        common = (e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step)
+        rolling = refit if can_refit(forecaster) else 0
+        planned[name] = [Trial(*common, seed, refit=rolling) for seed in range(seeds if forecaster.trained else 1)]
+    return planned
+
+
+def check_margin(margin: float) -> None:
+    """Refuse a margin that is no share.
+
+    Raises:
+        UsageError: if it does not lie between 0 and 1.
+    """
+    if not 0 < margin < 1:
+        raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
+
+
+def run_backtest(
+    panel: Panel,
+    models: Sequence[str] | None,
+    lookback: int | None,
+    horizon: int,
+    run: Run,
+    ledger: Ledger,
+    *,
+    split: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    seeds: int = 1,
+    margin: float = 0.01,
+    period: int | None = None,
+    step: int = 1,
+    refit: int | None = None,
+) -> dict[str, Any]:
+    """Score models on all test windows and compare every pair; returns the report as a plain dict.
+
+    Without models, those that `auto` chooses from. Without a lookback every model has its own
+    (`selection.own_lookbacks`); validation and test windows are the same. With `refit` closed forms
+    are refitted after so many rows of the test part, on all rows before (`forecheck.trials.rolling`).
+
+    With more than one seed the pairwise verdicts are about the models, else about these fits.
+
+    Raises:
+        DataError, UsageError: see `prepare` and `plan`.
+    """
+    check_margin(margin)
+    if refit is not None and refit < 1:
+        raise UsageError(f"refits are a positive number of rows apart, got {refit}")
+    started = time.perf_counter()
+    period = panel.frequency.period if period is None else period
+    own = own_lookbacks(panel, horizon, CANDIDATES if models is None else models, lookback, split)
+    if models is None:
+        models = usable(CANDIDATES, period, own["seasonal"])
+        own = {name: own[name] for name in models}
+    experiment = prepare(panel, max(own.values(), default=1), horizon, split, step)
+    planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
+    trials = [trial for group in planned.values() for trial in group]
+    known = sum(trial in ledger for trial in trials)
+    ledger.put_panel(panel)
+    run(trials, ledger)
+    results = {name: [ledger.need(trial) for trial in group] for name, group in planned.items()}
+    losses = {name: _losses(experiment, group) for name, group in results.items()}
+    compared = partial(_compare, losses, overlap=experiment.test.overlap, margin=margin)
+    rows = [_row(name, group) for name, group in results.items()]
+    winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in rows}, margin)
+    protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
+    return header("backtest") | {
+        "protocol": _with_lookbacks(protocol, own)
+        | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
+        "table": _leaderboard(rows, winner, compared),
+        "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
+        "horizon": {"curves": [_curve(name, group) for name, group in results.items()]},
+        "winner": {
+            "model": winner,
+            "rule": f"the simplest model whose validation loss is within {100 * margin:g} % of the best",
+        },
+        "environment": environment(next(iter(results.values()))[0]),
+    }
+
+
+def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:
+    """The protocol with the models' lookbacks where they differ; then they have different training windows too."""
+    if len(set(lookbacks.values())) == 1:
+        return protocol
+    borders = [border | ({"windows": None} if border["part"] == "train" else {}) for border in protocol["borders"]]
+    return protocol | {"lookback": None, "lookbacks": dict(lookbacks), "borders": borders}
+
+
+def _leaderboard(rows: list[dict[str, Any]], chosen: str, compared: Compare) -> list[dict[str, Any]]:
+    """The rows with their rank by test MSE, and each against the model that validation chose; Holm over the models.
+
+    The best on the test part would be no reference: it is picked by the very losses that are tested.
+    """
+    ranked = [row["model"] for row in sorted(rows, key=lambda row: row["mse"])]
+    others = [name for name in ranked if name != chosen]
+    found = dict(zip(others, compared([(chosen, name) for name in others]), strict=True))
+    return [
+        row
+        | {
+            "rank": ranked.index(row["model"]) + 1,
+            "chosen": row["model"] == chosen,
+            "against_chosen": _comparison(found[row["model"]]) if row["model"] in found else None,
+        }
+        for row in rows
+    ]
+
+
+def _row(name: str, results: list[Result]) -> dict[str, Any]:
+    keys = ("mse", "mae", "mse_real", "mae_real", "validation_mse")
+    means = {key: float(np.mean([result.summary[key] for result in results])) for key in keys}
+    return (
+        {"model": name}
+        | means
+        | {
+            "seconds": float(np.mean([result.summary["fit"]["seconds"] for result in results])),
+            "parameters": results[0].summary["fit"]["parameters"],
+            "lookback": results[0].trial.lookback,
+            "refits": results[0].summary.get("refits"),
+            "seeds": len(results),
+            "options": results[0].trial.config,
+        }
+    )
+
+
+def _curve(name: str, results: list[Result]) -> dict[str, Any]:
+    curve = np.mean([result.arrays["horizon_mse"] for result in results], axis=0)
+    mse = [round(float(value), 6) if np.isfinite(value) else None for value in curve]  # a step may never be observed
+    return {"label": name, "family": "model", "mse": mse}
+
+
+def _losses(experiment: Experiment, results: list[Result]) -> Float[np.ndarray, "seed time"]:
+    times = experiment.panel.time[experiment.test.origins]
+    return np.stack([loss_by_time(result.arrays["mse"], times) for result in results])
+
+
+def _pairs(pairs: list[tuple[str, str]], compared: Compare) -> list[dict[str, Any]]:
+    """Comparisons of pairs (reference, model); Holm over all of them."""
+    return [
+        {"model": model, "reference": reference} | _comparison(c)
+        for (reference, model), c in zip(pairs, compared(pairs), strict=True)
+    ]
+
+
+def _comparison(c: Comparison) -> dict[str, Any]:
+    return {
+        "outcome": AS_FORECASTER[c.outcome],
+        "effect": c.effect,
+        "interval": list(c.interval),
+        "smallest_margin": c.smallest_margin,
+        "p_values": {"greater": c.p_greater, "less": c.p_less, "equivalent": c.p_equivalent},
+        "why": c.reason,
+    }
+
+
+def _compare(
+    losses: Mapping[str, Float[np.ndarray, "_ time"]], pairs: list[tuple[str, str]], overlap: int, margin: float
+) -> list[Comparison]:
+    """One family of comparisons of a reference and a model each."""
+    if not pairs:
+        return []
+    # Every pair has its own reference loss: differences are scaled before they are compared.
+    differences = []
+    for reference, model in pairs:
+        a, b = losses[model], losses[reference]
+        shape = (max(len(a), len(b)), a.shape[1])
+        differences.append((np.broadcast_to(a, shape) - np.broadcast_to(b, shape)) / b.mean())
+    return compare(differences, 1.0, overlap, margin=margin, over_seeds="if several")

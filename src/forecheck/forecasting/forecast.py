@@ -1,0 +1,139 @@
+"""Forecasts: what a fit says about the steps after the end of every series, in real units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from forecheck.data.causal import causal
+from forecheck.data.panel import Panel
+from forecheck.errors import DataError
+from forecheck.files import replace_file
+from forecheck.forecasting.fit import run_fit
+from forecheck.forecasting.fitted import Fitted
+from forecheck.trials.engines.base import Run
+from forecheck.trials.ledger import Ledger
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Forecasts of every series and channel, in real units.
+
+    Attributes:
+        model: what made them.
+        columns: `unique_id`, `ds`, the model's name, and `<model>-lo-<level>`, `<model>-hi-<level>`.
+        info: why this model, what its validation and test losses are, and how the intervals were calibrated.
+    """
+
+    model: str
+    columns: dict[str, Any]
+    info: dict[str, Any]
+
+    def to_arrow(self) -> Any:
+        """As a pyarrow table."""
+        import pyarrow as pa
+
+        return pa.table({key: pa.array(values) for key, values in self.columns.items()})
+
+    def to_pandas(self) -> Any:
+        """As a pandas frame."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """As a polars frame (needs polars)."""
+        import polars as pl
+
+        return pl.from_arrow(self.to_arrow())
+
+    def to_csv(self) -> bytes:
+        """As CSV; stamps without a fraction of a second are written without one."""
+        import io
+
+        import pyarrow as pa
+        import pyarrow.csv
+
+        table = self.to_arrow()
+        stamps = np.asarray(self.columns["ds"])
+        if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
+            place = table.schema.get_field_index("ds")
+            table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
+        # Arrow quotes either all texts or none, and all names of a header.
+        special = any(set(name) & set(',"\r\n') for name in set(self.columns["unique_id"]))
+        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
+        buffer = io.BytesIO()
+        pyarrow.csv.write_csv(table, buffer, plain)
+        return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
+
+    def write(self, path: str | Path) -> None:
+        """Write CSV, or Parquet if the path ends so."""
+        import pyarrow.parquet
+
+        path = Path(path)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            replace_file(path, lambda part: pyarrow.parquet.write_table(self.to_arrow(), part))
+        else:
+            replace_file(path, lambda part: _write_bytes(part, self.to_csv()))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def run_forecast(
+    panel: Panel, horizon: int, run: Run, ledger: Ledger, *, levels: Sequence[float] = (), **how: Any
+) -> Forecast:
+    """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
+    return make_forecast(run_fit(panel, horizon, run, ledger, levels=levels, **how), panel, levels)
+
+
+def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
+    """Forecast the steps after the end of every series of a panel that the fit can read.
+
+    Args:
+        fitted: a fit; nothing is fitted here.
+        panel: the data of the fit, or others with the same channels and step; see `Fitted.aligned`.
+        levels: coverage of the intervals, in percent; of those that the fit is calibrated for.
+
+    Raises:
+        DataError: if the panel is not of the kind that was fitted, a series is shorter than the lookback, or a
+            forecast is not finite.
+        UsageError: if the fit has no interval of a level.
+    """
+    widths = {f"{level:g}": fitted.width(level) for level in levels}
+    panel = fitted.aligned(panel)
+    mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
+    task = fitted.forecaster.task
+    ends = panel.offsets[1:]
+    known = causal(panel)  # as inputs were when it was trained
+    rows = np.stack([known[end - task.lookback : end] for end in ends])
+    x = np.where(np.isnan(rows), 0.0, (rows - mean) / std)
+    batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
+    y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
+    if not np.isfinite(y).all():
+        raise DataError(f"the forecast of {fitted.forecaster.name} for {panel.name} is not finite")
+    name = fitted.forecaster.name
+    bands = {name: y}
+    for level, width in widths.items():
+        bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
+    stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
+    ids = [_unique_id(panel, s, c) for s in range(len(panel.series)) for c in range(len(panel.channels))]
+    columns: dict[str, Any] = {
+        "unique_id": np.repeat(np.array(ids, dtype=object), task.horizon).tolist(),
+        "ds": np.repeat(stamps, len(panel.channels), axis=0).reshape(-1),
+    }
+    for key, values in bands.items():
+        columns[key] = (values * std + mean).transpose(0, 2, 1).reshape(-1)
+    return Forecast(name, columns, fitted.info)
+
+
+def _unique_id(panel: Panel, series: int, channel: int) -> str:
+    if len(panel.series) == 1:
+        return panel.channels[channel]
+    if len(panel.channels) == 1:
+        return panel.series[series]
+    return f"{panel.series[series]}/{panel.channels[channel]}"

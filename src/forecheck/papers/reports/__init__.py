@@ -1,0 +1,1 @@
+"""A reproduction as text, Markdown and HTML pages."""
