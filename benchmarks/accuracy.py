@@ -23,7 +23,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import torch
 
-from forecheck import verbs
+import forecheck as fc
 from forecheck.data.load import load
 from forecheck.files import replace_file
 from forecheck.forecasting.selection import own_lookbacks
@@ -99,7 +99,7 @@ def measure(name: str, horizon: int, model: str, seed_count: int, ledger: Path |
     entry = MODELS[model]
     lookback = entry.lookback or own_lookbacks(load(name), horizon, [model])[model]
     load_average = os.getloadavg()[0]
-    report = verbs.backtest(
+    report = fc.backtest(
         name,
         [model],
         horizon=horizon,

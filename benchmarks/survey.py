@@ -21,7 +21,7 @@ from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
-from forecheck import verbs
+import forecheck as fc
 from forecheck.auditing.survey import Cell, assemble, run_cell
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
@@ -62,7 +62,7 @@ Audit = Callable[[Panel, str, int], Json]
 
 def audited_models() -> list[str]:
     """Forecasters with attention that an audit reaches, those that people ask for first."""
-    names = [model["model"] for model in verbs.models() if model["attention"]]
+    names = [model["model"] for model in fc.models() if model["attention"]]
     return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
@@ -186,7 +186,7 @@ def main() -> None:
     settings = {"budget": args.budget, "time": args.time}
 
     def audit(panel: Panel, model: str, horizon: int) -> Json:
-        return verbs.audit(panel, model, horizon=horizon, workers=args.workers, ledger=args.ledger, **settings).data
+        return fc.audit(panel, model, horizon=horizon, workers=args.workers, ledger=args.ledger, **settings).data
 
     run(args.models, args.sets, args.horizons, audit, settings, args.out, args.minutes)
 

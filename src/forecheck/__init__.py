@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
     from forecheck.reports.report import Report as Report
-    from forecheck.several import survey as survey
-    from forecheck.verbs import audit as audit
-    from forecheck.verbs import backtest as backtest
-    from forecheck.verbs import calibrate as calibrate
-    from forecheck.verbs import checks as checks
-    from forecheck.verbs import fit as fit
-    from forecheck.verbs import forecast as forecast
-    from forecheck.verbs import models as models
-    from forecheck.verbs import reproduce as reproduce
+    from forecheck.verbs.audit import audit as audit
+    from forecheck.verbs.backtest import backtest as backtest
+    from forecheck.verbs.calibrate import calibrate as calibrate
+    from forecheck.verbs.fit import fit as fit
+    from forecheck.verbs.forecast import forecast as forecast
+    from forecheck.verbs.listed import checks as checks
+    from forecheck.verbs.listed import models as models
+    from forecheck.verbs.reproduce import reproduce as reproduce
+    from forecheck.verbs.survey import survey as survey
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
@@ -56,17 +56,17 @@ _PUBLIC = {
     "SmoothFeatures": "forecheck.attention.feed_forward",
     "ZeroPositions": "forecheck.attention.positions",
     "attach": "forecheck.attention.sites",
-    "audit": "forecheck.verbs",
-    "backtest": "forecheck.verbs",
-    "calibrate": "forecheck.verbs",
-    "checks": "forecheck.verbs",
+    "audit": "forecheck.verbs.audit",
+    "backtest": "forecheck.verbs.backtest",
+    "calibrate": "forecheck.verbs.calibrate",
+    "checks": "forecheck.verbs.listed",
     "datasets": "forecheck.data.catalog",
-    "fit": "forecheck.verbs",
-    "forecast": "forecheck.verbs",
+    "fit": "forecheck.verbs.fit",
+    "forecast": "forecheck.verbs.forecast",
     "load": "forecheck.data.load",
-    "models": "forecheck.verbs",
-    "reproduce": "forecheck.verbs",
-    "survey": "forecheck.several",
+    "models": "forecheck.verbs.listed",
+    "reproduce": "forecheck.verbs.reproduce",
+    "survey": "forecheck.verbs.survey",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from forecheck import verbs
 from forecheck.errors import TrialError
+from forecheck.trials.engines.engine import Engine
 
 SMALL = ("--horizon", "6", "--lookback", "24", "--workers", "0")
 
@@ -19,7 +19,7 @@ def no_work(monkeypatch):
     def never(self, trials, ledger):
         raise AssertionError("ran something")
 
-    monkeypatch.setattr(verbs.Engine, "__call__", never)
+    monkeypatch.setattr(Engine, "__call__", never)
 
 
 @pytest.mark.parametrize("command", ["audit", "forecast", "backtest"])
@@ -168,7 +168,7 @@ def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
     def fail(self, trials, ledger):
         raise TrialError("nlinear, seed 0: out of luck")
 
-    monkeypatch.setattr(verbs.Engine, "__call__", fail)
+    monkeypatch.setattr(Engine, "__call__", fail)
     done = forecheck("backtest", waves, *SMALL)
     assert (done.code, done.out) == (1, "")
     assert done.err == "forecheck: a trial failed, the others are kept\n  nlinear, seed 0: out of luck\n"
@@ -178,7 +178,7 @@ def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
     def interrupt(self, trials, ledger):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs.Engine, "__call__", interrupt)
+    monkeypatch.setattr(Engine, "__call__", interrupt)
     done = forecheck("backtest", waves, *SMALL)
     assert done.code == 130
     assert done.err == "forecheck: interrupted; finished trials are kept, the same command goes on from here\n"
@@ -198,6 +198,6 @@ def test_a_bug_keeps_its_traceback(forecheck, waves, monkeypatch):
     def bug(self, trials, ledger):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(verbs.Engine, "__call__", bug)
+    monkeypatch.setattr(Engine, "__call__", bug)
     with pytest.raises(ZeroDivisionError, match="ours"):
         forecheck("backtest", waves, *SMALL)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecheck import verbs
+import forecheck as fc
 from forecheck.data.windows import prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
@@ -354,22 +354,22 @@ def test_a_horizon_beyond_the_data(ledger):
 
 
 def test_the_default_models_leave_the_season_out_where_none_fits(ledger):
-    report = verbs.backtest(ragged(), horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
+    report = fc.backtest(ragged(), horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
     assert "seasonal" not in [row["model"] for row in report.data["table"]]
-    report = verbs.backtest(ragged(), horizon=6, lookback=8, period=7, workers=0, ledger=ledger.root)
+    report = fc.backtest(ragged(), horizon=6, lookback=8, period=7, workers=0, ledger=ledger.root)
     assert "seasonal" in [row["model"] for row in report.data["table"]]
     with pytest.raises(UsageError, match="seasonal repeats"):
-        verbs.backtest(ragged(), ["seasonal"], horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
+        fc.backtest(ragged(), ["seasonal"], horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
 
 
 def test_the_verb_chooses_lookback_and_takes_frames(ledger):
     pd = pytest.importorskip("pandas")
     panel = hourly(300)
     frame = pd.DataFrame(panel.values, columns=list(panel.channels)).assign(date=panel.time)
-    report = verbs.backtest(frame, ["last", "nlinear"], horizon=12, workers=0, ledger=ledger.root)
+    report = fc.backtest(frame, ["last", "nlinear"], horizon=12, workers=0, ledger=ledger.root)
     assert report.data["protocol"]["lookback"] == (210 - 12) // 2
     with pytest.raises(UsageError, match="lookback, horizon and step must be positive, got 0"):
-        verbs.backtest(frame, ["last"], horizon=12, lookback=0, workers=0, ledger=ledger.root)
+        fc.backtest(frame, ["last"], horizon=12, lookback=0, workers=0, ledger=ledger.root)
 
 
 # Lookbacks and ranks

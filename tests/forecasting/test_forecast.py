@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import forecheck
-from forecheck import verbs
+import forecheck as fc
 from forecheck.data.frequency import Frequency
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
@@ -375,7 +375,7 @@ def gappy(tmp_path):
 
 def test_missing_values_are_refused_with_a_remedy_and_filled_on_request(gappy, tmp_path):
     with pytest.raises(DataError, match=r'gappy\.csv has 2 missing values in column "north"') as caught:
-        verbs.forecast(str(gappy), horizon=6, workers=0)
+        fc.forecast(str(gappy), horizon=6, workers=0)
     assert "--fill linear" in str(caught.value)
     panel = load(gappy, fill="linear")
     result = forecheck.forecast(panel, horizon=6, level=[80], workers=0, ledger=tmp_path / "ledger")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from forecheck import verbs
+import forecheck as fc
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
@@ -23,14 +23,14 @@ def fit(tmp_path):
     """Fit and save; gives the folder."""
 
     def run(panel, **keywords):
-        verbs.fit(panel, output=tmp_path / "fit", ledger=tmp_path / "ledger", **(SMALL | keywords))
+        fc.fit(panel, output=tmp_path / "fit", ledger=tmp_path / "ledger", **(SMALL | keywords))
         return tmp_path / "fit"
 
     return run
 
 
 def later(folder, panel, level=()):
-    return verbs.forecast(panel, model_dir=folder, level=level)
+    return fc.forecast(panel, model_dir=folder, level=level)
 
 
 def grid(result, panel, column=None):
@@ -54,7 +54,7 @@ def test_a_saved_fit_forecasts_the_same_bits(panel, refit, model, fit, tmp_path)
     folder = fit(panel, model=model, refit=refit, level=[97.5])
     shutil.rmtree(tmp_path / "ledger")
     found = later(folder, panel, levels)
-    expected = verbs.forecast(panel, model=model, refit=refit, level=levels, ledger=tmp_path / "other", **SMALL)
+    expected = fc.forecast(panel, model=model, refit=refit, level=levels, ledger=tmp_path / "other", **SMALL)
     assert found.model == expected.model == model
     assert list(found.columns) == list(expected.columns)
     for name, column in expected.columns.items():
@@ -67,7 +67,7 @@ def test_so_does_a_trained_one(fit, tmp_path):
     keywords = {"model": "patchtst", "lookback": 16, "options": {"patchtst": TINY | {"epochs": 1, "layers": 1}}}
     folder = fit(panel, **keywords)
     found = later(folder, panel, [80])
-    expected = verbs.forecast(panel, level=[80], ledger=tmp_path / "ledger", **(SMALL | keywords))
+    expected = fc.forecast(panel, level=[80], ledger=tmp_path / "ledger", **(SMALL | keywords))
     for name, column in expected.columns.items():
         assert np.array_equal(np.asarray(found.columns[name]), np.asarray(column)), name
 
@@ -174,11 +174,11 @@ def test_more_and_fewer_channels_are_refused(fit):
 def test_what_the_fit_has_settled(fit):
     panel = hourly(300)
     folder = fit(panel, model="mean")
-    assert len(verbs.forecast(panel, model_dir=folder, horizon=6).columns["ds"]) == 12
+    assert len(fc.forecast(panel, model_dir=folder, horizon=6).columns["ds"]) == 12
     with pytest.raises(UsageError, match="forecasts 6 steps, not 7"):
-        verbs.forecast(panel, model_dir=folder, horizon=7)
+        fc.forecast(panel, model_dir=folder, horizon=7)
     with pytest.raises(UsageError, match="say how many steps to forecast"):
-        verbs.forecast(panel)
+        fc.forecast(panel)
 
 
 # Folders
@@ -195,9 +195,9 @@ def test_an_earlier_fit_is_replaced_and_nothing_else_is(fit, tmp_path):
         fit(panel, model="mean")
     assert (folder / "notes.txt").read_text() == "mine"
     with pytest.raises(UsageError, match="it is a file"):
-        verbs.fit(panel, output=folder / "notes.txt", **SMALL)
+        fc.fit(panel, output=folder / "notes.txt", **SMALL)
     with pytest.raises(UsageError, match="does not exist"):
-        verbs.fit(panel, output=tmp_path / "no" / "where", **SMALL)
+        fc.fit(panel, output=tmp_path / "no" / "where", **SMALL)
 
 
 def test_a_fit_that_cannot_be_written_leaves_the_earlier_one(fit, monkeypatch):
@@ -272,7 +272,7 @@ ARRAY_DAMAGE = {
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     home = tmp_path_factory.mktemp("sound")
-    verbs.fit(hourly(300), model="nlinear", output=home / "fit", ledger=home / "ledger", **SMALL)
+    fc.fit(hourly(300), model="nlinear", output=home / "fit", ledger=home / "ledger", **SMALL)
     return home / "fit"
 
 

@@ -132,7 +132,7 @@ def audit(
             quiet=quiet,
         )
         return
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
     from forecheck.forecasting.selection import audit_lookback
 
@@ -141,7 +141,7 @@ def audit(
         asked["lookback"] = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
         audited = build_model(audited, asked["lookback"], horizon, len(panel.channels))
     with Bars(quiet=quiet) as watcher:
-        report = verbs.audit(panel, audited, watcher=watcher, **asked)
+        report = fc.audit(panel, audited, watcher=watcher, **asked)
     o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)
     if reason:

@@ -56,11 +56,11 @@ def backtest(
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     panel = o.load_panel(data, time, series, target, fill, drop)
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as watcher:
-        report = verbs.backtest(
+        report = fc.backtest(
             panel,
             names,
             horizon=horizon,

@@ -35,11 +35,11 @@ def calibrate(
       forecheck calibrate --budget full --markdown calibration.md
     """
     o.check_writable(markdown, None if json in (None, "-") else Path(json))
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as watcher:
-        found = verbs.calibrate(
+        found = fc.calibrate(
             budget, only=only or (), workers=workers, ledger=ledger, watcher=watcher, tell=watcher.part
         )
     if json == "-":

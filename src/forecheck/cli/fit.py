@@ -45,11 +45,11 @@ def fit(
     """
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as watcher:
-        fitted = verbs.fit(
+        fitted = fc.fit(
             panel,
             horizon=horizon,
             model=model,

@@ -65,11 +65,11 @@ def forecast(
     o.check_writable(output, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as watcher:
-        result = verbs.forecast(
+        result = fc.forecast(
             panel,
             horizon=horizon,
             model=model,

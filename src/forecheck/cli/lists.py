@@ -26,10 +26,10 @@ def datasets(json: Json = False) -> None:
 
 def models(json: Json = False) -> None:
     """List the forecasters: source, parameters, what they mix, what an audit can edit, and options with defaults."""
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.forecasters.overview import REFERENCE
 
-    known = verbs.models()
+    known = fc.models()
     if json:
         typer.echo(jsonlib.dumps(known, indent=1))
         return

@@ -53,11 +53,11 @@ def reproduce(
     if not papers and not claim and budget is None:
         _list(json, ledger)
         return
-    from forecheck import verbs
+    import forecheck as fc
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as bars:
-        report = verbs.reproduce(
+        report = fc.reproduce(
             papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, tell=bars.part
         )
     o.write_report(report, json, html, markdown)
@@ -65,9 +65,9 @@ def reproduce(
 
 def _list(json: str | None, ledger: Path | None) -> None:
     """Print papers and claims, or write them as JSON."""
-    from forecheck import verbs
+    from forecheck.verbs.reproduce import papers
 
-    known = verbs.papers(ledger)
+    known = papers(ledger)
     text = jsonlib.dumps(known, indent=1, ensure_ascii=False)
     if json == "-":
         typer.echo(text)

@@ -73,7 +73,7 @@ def audit_several(
     """
     from forecheck.cli.progress import Bars
     from forecheck.reports.report import Report
-    from forecheck.several import survey
+    from forecheck.verbs.survey import survey
 
     latest: list[Report] = []
 

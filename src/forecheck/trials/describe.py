@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import forecheck
 from forecheck.data.dates import stamp
 from forecheck.data.splits import PARTS

@@ -11,7 +11,8 @@ from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
-from forecheck.verbs import Options, audit
+from forecheck.verbs.audit import audit
+from forecheck.verbs.common import Options
 
 
 def survey(

@@ -1,0 +1,117 @@
+"""`forecheck.audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from forecheck.attention.sites import Adapter
+from forecheck.auditing.audit import run_audit
+from forecheck.auditing.budget import find_budget
+from forecheck.auditing.catalogue import Selection
+from forecheck.data.windows import prepare
+from forecheck.forecasters.given import Given, given_on
+from forecheck.forecasting.selection import audit_lookback
+from forecheck.reports.report import Report
+from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.engine import Engine
+from forecheck.verbs.common import Options, as_panel, open_ledger
+
+
+def audit(
+    data: Any,
+    model: Any = "patchtst",
+    *,
+    horizon: int = 96,
+    lookback: int | None = None,
+    wrap: Callable[[Any, Tensor], Tensor] | None = None,
+    units: str = "standardised",
+    adapter: Adapter | None = None,
+    name: str | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    remedies: Sequence[str] = (),
+    budget: str = "quick",
+    time: str | float | None = None,
+    folds: int | None = None,
+    split: str | None = None,
+    margin: float = 0.01,
+    period: int | None = None,
+    step: int = 1,
+    options: Options | None = None,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Report:
+    """Does attention earn its keep? Replace it, after training and before, and compare with linear references.
+
+    Args:
+        data: a panel, a named set, a file or a frame.
+        model: name of a forecaster with attention; or a model that was trained elsewhere: any torch module, pipeline
+            or function that maps windows (batch, lookback, channel) to (batch, horizon, channel). Its attention is
+            edited after training only.
+        horizon: H, steps to forecast.
+        lookback: L, steps of input; None for 336 (more for models that are made for more), or less if the data are
+            short.
+        wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise.
+        units: what a given model expects and gives: `standardised` by the training rows, or `real`.
+        adapter: reaches a given model's attention; None for the first of ours that does.
+        name: what to call a given model.
+        select: codes of checks, or their beginnings, to run; all that the budget has time for if empty.
+        ignore: codes of checks, or their beginnings, not to run.
+        remedies: names of remedies, to be put side by side: with each, does attention contribute more, and is the
+            forecast better? They do not enter the verdict.
+        budget: quick, standard or full: seeds, training and retrained arms.
+        time: how long it may take, in seconds or as `10m` or `2h`; None for what the budget says. The first round of
+            seeds is always finished.
+        folds: rolling origins with an expanding training part, for more test data from the same rows; None for one,
+            or for more where that is cheap and one test part holds few independent stretches.
+        split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
+        margin: relative difference of test MSE below which two forecasters count as equal.
+        step: rows between two forecast origins (24: one forecast a day on hourly data).
+        period: steps a season; None for that of the data's frequency.
+        options: by forecaster, options that differ from the defaults.
+        workers: processes, None for one a core, 0 for none.
+        ledger: folder of results; None for the user's cache.
+        watcher: told of progress.
+
+    Returns:
+        A report: `.verdict`, `.findings`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        DataError: if the data cannot be used as they are.
+        UsageError: if a name or option does not exist.
+        TrialError: if a trial fails; finished ones are kept.
+    """
+    panel = as_panel(data)
+    if lookback is None:
+        lookback = audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
+    audited: str | Given = model
+    if not isinstance(model, str):
+        experiment = prepare(panel, lookback, horizon, split, step)
+        audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
+    given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
+    with Engine(workers, watcher, given) as engine:
+        report = run_audit(
+            panel,
+            audited,
+            lookback,
+            horizon,
+            find_budget(budget, time),
+            engine,
+            open_ledger(ledger),
+            split=split,
+            margin=margin,
+            period=period,
+            step=step,
+            options=options,
+            selection=Selection.of(select, ignore),
+            remedies=remedies,
+            folds=folds,
+            parallel=engine.parallel,
+            say=getattr(watcher, "say", None),
+        )
+    return Report(report)

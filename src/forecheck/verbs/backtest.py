@@ -1,0 +1,60 @@
+"""`forecheck.backtest`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from forecheck.forecasting.backtest import run_backtest
+from forecheck.reports.report import Report
+from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.engine import Engine
+from forecheck.verbs.common import Options, as_panel, open_ledger
+
+
+def backtest(
+    data: Any,
+    models: Sequence[str] | None = None,
+    *,
+    horizon: int = 96,
+    lookback: int | None = None,
+    split: str | None = None,
+    seeds: int = 1,
+    margin: float = 0.01,
+    period: int | None = None,
+    step: int = 1,
+    refit: int | None = None,
+    options: Options | None = None,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Report:
+    """Score models on all windows of the standard test part, with pairwise verdicts.
+
+    Args:
+        data: and all that is not named here: as in `audit`.
+        models: names of forecasters; None for those that `auto` chooses from.
+        lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
+        refit: rows of the test part after which models in closed form are refitted on all rows before, with what
+            validation chose; None for never. Trained models are fitted once.
+        seeds: fits of every model that is trained by gradient descent.
+    """
+    panel = as_panel(data)
+    with Engine(workers, watcher) as engine:
+        report = run_backtest(
+            panel,
+            None if models is None else list(models),
+            lookback,
+            horizon,
+            engine,
+            open_ledger(ledger),
+            split=split,
+            options=options,
+            seeds=seeds,
+            margin=margin,
+            period=period,
+            step=step,
+            refit=refit,
+        )
+    return Report(report)

@@ -1,0 +1,43 @@
+"""`forecheck.calibrate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from forecheck.calibration.context import Tell
+from forecheck.calibration.result import Calibration
+from forecheck.calibration.run import run_calibration
+from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.engine import Engine
+from forecheck.verbs.common import open_ledger
+
+
+def calibrate(
+    budget: str = "quick",
+    *,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+    tell: Tell | None = None,
+) -> Calibration:
+    """Put the audit to data on which the right answer is known: can its verdicts be trusted?
+
+    Args:
+        budget: quick (minutes) or full (the better part of an hour): how many repetitions.
+        only: names of parts; all if empty.
+        workers: processes, None for one a core, 0 for none.
+        ledger: folder of results; None for the user's cache.
+        watcher: told of the progress of trials.
+        tell: told of the progress of parts that count repetitions of their own.
+
+    Returns:
+        What was found: `.passed`, `.parts`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        UsageError: if there is no such budget or part.
+        TrialError: if a trial fails; finished ones are kept.
+    """
+    with Engine(workers, watcher) as engine:
+        return run_calibration(budget, engine, open_ledger(ledger), only=only, tell=tell, parallel=engine.parallel)

@@ -1,0 +1,34 @@
+"""What every verb is handed: data in any form, and a folder of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from forecheck.data.load import load
+from forecheck.data.panel import Panel
+from forecheck.errors import UsageError
+from forecheck.trials.ledger import Ledger
+
+Options = Mapping[str, Mapping[str, Any]]
+"""By forecaster, options that differ from the defaults."""
+
+
+def as_panel(data: Any) -> Panel:
+    """A panel as it is; anything else that `load` takes is read."""
+    return data if isinstance(data, Panel) else load(data)
+
+
+def open_ledger(folder: Path | None) -> Ledger:
+    """A ledger whose folder is there and can be written to, which is better known before the work than after it."""
+    ledger = Ledger(folder)
+    remedy = "Name another folder with --ledger, or in the environment variable FORECHECK_HOME."
+    try:
+        ledger.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot keep results in {ledger.root}: {error.strerror}", remedy) from error
+    if not os.access(ledger.root, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot keep results in {ledger.root}: no permission to write", remedy)
+    return ledger

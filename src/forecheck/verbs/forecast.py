@@ -1,0 +1,75 @@
+"""`forecheck.forecast`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from forecheck.errors import UsageError
+from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
+from forecheck.forecasting.saved import load_fit
+from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.engine import Engine
+from forecheck.verbs.common import Options, as_panel, open_ledger
+
+
+def forecast(
+    data: Any,
+    *,
+    horizon: int | None = None,
+    model: str = "auto",
+    model_dir: Path | str | None = None,
+    level: Sequence[float] = (),
+    lookback: int | None = None,
+    split: str | None = None,
+    candidates: Sequence[str] = CANDIDATES,
+    margin: float = 0.01,
+    period: int | None = None,
+    options: Options | None = None,
+    refit: bool = True,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Forecast:
+    """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
+
+    Args:
+        data: a panel, a named set, a file or a frame; for a saved fit with the channels and the step of its data.
+        model_dir: folder of a fit that was saved by `fit`. Nothing is fitted then, and horizon, lookback and all other
+            choices are those of the fit.
+
+    Returns:
+        A forecast: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`, and `.info` on why this model.
+
+    Raises:
+        DataError: if the data or the folder cannot be used as they are.
+        UsageError: if the saved fit has another horizon or lacks a level; or neither horizon nor folder is given.
+    """
+    if model_dir is not None:
+        fitted = load_fit(Path(model_dir))
+        if horizon not in (None, fitted.forecaster.task.horizon):
+            raise UsageError(
+                f"the fit in {model_dir} forecasts {fitted.forecaster.task.horizon} steps, not {horizon}",
+                "Leave the horizon out, or fit again.",
+            )
+        return make_forecast(fitted, as_panel(data), level)
+    if horizon is None:
+        raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
+    with Engine(workers, watcher) as engine:
+        return run_forecast(
+            as_panel(data),
+            horizon,
+            engine,
+            open_ledger(ledger),
+            model=model,
+            candidates=list(candidates),
+            lookback=lookback,
+            levels=level,
+            split=split,
+            margin=margin,
+            period=period,
+            options=options,
+            refit=refit,
+        )

@@ -1,0 +1,49 @@
+"""`forecheck.reproduce`, and the list of papers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from forecheck.papers.reports.reproduction import Reproduction
+from forecheck.papers.run import Tell as ToldOfPapers
+from forecheck.papers.run import list_papers
+from forecheck.papers.run import reproduce as run_papers
+from forecheck.verbs.common import open_ledger
+
+
+def reproduce(
+    papers: str | Sequence[str] = (),
+    claims: Sequence[str] = (),
+    budget: str = "quick",
+    *,
+    workers: int | None = None,
+    ledger: Path | None = None,
+    tell: ToldOfPapers | None = None,
+) -> Reproduction:
+    """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
+
+    Args:
+        papers: a name or several, see `forecheck.papers.catalogue.PAPERS`; none for all.
+        claims: ids of claims, of one paper; none for all.
+        budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
+            and judges what is kept.
+        workers: processes, None for one a core, 0 for none.
+        ledger: folder of results; None for the user's cache.
+        tell: told of the parts that are done, by paper.
+
+    Returns:
+        A report: `.claims`, `.papers`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        UsageError: if there is no such paper, claim or budget.
+        TrialError: if an experiment fails; finished parts are kept.
+    """
+    names = (papers,) if isinstance(papers, str) else papers
+    return Reproduction(run_papers(names, claims, budget, ledger=open_ledger(ledger), workers=workers, tell=tell))
+
+
+def papers(ledger: Path | None = None) -> list[dict[str, Any]]:
+    """Every paper with its claims and their last verdicts."""
+    return list_papers(open_ledger(ledger))
