@@ -32,7 +32,7 @@ from forecheck.forecasters.base import Forecaster, Task, predict_all
 from forecheck.forecasters.patchtst import PatchEmbeddingName
 from forecheck.forecasters.vq import VQForecaster
 from forecheck.forecasters.vq_tokens import VQTokens
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 RESULTS = Path(__file__).parent / "results"
 CODES = {"vq_codes": 256, "vq_width": 64, "vq_updates": 300, "vq_batch": 2048}

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from forecheck.errors import ForecheckError, TrialError
+from forecheck.progress import Progress
 
 # One thread a process; and freed memory is kept by the process, since getting it anew from the system at every
 # training step costs more than some of the arithmetic done in it (glibc only, ignored elsewhere).
@@ -33,8 +34,6 @@ _ENVIRONMENT = {
 
 J = TypeVar("J")
 J_contra = TypeVar("J_contra", contravariant=True)
-Told = Callable[[float, str], None]
-"""Told of a job's progress: the share that is done, and a word."""
 
 
 @runtime_checkable
@@ -172,7 +171,7 @@ def run_jobs(
         pool.run(queue, jobs)
 
 
-def serve(start: Callable[[], Callable[[dict[str, Any], Told], Any]]) -> None:
+def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> None:
     """Be a worker until standard input closes, which it does when the parent dies, however it dies.
 
     Args:

@@ -10,7 +10,8 @@ from torch import nn
 from forecheck.data.windows import Windows
 from forecheck.nn.quantise.autoencoder import VQAutoencoder
 from forecheck.nn.seeding import initialise
-from forecheck.training.loop import train, within
+from forecheck.progress import within
+from forecheck.training.loop import train
 from forecheck.training.pretrain import measure_codes, pretrain
 from forecheck.training.recipe import Recipe
 

@@ -10,7 +10,7 @@ from forecheck.auditing.evidence import LINEAR, Arm, Evidence
 from forecheck.auditing.protocol import ATTENTION
 from forecheck.data.dates import stamp
 from forecheck.statistics.inference import AS_FORECASTER
-from forecheck.trials.run import example_windows
+from forecheck.trials.scored import example_windows
 
 _MAP_TOKENS = 64  # larger patterns are averaged down: a picture has no use for more
 

@@ -28,7 +28,7 @@ from forecheck.forecasters.linear_members import (
 )
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.stacking import certain_share, error_moments, mean_moments, stack, stack_without
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 Maps = list[Tensor]
 _CUTS = (0.5, 0.75)

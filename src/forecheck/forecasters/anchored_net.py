@@ -27,7 +27,7 @@ from forecheck.nn.normal_linear import NormalLinear
 from forecheck.nn.norms import WindowNorm
 from forecheck.nn.patches import PatchEmbedding
 from forecheck.nn.positions import LearnedPositions
-from forecheck.training.loop import Progress, within
+from forecheck.progress import Progress, within
 from forecheck.training.recipe import Recipe, Schedule
 
 _BASE = "base."

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 F = TypeVar("F", bound="Forecaster")  # typing.Self is beyond the executed annotations of the tests
 

@@ -16,7 +16,7 @@ from forecheck.attention.sites import Adapter, Forward, Subject, adapters, evalu
 from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 _PROBES = 16
 

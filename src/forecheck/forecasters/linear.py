@@ -29,7 +29,7 @@ from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.gram import Gram, gram_of
 from forecheck.forecasters.linear_ridge import RIDGE_PATH, Ridge, fit_ridge
 from forecheck.forecasters.registry import register
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 C = TypeVar("C", bound="ClosedForm")
 

@@ -15,7 +15,7 @@ from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.registry import register
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 
 @dataclass(frozen=True)

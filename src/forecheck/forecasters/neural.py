@@ -16,7 +16,8 @@ from forecheck.attention.edits import Edit, edit_from_dict
 from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.nn.causal import CausalPart
-from forecheck.training.loop import History, Prepare, Progress, train
+from forecheck.progress import Progress
+from forecheck.training.loop import History, Prepare, train
 from forecheck.training.recipe import Recipe
 
 N = TypeVar("N", bound="NeuralForecaster")

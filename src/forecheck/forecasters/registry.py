@@ -13,27 +13,33 @@ from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.options import read_option
 
-# Modules are imported on first use, in the order of their forecasters' rank.
-_MODULES = (
-    "naive",
-    "linear",
-    "linear_sgd",
-    "tsmixer",
-    "samformer",
-    "patchtst",
-    "itransformer",
-    "differential",
-    "fixedvar",
-    "lintrans",
-    "samovar",
-    "vq_tokens",
-    "transformer",
-    "informer",
-    "autoformer",
-    "fedformer",
-    "anchored",
-    "anchored_net",
-)
+_MODULES = {
+    "last": "naive",
+    "seasonal": "naive",
+    "mean": "naive",
+    "nlinear": "linear",
+    "rlinear": "linear",
+    "linear": "linear",
+    "dlinear": "linear",
+    "nlinear-sgd": "linear_sgd",
+    "dlinear-sgd": "linear_sgd",
+    "tsmixer": "tsmixer",
+    "samformer": "samformer",
+    "patchtst": "patchtst",
+    "itransformer": "itransformer",
+    "differential": "differential",
+    "fixedvar": "fixedvar",
+    "lintrans": "lintrans",
+    "samovar": "samovar",
+    "vq-tokens": "vq_tokens",
+    "transformer": "transformer",
+    "informer": "informer",
+    "autoformer": "autoformer",
+    "fedformer": "fedformer",
+    "anchored": "anchored",
+    "anchored-net": "anchored_net",
+}
+"""Where our forecasters are, by name; a module is imported when one of its forecasters is asked for."""
 _REGISTRY: dict[str, type[Forecaster]] = {}
 
 
@@ -45,7 +51,7 @@ def register(forecaster: type[Forecaster]) -> type[Forecaster]:
 
 def all_forecasters() -> list[type[Forecaster]]:
     """Every known forecaster, the simplest first."""
-    for module in _MODULES:
+    for module in dict.fromkeys(_MODULES.values()):
         import_module(f"forecheck.forecasters.{module}")
     return sorted(_REGISTRY.values(), key=lambda forecaster: forecaster.rank)
 
@@ -56,12 +62,14 @@ def find(name: str) -> type[Forecaster]:
     Raises:
         UsageError: if there is none; the message names the nearest.
     """
-    known = {forecaster.name: forecaster for forecaster in all_forecasters()}
-    if name not in known:
+    if name not in _REGISTRY and name in _MODULES:
+        import_module(f"forecheck.forecasters.{_MODULES[name]}")
+    if name not in _REGISTRY:
+        known = [forecaster.name for forecaster in all_forecasters()]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(f"no forecaster is called {name!r}", f"{hint}Known: {', '.join(known)}.")
-    return known[name]
+    return _REGISTRY[name]
 
 
 def create(name: str, task: Task, options: Mapping[str, Any] | None = None) -> Forecaster:

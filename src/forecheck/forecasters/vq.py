@@ -8,7 +8,8 @@ from typing import Any
 from forecheck.data.windows import Windows
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.quantise.autoencoder import VQAutoencoder
-from forecheck.training.loop import Prepare, Progress
+from forecheck.progress import Progress
+from forecheck.training.loop import Prepare
 from forecheck.training.pretrain import measure_codes, pretrain
 from forecheck.training.recipe import Recipe
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forecheck.errors import ForecheckError
-from forecheck.processes import Told
+from forecheck.progress import Progress
 from forecheck.trials.ledger import Ledger
 
 QUICK, FULL = "quick", "full"
@@ -33,7 +33,7 @@ class Bench:
     """
 
     ledger: Ledger
-    told: Told
+    told: Progress
 
 
 @dataclass(frozen=True)

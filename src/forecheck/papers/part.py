@@ -7,11 +7,11 @@ import time
 from forecheck.errors import DataError
 from forecheck.papers.experiment import Bench, Part, UntestableError
 from forecheck.papers.journal import Journal
-from forecheck.processes import Told
+from forecheck.progress import Progress
 from forecheck.trials.ledger import Ledger
 
 
-def run_part(paper: str, part: Part, ledger: Ledger, told: Told) -> str:
+def run_part(paper: str, part: Part, ledger: Ledger, told: Progress) -> str:
     """Run a part and keep its numbers.
 
     Returns:

@@ -22,7 +22,7 @@ from forecheck.trials.ledger import Ledger
 
 _UNDECIDED = "The intervals do not decide it; --budget full has more seeds."
 Tell = Callable[[str, float, int], None]
-"""Told of a paper's progress: its name, parts done (with what is done of those that are running), parts in all."""
+"""Progress of a paper's progress: its name, parts done (with what is done of those that are running), parts in all."""
 
 
 def reproduce(

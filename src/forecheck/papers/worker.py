@@ -10,18 +10,19 @@ from typing import Any
 from forecheck.papers.catalogue import find_paper
 from forecheck.papers.experiment import Experiment, Part
 from forecheck.papers.part import run_part
-from forecheck.processes import Told, serve
+from forecheck.processes import serve
+from forecheck.progress import Progress
 from forecheck.trials.ledger import Ledger
 
 
-def start() -> Callable[[dict[str, Any], Told], str]:
+def start() -> Callable[[dict[str, Any], Progress], str]:
     """What runs a part, and gives why it cannot be run here, if so."""
     import torch
 
     torch.set_num_threads(1)
     ledger = Ledger(Path(sys.argv[1]))
 
-    def run(message: dict[str, Any], told: Told) -> str:
+    def run(message: dict[str, Any], told: Progress) -> str:
         experiment = find_experiment(message["paper"], message["experiment"])
         return run_part(message["paper"], Part(experiment, message["settings"]), ledger, told)
 

@@ -20,25 +20,18 @@ from forecheck.data.windows import Windows
 from forecheck.files import replace_file
 from forecheck.nn.observed import squared_error
 from forecheck.nn.seeding import derive, initialise, reseed
+from forecheck.progress import Progress, within
 from forecheck.training.averaging import WeightMean
 from forecheck.training.drift import remove_drift
 from forecheck.training.penalties import penalised
 from forecheck.training.recipe import Recipe
 from forecheck.training.sharpness import ascended
 
-Progress = Callable[[float, str], None]
-"""Called with the fraction done in [0, 1] and a short word on what is going on."""
-
 Prepare = Callable[[Windows, int, Progress | None], None]
 """A stage before training that changes the model, given training windows, seed, and whom to tell of progress."""
 
 _PREPARING = 0.2
 """Of all progress, what is told for preparation; how long it takes is not known before."""
-
-
-def within(progress: Progress | None, start: float, end: float) -> Progress | None:
-    """Progress of a part of some work, told as that of the whole, where it goes from `start` to `end`."""
-    return None if progress is None else lambda done, word: progress(min(end, start + done * (end - start)), word)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from forecheck.data.windows import Windows
 from forecheck.nn.quantise.autoencoder import VQAutoencoder
 from forecheck.nn.quantise.quantiser import perplexity
 from forecheck.nn.seeding import derive, reseed
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 
 Patch = Callable[[Float[Tensor, "batch lookback channel"]], Float[Tensor, "patches patch"]]
 """Patches of input windows, as a model cuts and normalises them."""

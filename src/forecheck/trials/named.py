@@ -58,9 +58,11 @@ def _forecaster(name: str) -> type | None:
 
 
 def _edit(edit: Mapping[str, Any] | None) -> str | None:
+    if edit is None:
+        return None
     from forecheck.attention.edits import edit_from_dict
 
     try:
-        return None if edit is None else type(edit_from_dict(edit)).__module__
+        return type(edit_from_dict(edit)).__module__
     except UsageError:
         return None

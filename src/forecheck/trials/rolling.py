@@ -14,7 +14,7 @@ from forecheck.data.windows import Experiment, Windows
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.gram import Gram
 from forecheck.forecasters.refit import grams, refitted
-from forecheck.training.loop import Progress
+from forecheck.progress import Progress
 from forecheck.trials.score import Scores, score
 
 

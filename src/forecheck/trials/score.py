@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.data.windows import Windows
+from forecheck.progress import Progress
 from forecheck.statistics.metrics import observed_mean
-from forecheck.training.loop import Progress
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.
 _BATCH_VALUES = 2_000_000

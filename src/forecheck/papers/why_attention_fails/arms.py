@@ -14,7 +14,7 @@ from forecheck.data.windows import Experiment, prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.papers.experiment import Bench
-from forecheck.processes import Told
+from forecheck.progress import Progress
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.inline import run_inline
@@ -101,7 +101,7 @@ def run(bench: Bench, trial: Trial) -> Result:
 class _Telling(Silent):
     """Hands on the progress of a trial."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: Progress) -> None:
         self._told = told
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:

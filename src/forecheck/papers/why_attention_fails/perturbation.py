@@ -19,7 +19,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.why_attention_fails.arms import LONG, RECIPES, SHORT, cut, plan, run, scored
-from forecheck.trials.run import calibration
+from forecheck.trials.posthoc import calibration
 from forecheck.trials.trial import Trial
 
 PARTS: tuple[PartName, ...] = ("attention", "feed-forward")

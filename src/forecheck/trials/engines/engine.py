@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from forecheck.forecasters import registry
-from forecheck.forecasters.given import Given
+from forecheck.forecasters.base import Forecaster
 from forecheck.processes import Pool, default_workers
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
@@ -25,7 +25,7 @@ class Engine:
     """
 
     def __init__(
-        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Given] | None = None
+        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Forecaster] | None = None
     ) -> None:
         self.workers = workers
         self.watcher = watcher

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from forecheck.errors import TrialError
-from forecheck.forecasters.given import Given
+from forecheck.forecasters.base import Forecaster
 from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import run_trial
@@ -17,7 +17,7 @@ def run_inline(
     trials: Iterable[Trial],
     ledger: Ledger,
     watcher: Watcher | None = None,
-    models: Mapping[str, Given] | None = None,
+    models: Mapping[str, Forecaster] | None = None,
 ) -> None:
     """Run what is not in the ledger yet; `models` were trained elsewhere, by fingerprint.
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.errors import ForecheckError
-from forecheck.processes import Told, serve
+from forecheck.processes import serve
+from forecheck.progress import Progress
 
 
-def start() -> Callable[[dict[str, Any], Told], None]:
+def start() -> Callable[[dict[str, Any], Progress], None]:
     """What runs a trial."""
     import torch
 
@@ -22,7 +23,7 @@ def start() -> Callable[[dict[str, Any], Told], None]:
     torch.set_num_threads(1)
     ledger = Ledger(Path(sys.argv[1]))
 
-    def run(message: dict[str, Any], progress: Told) -> None:
+    def run(message: dict[str, Any], progress: Progress) -> None:
         trial = Trial(**message["trial"])
         if trial.address != message["address"]:  # its result would lie where nobody looks for it
             raise ForecheckError("the source code was changed while this ran", "Run the command again.")

@@ -1,0 +1,151 @@
+"""Trials of models that are there already: edited after training, measured, or trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from forecheck.attention.edits import edit_from_dict
+from forecheck.attention.identity import identity_test
+from forecheck.attention.means import mean_patterns
+from forecheck.attention.sites import Attached, Subject, attach
+from forecheck.data.windows import Experiment, Windows
+from forecheck.errors import ForecheckError, UsageError
+from forecheck.forecasters import registry
+from forecheck.forecasters.base import Forecaster
+from forecheck.forecasters.given import Given
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.progress import Progress, within
+from forecheck.trials.ledger import Array, Ledger
+from forecheck.trials.score import Scores, batch_size, score
+from forecheck.trials.scored import arrays_of, example_forecasts, scored, summary_of, versions
+from forecheck.trials.trial import GIVEN, Trial
+
+_CALIBRATION_WINDOWS = 512
+
+
+def run_given(
+    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Forecaster]
+) -> None:
+    """Score a model that was trained elsewhere."""
+    model = _given(trial, models)
+    report = model.fit(experiment.train, experiment.validation)
+    summary, arrays = scored(model, experiment, progress)
+    summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
+    attention, patterns = reached(model.subject, experiment)
+    summary["attention"] = attention
+    ledger.put(trial, summary, arrays | patterns)
+
+
+def _given(trial: Trial, models: Mapping[str, Forecaster]) -> Given:
+    fingerprint = trial.config["fingerprint"]
+    if fingerprint not in models:
+        raise ForecheckError(f"{trial.name} lives in the memory of the process that was given it, not here")
+    model = models[fingerprint]
+    assert isinstance(model, Given)
+    return model
+
+
+def _trained(trial: Trial, ledger: Ledger, models: Mapping[str, Forecaster]) -> tuple[Forecaster, Subject]:
+    """The trained forecaster that a post-hoc trial or a measure is about, and what can be edited of it."""
+    parent = trial.parent
+    assert parent is not None
+    if trial.forecaster == GIVEN:
+        model = _given(trial, models)
+        return model, model.subject
+    forecaster = registry.load(ledger.folder(parent) / "model")
+    if isinstance(forecaster, NeuralForecaster):
+        return forecaster, Subject.of(forecaster.module)
+    return forecaster, Subject(forecaster.predict)
+
+
+class _Through:
+    """What an edited model forecasts, for scoring."""
+
+    def __init__(self, attached: Attached) -> None:
+        self._attached = attached
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
+        """Forecast with the edits in place."""
+        return self._attached(x)
+
+
+def run_posthoc(
+    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Forecaster]
+) -> None:
+    """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead."""
+    assert trial.edit is not None
+    _, subject = _trained(trial, ledger, models)
+    edit = edit_from_dict(trial.edit)
+    example, _ = experiment.train.gather(slice(0, 2))
+    drawn: list[Scores] = []
+    examples: dict[str, Array] = {}
+    try:
+        for draw in range(edit.draws):
+            with edit.drawn(draw).on(subject, example, calibration(experiment.train)) as attached:
+                through = _Through(attached)
+                part = within(progress, draw / edit.draws, (draw + 1) / edit.draws)
+                drawn.append(score(through, experiment.test, part))
+                if draw == 0:
+                    examples = example_forecasts(through, experiment.test)
+    except UsageError as error:
+        ledger.put(trial, {"why_not": str(error), **versions()}, {})
+        return
+    scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
+    ledger.put(trial, summary_of(experiment, scores) | {"draws": edit.draws}, arrays_of(scores) | examples)
+
+
+def run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Forecaster]) -> None:
+    """Measure something on a trained model."""
+    from forecheck.probes import MEASURES, Case
+
+    assert trial.measure is not None
+    forecaster, subject = _trained(trial, ledger, models)
+    summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
+    ledger.put(trial, summary | versions(), arrays)
+
+
+def calibration(train: Windows) -> list[torch.Tensor]:
+    """Inputs of training windows spread evenly over the training part, in batches."""
+    index = torch.linspace(0, len(train) - 1, min(len(train), _CALIBRATION_WINDOWS)).round().long()
+    index = torch.unique(index)
+    return [train.gather(part)[0] for part in torch.split(index, min(64, batch_size(train)))]
+
+
+def reached(subject: Subject, experiment: Experiment) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Identity test of the adapter, and the mean raw pattern of every layer over training windows."""
+    example, _ = experiment.test.gather(slice(0, 4))
+    with attach(subject, example) as attached:
+        if not attached.sites:
+            return {"adapter": "", "why_not": attached.why_not, "layers": 0}, {}
+        test = identity_test(subject, attached, example)
+        described = {
+            "adapter": attached.describe(),
+            "layers": len(attached.sites),
+            "sites": [
+                {key: getattr(site, key) for key in ("layer", "path", "heads", "queries", "keys")}
+                for site in attached.sites
+            ],
+            "identity_error": test.worst,
+            "identity": asdict(test),
+        }
+        try:
+            means = mean_patterns(attached, calibration(experiment.train))
+        except UsageError:  # patterns that change their size have no mean
+            means = {}
+    return described, {f"attention_{layer}": pattern.numpy() for layer, pattern in means.items()}
+
+
+def reached_in(forecaster: Forecaster, experiment: Experiment) -> tuple[dict[str, Any], dict[str, Array]]:
+    """As `reached`, under the name `attention`, of a network; nothing of what is none."""
+    if not isinstance(forecaster, NeuralForecaster):
+        return {}, {}
+    described, patterns = reached(Subject.of(forecaster.module), experiment)
+    return {"attention": described}, patterns
