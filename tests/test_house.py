@@ -12,7 +12,7 @@ import forecheck
 
 ROOT = Path(forecheck.__file__).parent
 FLOORS = (
-    {"errors", "files", "fingerprints", "processes", "sources", "__init__"},
+    {"errors", "files", "fingerprints", "processes", "progress", "sources", "__init__"},
     {"data", "nn", "statistics"},
     {"training", "attention"},
     {"forecasters"},
@@ -99,6 +99,31 @@ def test_every_public_name_is_there():
         assert getattr(forecheck, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = forecheck.nothing
+
+
+TWICE = """
+import pyarrow, forecheck as fc
+table = pyarrow.table({"y": [float(i % 7) for i in range(90)]})
+for _ in range(2):
+    assert fc.checks() and fc.models() and fc.datasets()
+    panel = fc.load(table)
+    made = fc.forecast(panel, horizon=3, model="nlinear", lookback=7, level=[80], workers=0)
+    fitted = fc.fit(panel, horizon=3, model="last", workers=0)
+    report = fc.backtest(panel, ["last", "nlinear"], horizon=3, lookback=7, workers=0)
+    shown = [repr(each) for each in (made, fitted, report, panel, report.verdict)]
+    assert all(len(each) < 500 for each in shown), shown
+    assert all("<" in each._repr_html_() for each in (made, fitted, report))
+    for name in fc.__all__:
+        getattr(fc, name)
+print(*shown, sep="\\n")
+"""
+
+
+def test_every_verb_can_be_called_twice_and_what_it_gives_is_shown_in_a_line():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "<Forecast nlinear: 1 series, 3 steps" in done.stdout
+    assert "<Fitted last: " in done.stdout
 
 
 def test_no_public_name_is_a_package_once_all_are_loaded():

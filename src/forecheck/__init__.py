@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from forecheck.attention.edits import Edit as Edit
     from forecheck.attention.feed_forward import NoiseHidden as NoiseHidden
     from forecheck.attention.feed_forward import SmoothFeatures as SmoothFeatures
     from forecheck.attention.outputs import Ablate as Ablate
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
+    from forecheck.errors import DataError as DataError
+    from forecheck.errors import ForecheckError as ForecheckError
+    from forecheck.errors import TrialError as TrialError
+    from forecheck.errors import UsageError as UsageError
+    from forecheck.forecasting.fitted import Fitted as Fitted
+    from forecheck.forecasting.forecast import Forecast as Forecast
+    from forecheck.papers.reports.reproduction import Reproduction as Reproduction
+    from forecheck.reports.report import Finding as Finding
     from forecheck.reports.report import Report as Report
     from forecheck.verbs.audit import audit as audit
     from forecheck.verbs.backtest import backtest as backtest
@@ -40,7 +49,13 @@ if TYPE_CHECKING:
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
 _PUBLIC = {
     "Ablate": "forecheck.attention.outputs",
+    "DataError": "forecheck.errors",
+    "Edit": "forecheck.attention.edits",
     "FillPositions": "forecheck.attention.positions",
+    "Finding": "forecheck.reports.report",
+    "Fitted": "forecheck.forecasting.fitted",
+    "Forecast": "forecheck.forecasting.forecast",
+    "ForecheckError": "forecheck.errors",
     "FreezeToMean": "forecheck.attention.perturb",
     "MeanPositions": "forecheck.attention.positions",
     "Noise": "forecheck.attention.perturb",
@@ -50,10 +65,13 @@ _PUBLIC = {
     "Remove": "forecheck.attention.outputs",
     "Replace": "forecheck.attention.replace",
     "Report": "forecheck.reports.report",
+    "Reproduction": "forecheck.papers.reports.reproduction",
     "ShufflePositions": "forecheck.attention.positions",
     "ShuffleTokens": "forecheck.attention.positions",
     "Smooth": "forecheck.attention.perturb",
     "SmoothFeatures": "forecheck.attention.feed_forward",
+    "TrialError": "forecheck.errors",
+    "UsageError": "forecheck.errors",
     "ZeroPositions": "forecheck.attention.positions",
     "attach": "forecheck.attention.sites",
     "audit": "forecheck.verbs.audit",
@@ -71,7 +89,13 @@ _PUBLIC = {
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",
     "Ablate",
+    "DataError",
+    "Edit",
     "FillPositions",
+    "Finding",
+    "Fitted",
+    "Forecast",
+    "ForecheckError",
     "FreezeToMean",
     "MeanPositions",
     "Noise",
@@ -81,10 +105,13 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "Remove",
     "Replace",
     "Report",
+    "Reproduction",
     "ShufflePositions",
     "ShuffleTokens",
     "Smooth",
     "SmoothFeatures",
+    "TrialError",
+    "UsageError",
     "ZeroPositions",
     "attach",
     "audit",

@@ -133,14 +133,14 @@ def audit(
         )
         return
     import forecheck as fc
-    from forecheck.cli.progress import Bars
     from forecheck.forecasting.selection import audit_lookback
+    from forecheck.progress.bar import Bar
 
     panel, audited = panels[0], next(iter(read.values()))
     if not isinstance(audited, str):  # built for a lookback; for a named model the verb finds it
         asked["lookback"] = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
         audited = build_model(audited, asked["lookback"], horizon, len(panel.channels))
-    with Bars(quiet=quiet) as watcher:
+    with Bar(quiet=quiet) as watcher:
         report = fc.audit(panel, audited, watcher=watcher, **asked)
     o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)

@@ -57,9 +57,9 @@ def backtest(
     names = None if models is None else o.read_names(models)
     panel = o.load_panel(data, time, series, target, fill, drop)
     import forecheck as fc
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
 
-    with Bars(quiet=quiet) as watcher:
+    with Bar(quiet=quiet) as watcher:
         report = fc.backtest(
             panel,
             names,

@@ -36,9 +36,9 @@ def calibrate(
     """
     o.check_writable(markdown, None if json in (None, "-") else Path(json))
     import forecheck as fc
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
 
-    with Bars(quiet=quiet) as watcher:
+    with Bar(quiet=quiet) as watcher:
         found = fc.calibrate(
             budget, only=only or (), workers=workers, ledger=ledger, watcher=watcher, tell=watcher.part
         )

@@ -46,9 +46,9 @@ def fit(
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
     import forecheck as fc
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
 
-    with Bars(quiet=quiet) as watcher:
+    with Bar(quiet=quiet) as watcher:
         fitted = fc.fit(
             panel,
             horizon=horizon,

@@ -66,9 +66,9 @@ def forecast(
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
     import forecheck as fc
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
 
-    with Bars(quiet=quiet) as watcher:
+    with Bar(quiet=quiet) as watcher:
         result = fc.forecast(
             panel,
             horizon=horizon,

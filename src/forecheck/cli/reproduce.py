@@ -54,9 +54,9 @@ def reproduce(
         _list(json, ledger)
         return
     import forecheck as fc
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
 
-    with Bars(quiet=quiet) as bars:
+    with Bar(quiet=quiet) as bars:
         report = fc.reproduce(
             papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, tell=bars.part
         )

@@ -71,7 +71,7 @@ def audit_several(
         Exit: with 1 if a trial failed, else with 3 if a report is one to fail on.
         KeyboardInterrupt: if interrupted, after writing.
     """
-    from forecheck.cli.progress import Bars
+    from forecheck.progress.bar import Bar
     from forecheck.reports.report import Report
     from forecheck.verbs.survey import survey
 
@@ -86,7 +86,7 @@ def audit_several(
 
     rows = {name: _row(model, asked) for name, model in models.items()}
     try:
-        with Bars(quiet=quiet) as watcher:
+        with Bar(quiet=quiet) as watcher:
             report = survey(panels, rows, told=told, watcher=watcher, **asked)
     except KeyboardInterrupt:
         if latest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,22 @@ class Fitted:
     widths: Mapping[str, Float[np.ndarray, "horizon channel"]]
     info: dict[str, Any]
     origin: dict[str, Any]
+
+    def __repr__(self) -> str:
+        task, levels = self.forecaster.task, list(self.widths)
+        return (
+            f"<Fitted {self.forecaster.name}: {task.lookback} to {task.horizon} steps, every {self.frequency}, "
+            f"{len(self.series)} series x {len(self.channels)} channels, "
+            f"{f'intervals of {levels[0]} to {levels[-1]} %' if levels else 'no intervals'}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What it is, for a notebook."""
+        rows = {"model": self.forecaster.name, "lookback": self.forecaster.task.lookback}
+        rows |= {"horizon": self.forecaster.task.horizon, "series": len(self.series)}
+        rows |= {"channels": ", ".join(self.channels), "step": self.frequency, "parameters": self.forecaster.parameters}
+        cells = "".join(f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+        return f"<table><caption>a fit of forecheck</caption>{cells}</table>"
 
     def aligned(self, panel: Panel) -> Panel:
         """The panel with its channels in the order of the fit.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from forecheck.data.causal import causal
+from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
 from forecheck.files import replace_file
@@ -33,6 +35,24 @@ class Forecast:
     model: str
     columns: dict[str, Any]
     info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        stamps, series = np.asarray(self.columns["ds"]), len(set(self.columns["unique_id"]))
+        bands = [name.partition("-lo-")[2] for name in self.columns if "-lo-" in name]
+        intervals = f", intervals of {', '.join(bands)} %" if bands else ""
+        steps = f"{len(stamps) // series} steps, {stamp(stamps.min())} to {stamp(stamps.max())}"
+        return f"<Forecast {self.model}: {series} series, {steps}{intervals}>"
+
+    def _repr_html_(self) -> str:
+        """The first rows, for a notebook."""
+        names, count = list(self.columns), len(self.columns["ds"])
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(_cell(self.columns[name][row]))}</td>' for name in names)}</tr>"
+            for row in range(min(count, _ROWS))
+        )
+        more = f"<p>{count - _ROWS} rows more</p>" if count > _ROWS else ""
+        return f"<table><caption>{escape(repr(self))}</caption><tr>{head}</tr>{rows}</table>{more}"
 
     def to_arrow(self) -> Any:
         """As a pyarrow table."""
@@ -78,6 +98,16 @@ class Forecast:
             replace_file(path, lambda part: pyarrow.parquet.write_table(self.to_arrow(), part))
         else:
             replace_file(path, lambda part: _write_bytes(part, self.to_csv()))
+
+
+_ROWS = 20
+"""Shown in a notebook."""
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}" if isinstance(value, float) else stamp(value)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

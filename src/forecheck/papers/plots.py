@@ -63,7 +63,7 @@ def curves(
 def bars(
     title: str, y_label: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[Number]]]
 ) -> dict[str, Any]:
-    """Bars by name, one a series beside each other."""
+    """Bar by name, one a series beside each other."""
     return {
         "kind": "bars",
         "title": title,

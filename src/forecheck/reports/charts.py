@@ -143,7 +143,7 @@ def _draw_lines(
 def _bars(
     given: Mapping[str, Any], title: str, x: Sequence[Any], series: Sequence[tuple[str, Sequence[Number]]]
 ) -> Chart:
-    """Bars lie, so that their names have room; positions are percentages of the width."""
+    """Bar lie, so that their names have room; positions are percentages of the width."""
     shown = [str(each) for each in x[:MOST_BARS]]
     wide, narrow = (_draw_bars(given, title, shown, series, width) for width in (760, 340))
     legend = [(name, swatch(_colour(k))) for k, (name, _) in enumerate(series)] if len(series) > 1 else []

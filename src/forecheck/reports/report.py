@@ -53,7 +53,22 @@ class Record(Mapping[str, Any]):
         return repr(self)
 
     def __repr__(self) -> str:
-        return f"Record({', '.join(f'{key}={value!r}' for key, value in self._data.items())})"
+        shown = ", ".join(f"{key}={_short(value)}" for key, value in list(self._data.items())[:_SHOWN])
+        more = ", ..." if len(self._data) > _SHOWN else ""
+        return f"{type(self).__name__}({shown}{more})"
+
+
+class Finding(Record):
+    """A finding of an audit: `code`, `title`, `outcome`, `effect`, `interval`, `meaning`, `advice`."""
+
+
+_SHOWN = 8
+
+
+def _short(value: Any) -> str:
+    """A value in at most forty characters."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 class Report:
@@ -97,9 +112,9 @@ class Report:
         return Record((survey.verdict if self._many else verdict)(self.data))
 
     @property
-    def findings(self) -> list[Record]:
+    def findings(self) -> list[Finding]:
         """Every finding of an audit with its code, outcome, effect and meaning."""
-        return [Record(finding) for finding in self.data.get("findings", [])]
+        return [Finding(finding) for finding in self.data.get("findings", [])]
 
     @property
     def cells(self) -> list[Record]:

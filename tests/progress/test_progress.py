@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from forecheck.cli.pace import Pace
-from forecheck.cli.progress import Bars
+from forecheck.progress.bar import Bar
+from forecheck.progress.pace import Pace
 from forecheck.trials.engines.base import Announced, Watcher
 from forecheck.trials.trial import Trial
 
@@ -24,10 +24,10 @@ def clock():
 
 @pytest.fixture
 def lines(capsys, monkeypatch, clock):
-    """Bars where there is no terminal, and the lines that were printed since this was last asked."""
+    """Bar where there is no terminal, and the lines that were printed since this was last asked."""
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    bars = Bars(clock=clock)
+    bars = Bar(clock=clock)
 
     def told():
         return capsys.readouterr().err.splitlines()
@@ -122,7 +122,7 @@ def test_what_is_said_is_a_line_of_its_own_whatever_its_length(lines):
 
 
 def test_quiet_says_nothing(capsys, clock):
-    with Bars(quiet=True, clock=clock) as bars:
+    with Bar(quiet=True, clock=clock) as bars:
         bars.planned(3, 1)
         bars.say("something")
         clock.now += 100
@@ -136,7 +136,7 @@ def test_on_a_terminal_one_bar_is_drawn(capsys, monkeypatch, clock):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
     first, second = trials(2)
-    with Bars(clock=clock) as bars:
+    with Bar(clock=clock) as bars:
         bars.planned(2, 0)
         bars.progressed(first, 0.5, "epoch 1/2")
         bars.progressed(second, 0.5, "epoch 1/2")
@@ -151,7 +151,7 @@ def test_on_a_terminal_one_bar_is_drawn(capsys, monkeypatch, clock):
 
 
 def test_watchers_all_hear_what_is_said(clock):
-    bars = Bars(quiet=True, clock=clock)
+    bars = Bar(quiet=True, clock=clock)
     assert isinstance(bars, Watcher)
     assert isinstance(Announced(bars), Watcher)
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from forecheck.cli.pace import Pace
-from forecheck.reports.numbers import seconds
-from forecheck.trials.trial import Trial
+from forecheck.progress.pace import Pace
 
 _BETWEEN_LINES = 10.0
 
 
-class Bars:
+@runtime_checkable
+class Labelled(Protocol):
+    """Work that a person has a name for."""
+
+    @property
+    def label(self) -> str:
+        """The name."""
+
+
+class Bar:
     """A watcher that draws; a context manager.
 
     The bar is that of the trials while any is left, else that of what counts repetitions (see `part`). Where standard
@@ -41,13 +49,13 @@ class Bars:
         )
         self._bar = self._progress.add_task("", total=None, visible=False)
         self._trials = Pace(clock)
-        self._running: dict[int, tuple[Trial, float, str]] = {}  # trials cannot be hashed
+        self._running: dict[int, tuple[Labelled, float, str]] = {}  # trials cannot be hashed
         self._finished = 0
         self._parts: dict[str, tuple[float, int]] = {}
         self._counted = Pace(clock)
         self._told = clock()
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> Bar:
         self._progress.start()
         return self
 
@@ -68,12 +76,12 @@ class Bars:
         self._trials.grow(total - finished)
         self._show()
 
-    def progressed(self, trial: Trial, fraction: float, word: str) -> None:
+    def progressed(self, trial: Labelled, fraction: float, word: str) -> None:
         """A trial got so far."""
         self._running[id(trial)] = (trial, fraction, word)
         self._show()
 
-    def finished(self, trial: Trial) -> None:
+    def finished(self, trial: Labelled) -> None:
         """A trial is done."""
         self._running.pop(id(trial), None)
         self._finished += 1
@@ -112,4 +120,7 @@ class Bars:
 
 
 def _roughly(left: float) -> str:
-    return f"{left:.0f} s" if left < 59.5 else seconds(left)
+    if left < 59.5:
+        return f"{left:.0f} s"
+    minutes, seconds = divmod(round(left), 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
