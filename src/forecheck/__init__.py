@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from forecheck.verbs.audit import audit as audit
     from forecheck.verbs.backtest import backtest as backtest
     from forecheck.verbs.calibrate import calibrate as calibrate
+    from forecheck.verbs.checks import checks as checks
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
-    from forecheck.verbs.listed import checks as checks
-    from forecheck.verbs.listed import models as models
+    from forecheck.verbs.models import models as models
     from forecheck.verbs.reproduce import reproduce as reproduce
     from forecheck.verbs.survey import survey as survey
 
@@ -77,12 +77,12 @@ _PUBLIC = {
     "audit": "forecheck.verbs.audit",
     "backtest": "forecheck.verbs.backtest",
     "calibrate": "forecheck.verbs.calibrate",
-    "checks": "forecheck.verbs.listed",
+    "checks": "forecheck.verbs.checks",
     "datasets": "forecheck.data.catalog",
     "fit": "forecheck.verbs.fit",
     "forecast": "forecheck.verbs.forecast",
     "load": "forecheck.data.load",
-    "models": "forecheck.verbs.listed",
+    "models": "forecheck.verbs.models",
     "reproduce": "forecheck.verbs.reproduce",
     "survey": "forecheck.verbs.survey",
 }

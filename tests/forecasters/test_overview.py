@@ -1,5 +1,6 @@
 """What is told of every forecaster: found out on the untrained one."""
 
+import json
 from dataclasses import asdict, fields
 
 import pytest
@@ -8,8 +9,9 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.forecasters.overview import overview
+from forecheck.forecasters.overview import REFERENCE, overview
 from forecheck.forecasters.remedies import REMEDIES, accepted, remedied
+from forecheck.verbs.models import models
 
 TASK = Task(lookback=48, horizon=12, channels=2, period=4)
 NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "autoformer", "fedformer"}
@@ -62,3 +64,10 @@ def _takes(forecaster, remedy):
     except UsageError:
         return False
     return True
+
+
+def test_what_is_kept_is_what_is_found_out():
+    """Made by `python -m forecheck.forecasters.overview`."""
+    found = [overview(forecaster) for forecaster in registry.all_forecasters()]
+    assert models()[: len(found)] == json.loads(json.dumps(found))
+    assert (REFERENCE.lookback, REFERENCE.horizon, REFERENCE.channels) == (336, 96, 7)  # as the command says

@@ -27,7 +27,6 @@ def datasets(json: Json = False) -> None:
 def models(json: Json = False) -> None:
     """List the forecasters: source, parameters, what they mix, what an audit can edit, and options with defaults."""
     import forecheck as fc
-    from forecheck.forecasters.overview import REFERENCE
 
     known = fc.models()
     if json:
@@ -41,10 +40,9 @@ def models(json: Json = False) -> None:
         console.print(f"[bold]{model['model']}[/]  {model['summary']}", soft_wrap=True)
         for line in _facts(model):
             console.print(Padding(line, (0, 0, 0, 4)), markup=False)
-    task = REFERENCE
     console.print(
-        f"\nParameters are those for a lookback of {task.lookback}, a horizon of {task.horizon} and {task.channels} "
-        "channels.\nSet an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.",
+        "\nParameters are those for a lookback of 336, a horizon of 96 and 7 channels.\n"
+        "Set an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.",
         markup=False,
     )
 

@@ -1,7 +1,13 @@
-"""What `forecheck models` tells of a forecaster: found out on an untrained one, not written down."""
+"""What `forecheck models` says of a forecaster: found out on an untrained one.
+
+`python -m forecheck.forecasters.overview` finds it out of all of ours and keeps it in `overview.json`, which is what is
+read when models are listed.
+"""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +15,7 @@ import torch
 from forecheck.attention.sites import attach
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.neural import NeuralForecaster
-from forecheck.forecasters.registry import defaults
+from forecheck.forecasters.registry import all_forecasters, defaults
 from forecheck.forecasters.remedies import accepted
 
 REFERENCE = Task(lookback=336, horizon=96, channels=7, period=24)
@@ -49,3 +55,8 @@ def _attention(forecaster: Forecaster) -> tuple[str, str]:
     example = torch.linspace(-1, 1, task.lookback)[None, :, None].repeat(1, 1, task.channels)
     with attach(forecaster.module, example) as attached:
         return (attached.describe(), "") if attached.sites else ("", attached.why_not)
+
+
+if __name__ == "__main__":
+    found = [overview(forecaster) for forecaster in all_forecasters()]
+    Path(__file__).with_name("overview.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -56,6 +56,11 @@ def all_forecasters() -> list[type[Forecaster]]:
     return sorted(_REGISTRY.values(), key=lambda forecaster: forecaster.rank)
 
 
+def registered() -> dict[str, type[Forecaster]]:
+    """By name, the forecasters whose modules have been imported, and those of others that were registered."""
+    return dict(_REGISTRY)
+
+
 def find(name: str) -> type[Forecaster]:
     """The forecaster called `name`.
 

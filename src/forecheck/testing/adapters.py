@@ -28,6 +28,7 @@ from forecheck.attention.replace import POSTHOC_MODES, Mode, Replace
 from forecheck.attention.sites import Adapter, Attached, Site, Subject, attach, evaluating
 from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
+from forecheck.testing.traces import difference, require, same, traces
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Case:
     def attached(self) -> Iterator[Attached]:
         """The model, reached; for the time of a `with` block."""
         with attach(self.subject, self.example) as attached:
-            _require(bool(attached.sites), f"no site is found: {attached.why_not or 'and no reason is given'}")
+            require(bool(attached.sites), f"no site is found: {attached.why_not or 'and no reason is given'}")
             yield attached
 
     @torch.no_grad()
@@ -82,8 +83,8 @@ class _Handed(PatternEdit):
 
     def forward(self, weights: Any, allowed: Any, like: Any) -> Any:
         """The raw pattern; the masked mean in the chosen head."""
-        _require(weights is not None, "an edit that needs the raw pattern is not given it")
-        _require(allowed.dtype == torch.bool, f"`allowed` must be boolean, got {allowed.dtype}")
+        require(weights is not None, "an edit that needs the raw pattern is not given it")
+        require(allowed.dtype == torch.bool, f"`allowed` must be boolean, got {allowed.dtype}")
         self.weights.append(weights.detach())
         self.allowed.append(allowed)
         if self.head is None:
@@ -106,40 +107,40 @@ class _Mean(PatternEdit):
 def check_names_itself(case: Case) -> None:
     """It has a name, knows what is none of its library's models, and its attached model says what was found."""
     name = getattr(case.adapter, "name", None)
-    _require(isinstance(name, str) and bool(name.strip()), f"name must be a text, got {name!r}")
-    _require(case.adapter.wrap(object(), 1) is None, "wrap must give None for what is none of the library's models")
+    require(isinstance(name, str) and bool(name.strip()), f"name must be a text, got {name!r}")
+    require(case.adapter.wrap(object(), 1) is None, "wrap must give None for what is none of the library's models")
     with case.attached() as attached:
-        _require(bool(attached.adapter.strip()), "what is attached must name the adapter")
+        require(bool(attached.adapter.strip()), "what is attached must name the adapter")
 
 
 def check_stranger(case: Case) -> None:
     """On a model without attention it finds no site, and raises nothing."""
     with case.adapter.attach(Subject.of(nn.Identity()), case.example) as attached:
-        _require(attached.sites == [], f"sites are found in a model without attention: {attached.sites}")
+        require(attached.sites == [], f"sites are found in a model without attention: {attached.sites}")
 
 
 def check_sites(case: Case) -> None:
     """Sites are there, numbered in forward order, each with a path of its own and true sizes."""
     with case.attached() as attached:
         sites = attached.sites
-        _require(
+        require(
             [site.layer for site in sites] == list(range(len(sites))),
             f"`layer` must count sites from 0 in forward order, got {[site.layer for site in sites]}",
         )
         paths = [site.path for site in sites]
-        _require(all(paths) and len(set(paths)) == len(paths), f"every site needs a path of its own, got {paths}")
+        require(all(paths) and len(set(paths)) == len(paths), f"every site needs a path of its own, got {paths}")
         for site in sites:
-            _require(min(site.heads, site.queries, site.keys) >= 1, f"{site.path} has a size below 1")
-            _require(isinstance(site, Site), f"{site.path} does not have all that `Site` asks for")
+            require(min(site.heads, site.queries, site.keys) >= 1, f"{site.path} has a size below 1")
+            require(isinstance(site, Site), f"{site.path} does not have all that `Site` asks for")
         if case.sites is not None:
-            _require(len(sites) == case.sites, f"{len(sites)} sites are found, expected {case.sites}")
+            require(len(sites) == case.sites, f"{len(sites)} sites are found, expected {case.sites}")
 
 
 def check_identity(case: Case) -> None:
     """Through the adapter with nothing changed the forecast is the untouched one; at one token edits equal raw."""
     with case.attached() as attached:
         found = identity_test(case.subject, attached, case.example)
-        _require(found.passed, f"the identity test fails, relative differences above {TOLERANCE}: {found}")
+        require(found.passed, f"the identity test fails, relative differences above {TOLERANCE}: {found}")
 
 
 def check_observe(case: Case) -> None:
@@ -149,24 +150,24 @@ def check_observe(case: Case) -> None:
         for site in attached.sites:
             site.observe(lambda weights, layer=site.layer: seen.append((layer, weights)))  # type: ignore[misc]
         attached(case.example)
-        _require({layer for layer, _ in seen} == set(range(len(attached.sites))), "not every site is observed")
+        require({layer for layer, _ in seen} == set(range(len(attached.sites))), "not every site is observed")
         for site in attached.sites:
             first = next(weights for layer, weights in seen if layer == site.layer)
             expected = (site.heads, site.queries, site.keys)
-            _require(
+            require(
                 tuple(first.shape[1:]) == expected and first.shape[0] >= 1,
                 f"{site.path} promises (batch, {', '.join(map(str, expected))}), gives {tuple(first.shape)}",
             )
         for layer, weights in seen:
             sums = weights.double().sum(dim=-1)
             off = torch.minimum((sums - 1).abs(), sums.abs()).max()
-            _require(bool(off < 1e-2), f"rows of the pattern of site {layer} sum to 1 or 0 only up to {float(off):.2g}")
-            _require(bool((weights >= 0).all()), f"the pattern of site {layer} has negative weights")
+            require(bool(off < 1e-2), f"rows of the pattern of site {layer} sum to 1 or 0 only up to {float(off):.2g}")
+            require(bool((weights >= 0).all()), f"the pattern of site {layer} has negative weights")
         count = len(seen)
         for site in attached.sites:
             site.observe(None)
         attached(case.example)
-        _require(len(seen) == count, "an observer that was taken off is still called")
+        require(len(seen) == count, "an observer that was taken off is still called")
 
 
 def check_edits_see_what_observers_see(case: Case) -> None:
@@ -180,12 +181,12 @@ def check_edits_see_what_observers_see(case: Case) -> None:
             site.edit(None)
             site.observe(None)
             # A decoder that grows step by step is edited at every step, and observed once it has its full size.
-            _require(len(edit.weights) >= len(seen) > 0, f"{site.path} is observed in passes that are not edited")
+            require(len(edit.weights) >= len(seen) > 0, f"{site.path} is observed in passes that are not edited")
             full = slice(len(edit.weights) - len(seen), None)
             for handed, observed, allowed in zip(edit.weights[full], seen, edit.allowed[full], strict=True):
-                _require(torch.allclose(handed, observed, atol=1e-6), f"{site.path}: edit and observer differ")
+                require(torch.allclose(handed, observed, atol=1e-6), f"{site.path}: edit and observer differ")
                 hidden = handed.masked_fill(allowed.expand_as(handed), 0.0)
-                _require(float(hidden.abs().max()) < 1e-6, f"{site.path}: keys that `allowed` hides have weight")
+                require(float(hidden.abs().max()) < 1e-6, f"{site.path}: keys that `allowed` hides have weight")
 
 
 def check_replacements(case: Case) -> None:
@@ -200,16 +201,16 @@ def check_replacements(case: Case) -> None:
             found = _replaced(case, attached, mode)
             if found is None:
                 continue
-            _require(found.shape == plain.shape, f"{mode} changes the shape of the forecast to {tuple(found.shape)}")
-            _require(bool(torch.isfinite(found).all()), f"the forecast under {mode} is not finite")
-            same = _difference(found, plain) < TOLERANCE
+            require(found.shape == plain.shape, f"{mode} changes the shape of the forecast to {tuple(found.shape)}")
+            require(bool(torch.isfinite(found).all()), f"the forecast under {mode} is not finite")
+            same = difference(found, plain) < TOLERANCE
             if one and mode != "zero":
-                _require(same, f"{mode} changes the forecast though there is but one key")
+                require(same, f"{mode} changes the forecast though there is but one key")
             else:
-                _require(not same, f"{mode} does not change the forecast")
+                require(not same, f"{mode} does not change the forecast")
             with torch.no_grad():
                 after = attached(case.example)
-            _require(_difference(after, plain) < TOLERANCE, f"{mode} is taken off, but the forecast stays changed")
+            require(difference(after, plain) < TOLERANCE, f"{mode} is taken off, but the forecast stays changed")
 
 
 def _replaced(case: Case, attached: Attached, mode: Mode) -> Tensor | None:
@@ -234,14 +235,14 @@ def check_heads(case: Case) -> None:
                 site.edit(_Handed(head))
                 expected = attached(case.example)
                 site.edit(None)
-                _require(
-                    _difference(found, expected) < TOLERANCE,
+                require(
+                    difference(found, expected) < TOLERANCE,
                     f"{site.path}: an edit of head {head} is not what replacing this head of the whole pattern gives",
                 )
             site.edit(OnHeads(_Handed(), tuple(range(site.heads))))
             unchanged = attached(case.example)
             site.edit(None)
-            _require(_difference(unchanged, plain) < TOLERANCE, f"{site.path}: raw heads in all heads are not raw")
+            require(difference(unchanged, plain) < TOLERANCE, f"{site.path}: raw heads in all heads are not raw")
 
 
 def check_gradient(case: Case) -> None:
@@ -260,10 +261,10 @@ def check_gradient(case: Case) -> None:
             for site in attached.sites:
                 site.edit(edit() if edit else None)
             y = attached(x)
-            _require(y.requires_grad, "the edited forecast has no gradient, though the plain one has")
+            require(y.requires_grad, "the edited forecast has no gradient, though the plain one has")
             (gradient,) = torch.autograd.grad(y.square().sum(), x)
-            _require(bool(torch.isfinite(gradient).all()), "a gradient through an edit is not finite")
-            _require(bool(gradient.any()), "the gradient through an edit is zero")
+            require(bool(torch.isfinite(gradient).all()), "a gradient through an edit is not finite")
+            require(bool(gradient.any()), "the gradient through an edit is zero")
 
 
 def check_repeats(case: Case) -> None:
@@ -274,16 +275,16 @@ def check_repeats(case: Case) -> None:
             found.append([(site.path, site.heads, site.queries, site.keys) for site in attached.sites])
             forecasts.append(attached(case.example))
             with Replace("shuffled").applied(attached, case.example, ()) as edited:
-                _require(torch.equal(edited(case.example), edited(case.example)), "an edited forecast does not repeat")
-    _require(found[0] == found[1], f"attached again, other sites are found: {found[0]}, then {found[1]}")
-    _require(torch.equal(forecasts[0], forecasts[1]), "attached again, the forecast is another one")
+                require(torch.equal(edited(case.example), edited(case.example)), "an edited forecast does not repeat")
+    require(found[0] == found[1], f"attached again, other sites are found: {found[0]}, then {found[1]}")
+    require(torch.equal(forecasts[0], forecasts[1]), "attached again, the forecast is another one")
 
 
 def check_no_trace(case: Case) -> None:
     """After the block nothing has changed, whether it ended well or by an exception."""
     module = module_of(case.subject)
     for fails in (False, True):
-        before, plain = _traces(module), case.plain()
+        before, plain = traces(module), case.plain()
         modes = [each.training for each in module.modules()] if module is not None else []
         try:
             with case.attached() as attached, torch.no_grad():
@@ -297,13 +298,13 @@ def check_no_trace(case: Case) -> None:
         except Interrupted:
             pass
         else:
-            _require(not fails, "an exception of an observer is swallowed")
+            require(not fails, "an exception of an observer is swallowed")
         when = "after an exception" if fails else "after the block"
-        for what, value in _traces(module).items():
-            _require(_same(before[what], value), f"{when} the {what} are not what they were")
+        for what, value in traces(module).items():
+            require(same(before[what], value), f"{when} the {what} are not what they were")
         now = [each.training for each in module.modules()] if module is not None else []
-        _require(modes == now, f"{when} training and evaluation modes are not what they were")
-        _require(torch.equal(case.plain(), plain), f"{when} the forecast is another one")
+        require(modes == now, f"{when} training and evaluation modes are not what they were")
+        require(torch.equal(case.plain(), plain), f"{when} the forecast is another one")
 
 
 def check_training_mode(case: Case) -> None:
@@ -315,8 +316,8 @@ def check_training_mode(case: Case) -> None:
     try:
         module.train()
         with case.attached():
-            _require(not any(each.training for each in module.modules()), "inside the block a module is in training")
-        _require(all(each.training for each in module.modules()), "after the block a module is no longer in training")
+            require(not any(each.training for each in module.modules()), "inside the block a module is in training")
+        require(all(each.training for each in module.modules()), "after the block a module is no longer in training")
     finally:
         for each, training in modes.items():
             each.training = training
@@ -324,42 +325,6 @@ def check_training_mode(case: Case) -> None:
 
 def _interrupt(_: Tensor) -> None:
     raise Interrupted
-
-
-def _traces(module: nn.Module | None) -> dict[str, Any]:
-    """What an adapter might have left changed."""
-    functions = {name: each for name, each in vars(nn.functional).items() if callable(each)}
-    methods = {name: each for name, each in vars(nn.Module).items() if callable(each)}
-    traces: dict[str, Any] = {"random numbers": torch.get_rng_state(), "functions of torch": functions | methods}
-    if module is not None:
-        traces["weights"] = {key: value.clone() for key, value in module.state_dict().items()}
-        traces["hooks"] = [
-            (name, len(each))
-            for part in module.modules()
-            for name, each in sorted(vars(part).items())
-            if "hooks" in name and isinstance(each, dict)
-        ]
-        traces["forward methods"] = [vars(part).get("forward") for part in module.modules()]
-    return traces
-
-
-def _same(before: Any, after: Any) -> bool:
-    if isinstance(before, Tensor):
-        return torch.equal(before, after)
-    if isinstance(before, dict):
-        return before.keys() == after.keys() and all(_same(value, after[key]) for key, value in before.items())
-    return bool(before == after)
-
-
-def _difference(found: Tensor, expected: Tensor) -> float:
-    scale = expected.abs().max().clamp(min=torch.finfo(expected.dtype).tiny)
-    return float((found - expected).abs().max() / scale)
-
-
-def _require(held: bool, message: str) -> None:
-    """An assertion that `python -O` keeps."""
-    if not held:
-        raise AssertionError(message)
 
 
 ADAPTER_CHECKS: tuple[Check, ...] = (
@@ -414,4 +379,4 @@ def check_adapter(
             kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
             failures.append(f"{check.__name__}: {kind}{error}")
     name = getattr(adapter, "name", type(adapter).__name__)
-    _require(not failures, f"{name} breaks the contract of an adapter\n  " + "\n  ".join(failures))
+    require(not failures, f"{name} breaks the contract of an adapter\n  " + "\n  ".join(failures))
