@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from forecheck.attention.adapters import multihead, sdpa
-from forecheck.attention.adapters.softmax import SOFTMAXES, Mixed, Provenance
+from forecheck.attention.calls import multihead, sdpa
 from forecheck.attention.calls.contraction import PRODUCTS
 from forecheck.attention.calls.site import CallSite
+from forecheck.attention.calls.softmax import SOFTMAXES, Mixed, Provenance
 from forecheck.errors import ForecheckError
 
 _HEADS = ("num_heads", "n_heads", "nhead", "n_head", "heads", "num_attention_heads")  # usual names of the attribute

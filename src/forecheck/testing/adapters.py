@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.attention.adapters.wrapped import module_of
+from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.identity import TOLERANCE, identity_test
 from forecheck.attention.patterns import OnHeads, masked_mean
 from forecheck.attention.replace import POSTHOC_MODES, Mode, Replace

@@ -163,7 +163,7 @@ def test_weights_are_formed_only_for_edits_that_need_them(monkeypatch):
     def fail(*_):
         raise AssertionError("the pattern was formed")
 
-    monkeypatch.setattr("forecheck.attention.adapters.sdpa._pattern", fail)
+    monkeypatch.setattr("forecheck.attention.calls.sdpa._pattern", fail)
     call, x = Call(), torch.ones(B, 1, D)
     for edit in (Zero(), Mean(), Identity(), OnHeads(Mean(), (1,))):
         edited(call, edit, x)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from forecheck.attention.adapters.wrapped import module_of
+from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.interceptor import Interceptor
 from forecheck.attention.sites import Attached, Forward, Subject, evaluating
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from forecheck.attention.adapters.editable import EditableSite
 from forecheck.attention.adapters.transformers import ADAPTER as TRANSFORMERS
-from forecheck.attention.adapters.wrapped import (
+from forecheck.attention.calls.editable import EditableSite
+from forecheck.attention.calls.wrapped import (
     SAMPLES,
     Wrapped,
     check_horizon,

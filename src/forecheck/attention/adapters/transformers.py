@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from forecheck.attention.adapters import transformers_wrap
-from forecheck.attention.adapters.editable import EditableSite
-from forecheck.attention.adapters.wrapped import contains, module_of
+from forecheck.attention.calls import transformers_wrap
+from forecheck.attention.calls.editable import EditableSite
+from forecheck.attention.calls.wrapped import contains, module_of
 from forecheck.attention.sites import Attached, Forward, Subject, evaluating
 
 _NAMES = (f"forecheck-{number}" for number in count())

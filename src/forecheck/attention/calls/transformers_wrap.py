@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from forecheck.attention.adapters.wrapped import (
+from forecheck.attention.calls.wrapped import (
     SAMPLES,
     Wrapped,
     check_horizon,

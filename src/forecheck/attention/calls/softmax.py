@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from forecheck.attention.adapters.sdpa import Meet
 from forecheck.attention.calls.contraction import Mixing, terms
+from forecheck.attention.calls.sdpa import Meet
 from forecheck.attention.calls.site import CallSite, allowed_keys
 
 STYLE = "scores-softmax-product"

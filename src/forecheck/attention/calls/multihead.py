@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from forecheck.attention.adapters import sdpa
-from forecheck.attention.adapters.sdpa import Meet
+from forecheck.attention.calls import sdpa
+from forecheck.attention.calls.sdpa import Meet
 from forecheck.attention.calls.site import CallSite, allowed_keys
 
 STYLE = "torch.nn.MultiheadAttention"
