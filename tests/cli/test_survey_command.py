@@ -6,7 +6,7 @@ import pytest
 from command_lines import tiny
 
 from conftest import write_csv
-from forecheck import several
+from forecheck.verbs import survey as several
 from forecheck.errors import DataError, TrialError, UsageError
 from forecheck.reports.report import Report
 from panels import hourly

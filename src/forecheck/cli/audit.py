@@ -141,7 +141,7 @@ def audit(
         asked["lookback"] = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
         audited = build_model(audited, asked["lookback"], horizon, len(panel.channels))
     with Bar(quiet=quiet) as watcher:
-        report = fc.audit(panel, audited, watcher=watcher, **asked)
+        report = fc.audit(panel, audited, progress=watcher, **asked)
     o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)
     if reason:

@@ -74,6 +74,6 @@ def backtest(
             options=chosen,
             workers=workers,
             ledger=ledger,
-            watcher=watcher,
+            progress=watcher,
         )
     o.write_report(report, json, html, markdown, verbose)

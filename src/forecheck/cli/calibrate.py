@@ -39,9 +39,7 @@ def calibrate(
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as watcher:
-        found = fc.calibrate(
-            budget, only=only or (), workers=workers, ledger=ledger, watcher=watcher, tell=watcher.part
-        )
+        found = fc.calibrate(budget, only=only or (), workers=workers, ledger=ledger, progress=watcher)
     if json == "-":
         typer.echo(found.to_json(), nl=False)
     else:

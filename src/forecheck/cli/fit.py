@@ -64,7 +64,7 @@ def fit(
             output=output,
             workers=workers,
             ledger=ledger,
-            watcher=watcher,
+            progress=watcher,
         )
     typer.echo(o.said_of(fitted.info), err=True)
     typer.echo(f"wrote {output}", err=True)

@@ -84,7 +84,7 @@ def forecast(
             refit=refit,
             workers=workers,
             ledger=ledger,
-            watcher=watcher,
+            progress=watcher,
         )
     info = result.info
     typer.echo(o.said_of(info), err=True)

@@ -58,7 +58,7 @@ def reproduce(
 
     with Bar(quiet=quiet) as bars:
         report = fc.reproduce(
-            papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, tell=bars.part
+            papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, progress=bars
         )
     o.write_report(report, json, html, markdown)
 

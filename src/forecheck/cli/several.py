@@ -87,7 +87,7 @@ def audit_several(
     rows = {name: _row(model, asked) for name, model in models.items()}
     try:
         with Bar(quiet=quiet) as watcher:
-            report = survey(panels, rows, told=told, watcher=watcher, **asked)
+            report = survey(panels, rows, told=told, progress=watcher, **asked)
     except KeyboardInterrupt:
         if latest:
             write(latest[0])

@@ -16,9 +16,8 @@ from forecheck.data.windows import prepare
 from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasting.selection import audit_lookback
 from forecheck.reports.report import Report
-from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_ledger, watching
 
 
 def audit(
@@ -28,13 +27,13 @@ def audit(
     horizon: int = 96,
     lookback: int | None = None,
     wrap: Callable[[Any, Tensor], Tensor] | None = None,
-    units: str = "standardised",
+    units: Units = "standardised",
     adapter: Adapter | None = None,
     name: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     remedies: Sequence[str] = (),
-    budget: str = "quick",
+    budget: BudgetName = "quick",
     time: str | float | None = None,
     folds: int | None = None,
     split: str | None = None,
@@ -44,7 +43,7 @@ def audit(
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
-    watcher: Watcher | None = None,
+    progress: Shown = False,
 ) -> Report:
     """Does attention earn its keep? Replace it, after training and before, and compare with linear references.
 
@@ -76,7 +75,7 @@ def audit(
         options: by forecaster, options that differ from the defaults.
         workers: processes, None for one a core, 0 for none.
         ledger: folder of results; None for the user's cache.
-        watcher: told of progress.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         A report: `.verdict`, `.findings`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
@@ -94,7 +93,7 @@ def audit(
         experiment = prepare(panel, lookback, horizon, split, step)
         audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
     given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
-    with Engine(workers, watcher, given) as engine:
+    with watching(progress) as watcher, Engine(workers, watcher, given) as engine:
         report = run_audit(
             panel,
             audited,
@@ -112,6 +111,6 @@ def audit(
             remedies=remedies,
             folds=folds,
             parallel=engine.parallel,
-            say=getattr(watcher, "say", None),
+            say=watcher.say,
         )
     return Report(report)

@@ -8,9 +8,8 @@ from typing import Any
 
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
-from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
 
 
 def backtest(
@@ -28,7 +27,7 @@ def backtest(
     options: Options | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
-    watcher: Watcher | None = None,
+    progress: Shown = False,
 ) -> Report:
     """Score models on all windows of the standard test part, with pairwise verdicts.
 
@@ -41,7 +40,7 @@ def backtest(
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = as_panel(data)
-    with Engine(workers, watcher) as engine:
+    with watching(progress) as watcher, Engine(workers, watcher) as engine:
         report = run_backtest(
             panel,
             None if models is None else list(models),

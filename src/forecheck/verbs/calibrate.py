@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from forecheck.calibration.context import Tell
 from forecheck.calibration.result import Calibration
 from forecheck.calibration.run import run_calibration
-from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import open_ledger
+from forecheck.verbs.common import Shown, open_ledger, watching
 
 
 def calibrate(
@@ -19,8 +17,7 @@ def calibrate(
     only: Sequence[str] = (),
     workers: int | None = None,
     ledger: Path | None = None,
-    watcher: Watcher | None = None,
-    tell: Tell | None = None,
+    progress: Shown = False,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
 
@@ -29,8 +26,7 @@ def calibrate(
         only: names of parts; all if empty.
         workers: processes, None for one a core, 0 for none.
         ledger: folder of results; None for the user's cache.
-        watcher: told of the progress of trials.
-        tell: told of the progress of parts that count repetitions of their own.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         What was found: `.passed`, `.parts`, `.to_json(path)`, `.to_markdown(path)`.
@@ -39,5 +35,7 @@ def calibrate(
         UsageError: if there is no such budget or part.
         TrialError: if a trial fails; finished ones are kept.
     """
-    with Engine(workers, watcher) as engine:
-        return run_calibration(budget, engine, open_ledger(ledger), only=only, tell=tell, parallel=engine.parallel)
+    with watching(progress) as watcher, Engine(workers, watcher) as engine:
+        return run_calibration(
+            budget, engine, open_ledger(ledger), only=only, tell=watcher.part, parallel=engine.parallel
+        )

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
+from forecheck.progress import Progress
+from forecheck.trials.engines.base import Silent, Watcher
 from forecheck.trials.ledger import Ledger
 
 Options = Mapping[str, Mapping[str, Any]]
 """By forecaster, options that differ from the defaults."""
+# Editors offer the names; others are refused with the names that there are.
+BudgetName = Literal["quick", "standard", "full"] | str  # noqa: PYI051
+Units = Literal["standardised", "real"] | str  # noqa: PYI051
+Shown = bool | Progress | Watcher | None
+"""How progress is shown: True for a bar, a function of the share that is done and a word, or a watcher."""
 
 
 def as_panel(data: Any) -> Panel:
@@ -32,3 +40,21 @@ def open_ledger(folder: Path | None) -> Ledger:
     if not os.access(ledger.root, os.W_OK | os.X_OK):
         raise UsageError(f"cannot keep results in {ledger.root}: no permission to write", remedy)
     return ledger
+
+
+@contextmanager
+def watching(progress: Shown) -> Iterator[Watcher]:
+    """What is told of progress while a `with` block runs."""
+    if progress is True:
+        from forecheck.progress.bar import Bar
+
+        with Bar() as bar:
+            yield bar
+    elif isinstance(progress, Watcher):
+        yield progress
+    elif callable(progress):
+        from forecheck.progress.called import Called
+
+        yield Called(progress)
+    else:
+        yield Silent()

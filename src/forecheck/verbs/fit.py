@@ -10,9 +10,8 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
-from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
 
 
 def fit(
@@ -31,7 +30,7 @@ def fit(
     output: Path | str | None = None,
     workers: int | None = None,
     ledger: Path | None = None,
-    watcher: Watcher | None = None,
+    progress: Shown = False,
 ) -> Fitted:
     """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
 
@@ -46,7 +45,7 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
-    with Engine(workers, watcher) as engine:
+    with watching(progress) as watcher, Engine(workers, watcher) as engine:
         fitted = run_fit(
             as_panel(data),
             horizon,

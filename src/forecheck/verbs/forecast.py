@@ -10,9 +10,8 @@ from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
-from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
 
 
 def forecast(
@@ -31,7 +30,7 @@ def forecast(
     refit: bool = True,
     workers: int | None = None,
     ledger: Path | None = None,
-    watcher: Watcher | None = None,
+    progress: Shown = False,
 ) -> Forecast:
     """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
 
@@ -57,7 +56,7 @@ def forecast(
         return make_forecast(fitted, as_panel(data), level)
     if horizon is None:
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
-    with Engine(workers, watcher) as engine:
+    with watching(progress) as watcher, Engine(workers, watcher) as engine:
         return run_forecast(
             as_panel(data),
             horizon,

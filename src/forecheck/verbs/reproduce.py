@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.papers.reports.reproduction import Reproduction
-from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
-from forecheck.verbs.common import open_ledger
+from forecheck.verbs.common import Shown, open_ledger, watching
 
 
 def reproduce(
@@ -20,7 +19,7 @@ def reproduce(
     *,
     workers: int | None = None,
     ledger: Path | None = None,
-    tell: ToldOfPapers | None = None,
+    progress: Shown = False,
 ) -> Reproduction:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
 
@@ -31,7 +30,7 @@ def reproduce(
             and judges what is kept.
         workers: processes, None for one a core, 0 for none.
         ledger: folder of results; None for the user's cache.
-        tell: told of the parts that are done, by paper.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         A report: `.claims`, `.papers`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
@@ -41,7 +40,10 @@ def reproduce(
         TrialError: if an experiment fails; finished parts are kept.
     """
     names = (papers,) if isinstance(papers, str) else papers
-    return Reproduction(run_papers(names, claims, budget, ledger=open_ledger(ledger), workers=workers, tell=tell))
+    with watching(progress) as watcher:
+        return Reproduction(
+            run_papers(names, claims, budget, ledger=open_ledger(ledger), workers=workers, tell=watcher.part)
+        )
 
 
 def papers(ledger: Path | None = None) -> list[dict[str, Any]]:

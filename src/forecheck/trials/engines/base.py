@@ -22,12 +22,18 @@ class Watcher(Protocol):
     def finished(self, trial: Trial) -> None:
         """A trial is in the ledger now."""
 
+    def part(self, name: str, done: float, total: int) -> None:
+        """Something that is no trial and counts repetitions of its own got so far."""
+
     def say(self, line: str) -> None:
         """Something that a person should know before it is over."""
 
 
 class Silent:
     """Watches and says nothing."""
+
+    def part(self, name: str, done: float, total: int) -> None:
+        """Nothing."""
 
     def planned(self, total: int, finished: int) -> None:
         """Nothing."""
@@ -52,6 +58,7 @@ class Announced:
     def __init__(self, watcher: Watcher) -> None:
         self.progressed = watcher.progressed
         self.finished = watcher.finished
+        self.part = watcher.part
         self.say = watcher.say
 
     def planned(self, total: int, finished: int) -> None:
