@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread a process: the models are small, and results repeat.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check docs browser clean
+.PHONY: demo test check checks-pages docs browser clean
 
 # Three folds: one test part is 34 independent quarters, too few; differences below 3 % count as none.
 demo: .venv/.ready
@@ -23,12 +23,20 @@ check: .venv/.ready
 	$(BIN)/mypy
 
 # The page of every check is made from its class; a test compares.
-docs: .venv/.ready
+checks-pages: .venv/.ready
 	$(BIN)/python -m forecheck.auditing.pages docs/checks
+
+# The site, into site/; any warning fails. The theme's notice is about its own future.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/.docs: .venv/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 # The HTML report is tested in a real browser; without one (and without the right to install it) those tests skip.
@@ -39,4 +47,4 @@ browser:
 	|| echo "no Chromium here: the browser tests will be skipped"
 
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo site .mypy_cache .pytest_cache .ruff_cache
