@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread a process: the models are small, and results repeat.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check checks-pages docs browser clean
+.PHONY: demo test check package checks-pages docs browser clean
 
 # Three folds: one test part is 34 independent quarters, too few; differences below 3 % count as none.
 demo: .venv/.ready
@@ -14,13 +14,19 @@ demo: .venv/.ready
 	@$(BIN)/python -c 'import json; print("\nLearnt:", json.load(open("demo/co2.json"))["verdict"]["sentence"])'
 
 # Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
-test: .venv/.ready browser check
+test: .venv/.ready browser check package
 	$(BIN)/pytest -n 2 --dist loadscope
 
 check: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What would be published: the wheel is built from the sdist, installed alone, and audits a file there.
+package: .venv/.ready
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist >/dev/null
+	$(BIN)/python scripts/check_wheel.py dist
 
 # The page of every check is made from its class; a test compares.
 checks-pages: .venv/.ready
@@ -47,4 +53,4 @@ browser:
 	|| echo "no Chromium here: the browser tests will be skipped"
 
 clean:
-	rm -rf .venv demo site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo dist site .mypy_cache .pytest_cache .ruff_cache
