@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread a process: the models are small, and results repeat.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check docs browser clean
+.PHONY: demo test check package checks-pages docs browser clean
 
 # Three folds: one test part is 34 independent quarters, too few; differences below 3 % count as none.
 demo: .venv/.ready
@@ -14,7 +14,7 @@ demo: .venv/.ready
 	@$(BIN)/python -c 'import json; print("\nLearnt:", json.load(open("demo/co2.json"))["verdict"]["sentence"])'
 
 # Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
-test: .venv/.ready browser check
+test: .venv/.ready browser check package
 	$(BIN)/pytest -n 2 --dist loadscope
 
 check: .venv/.ready
@@ -22,13 +22,27 @@ check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What would be published: the wheel is built from the sdist, installed alone, and audits a file there.
+package: .venv/.ready
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist >/dev/null
+	$(BIN)/python scripts/check_wheel.py dist
+
 # The page of every check is made from its class; a test compares.
-docs: .venv/.ready
+checks-pages: .venv/.ready
 	$(BIN)/python -m forecheck.auditing.pages docs/checks
+
+# The site, into site/; any warning fails. The theme's notice is about its own future.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/.docs: .venv/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 # The HTML report is tested in a real browser; without one (and without the right to install it) those tests skip.
@@ -39,4 +53,4 @@ browser:
 	|| echo "no Chromium here: the browser tests will be skipped"
 
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo dist site .mypy_cache .pytest_cache .ruff_cache

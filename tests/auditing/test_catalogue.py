@@ -57,9 +57,9 @@ def test_the_identity_is_undefined_for_cross_attention(experiment):
 
 def test_the_committed_pages_are_those_of_the_classes():
     made = pages.pages()
-    assert sorted(path.name for path in DOCS.glob("*.md")) == sorted(made), "run make docs"
+    assert sorted(path.name for path in DOCS.glob("*.md")) == sorted(made), "run make checks-pages"
     for name, text in made.items():
-        assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is out of date: run make docs"
+        assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is out of date: run make checks-pages"
 
 
 def test_pages_of_checks_that_are_no_more_go(tmp_path):

@@ -26,7 +26,7 @@ class Dataset:
         split: the standard split, in the notation of `forecheck.data.splits.parse_split`.
         licence: what the origin states about the data.
         citation: the paper or body to cite.
-        remote: where the file can be fetched; None for a set that comes with statsmodels.
+        remote: where the file can be fetched; None for a set that comes with the package.
         note: what a user must know before trusting a number.
         season: steps of the season where the file's times do not tell it.
         fill: how missing values are filled unless the user says otherwise.
@@ -51,8 +51,8 @@ class Dataset:
 
     @property
     def origin(self) -> str:
-        """Address of the file, or the package it comes with."""
-        return self.remote.url if self.remote else "comes with statsmodels"
+        """Address of the file, or that it comes with the package."""
+        return self.remote.url if self.remote else "comes with forecheck"
 
     @property
     def here(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from forecheck.data import bundled, catalog, fetch
 from forecheck.data.files import parse, read
-from forecheck.data.frames import from_frame, from_table
+from forecheck.data.frames import from_frame
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
 from forecheck.errors import DataError, UsageError
@@ -85,12 +85,7 @@ def _named(
     source = Source(entry.name, is_file=True)
     fill = fill or entry.fill
     drop = drop if time else (*entry.drop, *(column for column in drop if column not in entry.drop))
-    if entry.remote is None:
-        panel = from_table(
-            bundled.table(entry.name), source, time=time, series=series, target=target, fill=fill, drop=drop
-        )
-    else:
-        content = fetch.content(entry.remote, source)
-        panel = parse(content, source, time=time, series=series, target=target, fill=fill, drop=drop)
+    content = fetch.content(entry.remote, source) if entry.remote else bundled.content(entry.name)
+    panel = parse(content, source, time=time, series=series, target=target, fill=fill, drop=drop)
     frequency = replace(panel.frequency, season=entry.season) if entry.season else panel.frequency
     return replace(panel, name=name or entry.name, split=entry.split, frequency=frequency)
