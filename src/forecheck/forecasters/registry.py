@@ -22,6 +22,7 @@ _MODULES = (
     "samformer",
     "patchtst",
     "itransformer",
+    "vq_patchtst",
     "differential",
     "fixedvar",
     "lintrans",
