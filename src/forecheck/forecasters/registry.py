@@ -20,6 +20,7 @@ _MODULES = (
     "linear_sgd",
     "tsmixer",
     "samformer",
+    "latst",
     "patchtst",
     "itransformer",
     "vq_patchtst",

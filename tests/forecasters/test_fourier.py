@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.nn.fourier import FourierBlock, FourierCross, ModeMaps, Modes
+from forecheck.forecasters.fedformer import FourierBlock, FourierCross, ModeMaps, Modes
 from forecheck.nn.seeding import initialise
 
 
