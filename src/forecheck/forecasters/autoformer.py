@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
@@ -101,36 +100,6 @@ class AutoCorrelation(Mixer):
         return mixed
 
 
-def autoformer(task: Task, config: AutoformerConfig) -> DecomposedEncoderDecoder:
-    """The network: auto-correlation in encoder and decoder, and from the decoder to the encoder."""
-    c, kernels = config, [config.moving_average]
-    return DecomposedEncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=min(c.label, task.lookback),
-        width=c.width,
-        dropout=c.dropout,
-        kernels=kernels,
-        encoder=[
-            DecomposedEncoderLayer(AutoCorrelation(c.width, c.factor), c.width, c.hidden, c.dropout, kernels)
-            for _ in range(c.layers)
-        ],
-        decoder=[
-            DecomposedDecoderLayer(
-                AutoCorrelation(c.width, c.factor),
-                AutoCorrelation(c.width, c.factor),
-                c.width,
-                c.hidden,
-                task.channels,
-                c.dropout,
-                kernels,
-            )
-            for _ in range(c.decoder_layers)
-        ],
-    )
-
-
 @register
 class Autoformer(NeuralForecaster):
     """A Transformer over steps that rolls whole series instead of weighing single steps.
@@ -148,5 +117,13 @@ class Autoformer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return autoformer(self.task, self.config)
+        """The untrained network: auto-correlation in encoder and decoder, and from the decoder to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+        kernels = [c.moving_average]
+
+        def mixer() -> AutoCorrelation:
+            return AutoCorrelation(c.width, c.factor)
+
+        encoder = [DecomposedEncoderLayer(mixer(), sizes, kernels) for _ in range(c.layers)]
+        decoder = [DecomposedDecoderLayer(mixer(), mixer(), sizes, kernels) for _ in range(c.decoder_layers)]
+        return DecomposedEncoderDecoder(sizes, kernels, encoder, decoder)

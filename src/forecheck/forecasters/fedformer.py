@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
@@ -93,6 +92,11 @@ class ModeMaps(nn.Module):
     r"""One complex map of features a head and mode: :math:`y_{mh} = x_{mh} W_{hm}`.
 
     Weights are drawn from :math:`(U(0, 1) + i U(0, 1)) / D^2`, as in the official code.
+
+    Args:
+        width: D, features of all heads together.
+        heads: their number.
+        modes: frequencies.
     """
 
     def __init__(self, width: int, heads: int, modes: int) -> None:
@@ -122,11 +126,12 @@ class FourierBlock(Mixer):
     Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 3.
     """
 
-    def __init__(self, width: int, heads: int, time: int, modes: int, selection: Selection) -> None:
+    def __init__(self, time: int, config: FEDformerConfig) -> None:
         super().__init__()
-        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
-        self.modes = Modes(time, modes, selection)
-        self.maps = ModeMaps(width, heads, self.modes.count)
+        c = config
+        self.query, self.out = nn.Linear(c.width, c.width), nn.Linear(c.width, c.width)
+        self.modes = Modes(time, c.modes, c.selection)
+        self.maps = ModeMaps(c.width, c.heads, self.modes.count)
 
     def forward(
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
@@ -145,25 +150,22 @@ class FourierCross(Mixer):
     with :math:`\sigma` the hyperbolic tangent of real and imaginary part, each for itself (that of the complex number
     has poles), or the softmax of the absolute values.
 
+    Args:
+        time: steps of the tokens.
+        memory_time: steps of the memory.
+        config: of FEDformer.
+
     Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 5; keys as values are the official code's.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        time: int,
-        memory_time: int,
-        modes: int,
-        selection: Selection,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, time: int, memory_time: int, config: FEDformerConfig) -> None:
         super().__init__()
-        self.heads, self.activation = heads, activation
-        self.query, self.key, self.out = (nn.Linear(width, width) for _ in range(3))
-        self.modes = Modes(time, modes, selection)
-        self.memory_modes = Modes(memory_time, modes, selection)
-        self.maps = ModeMaps(width, heads, self.modes.count)
+        c = config
+        self.heads, self.activation = c.heads, c.activation
+        self.query, self.key, self.out = (nn.Linear(c.width, c.width) for _ in range(3))
+        self.modes = Modes(time, c.modes, c.selection)
+        self.memory_modes = Modes(memory_time, c.modes, c.selection)
+        self.maps = ModeMaps(c.width, c.heads, self.modes.count)
 
     def forward(
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
@@ -184,44 +186,6 @@ class FourierCross(Mixer):
         return spectrum.view(*spectrum.shape[:2], self.heads, -1)
 
 
-def fedformer(task: Task, config: FEDformerConfig) -> DecomposedEncoderDecoder:
-    """The network: Fourier blocks in encoder and decoder, frequencies' attention from the decoder to the encoder."""
-    c = config
-    label = min(c.label, task.lookback)
-    decoded = label + task.horizon
-    return DecomposedEncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=label,
-        width=c.width,
-        dropout=c.dropout,
-        kernels=c.moving_average,
-        encoder=[
-            DecomposedEncoderLayer(
-                FourierBlock(c.width, c.heads, task.lookback, c.modes, c.selection),
-                c.width,
-                c.hidden,
-                c.dropout,
-                c.moving_average,
-            )
-            for _ in range(c.layers)
-        ],
-        decoder=[
-            DecomposedDecoderLayer(
-                FourierBlock(c.width, c.heads, decoded, c.modes, c.selection),
-                FourierCross(c.width, c.heads, decoded, task.lookback, c.modes, c.selection, c.activation),
-                c.width,
-                c.hidden,
-                task.channels,
-                c.dropout,
-                c.moving_average,
-            )
-            for _ in range(c.decoder_layers)
-        ],
-    )
-
-
 @register
 class FEDformer(NeuralForecaster):
     """Autoformer's frame around maps of frequencies.
@@ -239,5 +203,17 @@ class FEDformer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return fedformer(self.task, self.config)
+        """The untrained network: Fourier blocks, and frequencies' attention from the decoder to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+        kernels, steps = c.moving_average, sizes.label + sizes.horizon
+
+        def encoder() -> DecomposedEncoderLayer:
+            return DecomposedEncoderLayer(FourierBlock(sizes.lookback, c), sizes, kernels)
+
+        def decoder() -> DecomposedDecoderLayer:
+            return DecomposedDecoderLayer(
+                FourierBlock(steps, c), FourierCross(steps, sizes.lookback, c), sizes, kernels
+            )
+
+        encoders, decoders = [encoder() for _ in range(c.layers)], [decoder() for _ in range(c.decoder_layers)]
+        return DecomposedEncoderDecoder(sizes, kernels, encoders, decoders)

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
+from forecheck.nn.attention import Attention
 from forecheck.nn.embeddings import TimeConvolution
 from forecheck.nn.encoder_decoder import AttentionMixer, DecoderLayer, EncoderDecoder, EncoderLayer
 from forecheck.nn.kernels.base import Kernel, KernelOutput
@@ -149,43 +149,6 @@ class Distilling(nn.Module):
         return kept.mT
 
 
-def informer(task: Task, config: InformerConfig) -> EncoderDecoder:
-    """The network: ProbSparse attention in encoder and decoder, full attention from the decoder to the encoder."""
-    c = config
-    label = min(c.label, task.lookback)
-
-    def sparse(tokens: int, *, causal: bool = False) -> AttentionMixer:
-        return AttentionMixer(c.width, c.heads, kernel=ProbSparse(tokens, tokens, c.factor), causal=causal)
-
-    encoder: list[nn.Module] = []
-    tokens = task.lookback
-    for layer in range(c.layers):
-        encoder.append(EncoderLayer(sparse(tokens), c.width, c.hidden, c.dropout))
-        if c.distil and layer < c.layers - 1:
-            encoder.append(Distilling(c.width))
-            tokens = (tokens - 1) // 2 + 1
-    decoder = [
-        DecoderLayer(
-            sparse(label + task.horizon, causal=True),
-            AttentionMixer(c.width, c.heads, dropout=c.attention_dropout),
-            c.width,
-            c.hidden,
-            c.dropout,
-        )
-        for _ in range(c.decoder_layers)
-    ]
-    return EncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=label,
-        width=c.width,
-        dropout=c.dropout,
-        encoder=encoder,
-        decoder=decoder,
-    )
-
-
 @register
 class Informer(NeuralForecaster):
     """A Transformer over steps in which few queries attend.
@@ -203,5 +166,22 @@ class Informer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return informer(self.task, self.config)
+        """The untrained network: ProbSparse attention in encoder and decoder, full from the decoder to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+
+        def sparse(tokens: int, *, causal: bool = False) -> AttentionMixer:
+            kernel = ProbSparse(tokens, tokens, c.factor)
+            return AttentionMixer(Attention(c.width, c.heads, kernel=kernel), causal=causal)
+
+        def decoder() -> DecoderLayer:
+            across = AttentionMixer(Attention(c.width, c.heads, dropout=c.attention_dropout))
+            return DecoderLayer(sparse(sizes.label + sizes.horizon, causal=True), across, sizes)
+
+        encoder: list[nn.Module] = []
+        tokens = sizes.lookback
+        for layer in range(c.layers):
+            encoder.append(EncoderLayer(sparse(tokens), sizes))
+            if c.distil and layer < c.layers - 1:
+                encoder.append(Distilling(c.width))
+                tokens = (tokens - 1) // 2 + 1
+        return EncoderDecoder(sizes, encoder, [decoder() for _ in range(c.decoder_layers)])
