@@ -29,9 +29,11 @@ from forecheck.data.synthetic import events
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task, predict_all
-from forecheck.forecasters.patchtst import PatchEmbeddingName
+from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.vq import VQForecaster
+from forecheck.forecasters.vq_patchtst import VARIANTS
 from forecheck.forecasters.vq_tokens import VQTokens
+from forecheck.nn.patches import EmbeddingName
 from forecheck.progress import Progress
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,7 +61,7 @@ class Codes:
     def give(self, forecaster: VQForecaster) -> None:
         """Make the forecaster take the codes that another has learnt, or keep those that it learns."""
         learn, autoencoder = forecaster.prepare(), forecaster.module.autoencoder
-        kind = "raw" if autoencoder is not None and not [*autoencoder.parameters()] else "learnt"
+        kind = "learnt" if [*autoencoder.parameters()] else "raw"
         if learn is None:
             return
 
@@ -74,14 +76,15 @@ class Codes:
 
 def fits(
     name: str, options: dict[str, Any], experiment: Experiment, seed: int, codes: Codes
-) -> Iterator[tuple[str, VQForecaster, dict[str, Any]]]:
+) -> Iterator[tuple[str, NeuralForecaster, dict[str, Any]]]:
     """The forecaster fitted with attention, then with the identity in its place, and what is told of the fit."""
     for arm, edit in (("raw", None), ("identity", Replace("identity"))):
         before = time.process_time()
         kind = registry.find(name)
-        assert issubclass(kind, VQForecaster)
+        assert issubclass(kind, NeuralForecaster)
         forecaster = kind(TASK, registry.read_config(kind, options), edit)
-        codes.give(forecaster)
+        if isinstance(forecaster, VQForecaster):
+            codes.give(forecaster)
         report = forecaster.fit(experiment.train, experiment.validation, seed)
         told = {"vq": report.details.get("vq", {}), "epoch": report.details["best_epoch"]}
         yield arm, forecaster, told | {"seconds": time.process_time() - before}
@@ -89,18 +92,20 @@ def fits(
 
 def measure(windows: int, epochs: int, seeds: int) -> Iterator[dict[str, Any]]:
     """One dict a fit: what it is, its errors, and what it tells of its codes."""
-    shared = CODES | TRAINING | SIZES | {"epochs": epochs}
+    shared = TRAINING | SIZES | {"epochs": epochs}
     for seed in range(seeds):
         experiment = prepare(events.events(windows, seed), events.LOOKBACK, events.HORIZON, step=events.BLOCK)
         codes = Codes()
         linear = registry.create("linear", TASK)
         linear.fit(experiment.train, experiment.validation)
         yield {"seed": seed, "model": "linear, closed form", "arm": "", "mse": error(linear, experiment)}
-        for embedding in get_args(PatchEmbeddingName):
-            options = shared | PATCHTST | {"embedding": embedding}
-            for arm, forecaster, told in fits("patchtst", options, experiment, seed, codes):
+        for embedding in (*get_args(EmbeddingName), *VARIANTS):
+            coded = embedding in VARIANTS
+            options = shared | PATCHTST | {"embedding": embedding} | (CODES if coded else {})
+            name = "vq-patchtst" if coded else "patchtst"
+            for arm, forecaster, told in fits(name, options, experiment, seed, codes):
                 yield {"seed": seed, "model": embedding, "arm": arm, "mse": error(forecaster, experiment)} | told
-        options = shared | TOKENS
+        options = shared | TOKENS | CODES
         for arm, forecaster, told in fits("vq-tokens", options, experiment, seed, codes):
             for roll_out in ("expected", "greedy"):
                 config = registry.read_config(VQTokens, options | {"roll_out": roll_out})

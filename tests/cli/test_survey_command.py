@@ -6,9 +6,9 @@ import pytest
 from command_lines import tiny
 
 from conftest import write_csv
-from forecheck.verbs import survey as several
 from forecheck.errors import DataError, TrialError, UsageError
 from forecheck.reports.report import Report
+from forecheck.verbs import survey as several
 from panels import hourly
 
 MODEL = """

@@ -17,7 +17,7 @@ from panels import TINY
 NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
 NUMBERED |= {"anchored-net"}
 CODES = {"vq_codes": 8, "vq_width": 4, "vq_updates": 5, "vq_batch": 64, "vq_revive": 0.5}
-EMBEDDINGS = ("mlp", "conv", "vq", "vq-residual")
+EMBEDDINGS = {"patchtst": ("mlp", "conv"), "vq-patchtst": ("vq-residual",)}
 EXPECTED = {
     "conv": {"check_gradients": "more than a tenth of its rectifiers are off for a whole batch"},
     "informer": {"check_causality": "ProbSparse chooses the decoder's active queries among all steps, later ones too"},
@@ -33,11 +33,10 @@ def subjects():
             options["per_channel"] = False
         expected = EXPECTED.get(forecaster.name, {})
         found.append(Subject(forecaster.name, options, permutes=forecaster.name not in NUMBERED, expected=expected))
-        if forecaster.name == "patchtst":
-            found += [
-                Subject("patchtst", options | {"embedding": name}, expected=EXPECTED.get(name, {}))
-                for name in EMBEDDINGS
-            ]
+        found += [
+            Subject(forecaster.name, options | {"embedding": name}, expected=EXPECTED.get(name, {}))
+            for name in EMBEDDINGS.get(forecaster.name, ())
+        ]
     return found
 
 

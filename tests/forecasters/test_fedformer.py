@@ -8,8 +8,7 @@ from forecheck.data.windows import Windows
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task, predict_all
-from forecheck.forecasters.fedformer import FEDformer, FEDformerConfig
-from forecheck.nn.fourier import FourierBlock, FourierCross
+from forecheck.forecasters.fedformer import FEDformer, FEDformerConfig, FourierBlock, FourierCross
 from forecheck.nn.seeding import initialise
 
 TASK = Task(24, 4, 3)

@@ -37,7 +37,7 @@ def fitted(name, panel, **options):
         ("anchored-net", {"lookbacks": (32,), "span": 32, **SMALL}),
         ("dlinear-sgd", {"epochs": 1}),
         ("patchtst", TINY | {"epochs": 1, "micro_batch": 24}),
-        ("patchtst", TINY | {"epochs": 1, "embedding": "vq", "lr": 1e-3}),
+        ("vq-patchtst", TINY | {"epochs": 1, "lr": 1e-3}),
         ("samovar", {"epochs": 1, "layers": 1}),
         ("vq-tokens", {**SMALL, "patch": 4}),
     ],

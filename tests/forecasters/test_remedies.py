@@ -25,7 +25,8 @@ def config_of(model, **options):
 def test_training_remedies_suit_every_model_with_attention(name):
     for model, options in (("patchtst", TINY), ("transformer", SMALL)):
         config = config_of(model, **options)
-        made = remedied(name, model, TASK, config)
+        taker, made = remedied(name, model, TASK, config)
+        assert taker == model
         changed = {key: value for key, value in made.items() if value != config[key]}
         assert changed.items() <= REMEDIES[name].options.items()
         assert changed
@@ -33,9 +34,10 @@ def test_training_remedies_suit_every_model_with_attention(name):
 
 @pytest.mark.parametrize("name", REMEDIES)
 def test_patchtst_takes_every_remedy_and_keeps_its_attention(name):
-    made = remedied(name, "patchtst", TASK, config_of("patchtst", **TINY))
+    taker, made = remedied(name, "patchtst", TASK, config_of("patchtst", **TINY))
+    assert taker == ("vq-patchtst" if name.startswith("vq") else "patchtst")
     assert made.items() >= REMEDIES[name].options.items()
-    module = registry.create("patchtst", TASK, made).module
+    module = registry.create(taker, TASK, made).module
     assert sum(isinstance(each, Attention) for each in module.modules()) == TINY["layers"]
 
 
@@ -75,3 +77,14 @@ def test_a_remedy_that_changes_nothing_is_no_remedy():
         remedied("sam", "patchtst", TASK, config_of("patchtst", **TINY, sam=0.5))
     accepted = refused.value.remedy.removeprefix("It accepts: ").rstrip(".").split(", ")
     assert set(accepted) == set(REMEDIES) - {"sam"}
+
+
+def test_codes_are_those_of_another_forecaster_with_options_of_its_own():
+    config = config_of("differential", **TINY)
+    taker, made = remedied("vq-tuned", "differential", TASK, config, {"vq-differential": {"vq_codes": 8}})
+    assert (taker, made["embedding"], made["vq_codes"]) == ("vq-differential", "vq-tuned", 8)
+    assert {**made, **config, "embedding": "vq-tuned"} == made
+    again, _ = remedied("vq-random", taker, TASK, made)
+    assert again == taker
+    with pytest.raises(UsageError, match="vq-differential cannot take the remedy 'vq-tuned': it is like that already"):
+        remedied("vq-tuned", taker, TASK, made)

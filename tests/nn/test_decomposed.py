@@ -2,6 +2,7 @@
 
 import torch
 
+from forecheck.nn.attention import Attention
 from forecheck.nn.decomposed import (
     DecomposedDecoderLayer,
     DecomposedEncoderDecoder,
@@ -9,11 +10,13 @@ from forecheck.nn.decomposed import (
     SeasonalNorm,
 )
 from forecheck.nn.decomposition import moving_average
-from forecheck.nn.encoder_decoder import AttentionMixer
+from forecheck.nn.encoder_decoder import AttentionMixer, Sizes
+
+SIZES = Sizes(lookback=12, horizon=4, channels=2, label=5, width=8, hidden=16, dropout=0.0)
 
 
 def attention():
-    return AttentionMixer(8, 2)
+    return AttentionMixer(Attention(8, 2))
 
 
 def test_seasonal_norm_has_no_mean_over_time():
@@ -24,7 +27,7 @@ def test_seasonal_norm_has_no_mean_over_time():
 
 
 def test_encoder_layer_is_its_equation():
-    made = DecomposedEncoderLayer(attention(), 8, 16, 0.0, [5]).eval()
+    made = DecomposedEncoderLayer(attention(), SIZES, [5]).eval()
     tokens = torch.randn(3, 9, 8)
     z = tokens + made.mixer(tokens)
     z = z - moving_average(z, 5)
@@ -33,7 +36,7 @@ def test_encoder_layer_is_its_equation():
 
 
 def test_decoder_layer_is_its_equation():
-    made = DecomposedDecoderLayer(attention(), attention(), 8, 16, 2, 0.0, [5]).eval()
+    made = DecomposedDecoderLayer(attention(), attention(), SIZES, [5]).eval()
     tokens, memory = torch.randn(3, 9, 8), torch.randn(3, 4, 8)
     z, trend = tokens, 0
     for part in (made.mixer, lambda z: made.cross(z, memory), made.feed_forward):
@@ -47,7 +50,7 @@ def test_decoder_layer_is_its_equation():
 
 def test_without_a_word_from_its_layers_the_forecast_is_the_mean():
     x = torch.randn(3, 12, 2)
-    made = DecomposedEncoderDecoder(12, 4, 2, label=5, width=8, dropout=0.0, kernels=[5], encoder=[], decoder=[]).eval()
+    made = DecomposedEncoderDecoder(SIZES, [5], encoder=[], decoder=[]).eval()
     with torch.no_grad():
         made.head.weight.zero_()
         made.head.bias.zero_()

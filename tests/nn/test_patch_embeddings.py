@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from forecheck.nn.patch_embeddings import ConvolutionEmbedding, MLPEmbedding, prime_factors
+from forecheck.nn.patches import ConvolutionEmbedding, MLPEmbedding, patch_embedding, prime_factors
 
 
 def test_the_perceptron_by_hand():
@@ -70,3 +70,8 @@ def test_prime_factors_multiply_to_the_number(number):
 def test_an_impossible_stride_is_refused(stride):
     with pytest.raises(ValueError, match="stride must lie between 1 and the lookback 10"):
         ConvolutionEmbedding(10, stride, 4)
+
+
+def test_an_unknown_embedding_is_refused():
+    with pytest.raises(ValueError, match="no embedding of patches is called 'vq'; known: linear, mlp, conv"):
+        patch_embedding("vq", 24, 6, 3, 5)

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from forecheck.nn import var_coefficients
+from forecheck.forecasters import samovar_coefficients
+from forecheck.forecasters.samovar_coefficients import (
+    layer_coefficients,
+    mixture_row,
+    path_count,
+    paths_of_length,
+    strongest_paths,
+)
 from forecheck.nn.linear_attention import (
     causal_linear_attention,
     chunked_linear_attention,
@@ -16,14 +23,12 @@ from forecheck.nn.linear_attention import (
 )
 from forecheck.nn.rms_norm import RMSNorm, rms_norm
 from forecheck.nn.seeding import initialise
-from forecheck.nn.structural import StructuralMatrix
-from forecheck.nn.var_attention import Coefficients, DynamicCoefficients, FixedCoefficients, VarAttention
-from forecheck.nn.var_coefficients import (
-    layer_coefficients,
-    mixture_row,
-    path_count,
-    paths_of_length,
-    strongest_paths,
+from forecheck.nn.var_attention import (
+    Coefficients,
+    DynamicCoefficients,
+    FixedCoefficients,
+    StructuralMatrix,
+    VarAttention,
 )
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
@@ -171,7 +176,7 @@ def test_the_strongest_paths_come_first_and_all_of_them_sum_to_the_mixture():
 
 
 def test_too_many_paths_are_refused(monkeypatch):
-    monkeypatch.setattr(var_coefficients, "PATHS_AT_MOST", 34)
+    monkeypatch.setattr(samovar_coefficients, "PATHS_AT_MOST", 34)
     with pytest.raises(ValueError, match="35 paths of 3 layers over 5 tokens"):
         strongest_paths(coefficients(), 3)
     assert strongest_paths(coefficients(), 0).nodes.shape[1] == 0

@@ -114,7 +114,8 @@ def plan(
     names = usable((*NAIVE, *LINEAR), period, test.lookback)
     tuned = tuned or {}
     setting = _setting(model, task, budget, options, experiment, tuned.get("raw", {}))
-    if stray := set(options) - {setting.model, *names}:
+    treated = treatments(setting, remedies, options)
+    if stray := set(options) - {setting.model, *names, *(each.model for each in treated)}:
         raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
     checks, skipped = (selection or Selection()).split(setting)
     forecaster = GIVEN if setting.given else setting.model
@@ -159,12 +160,12 @@ def plan(
                 arm(
                     "remedy",
                     each.remedy,
-                    forecaster,
+                    each.model,
                     each.config,
                     edit=each.edit.to_dict() if each.edit else None,
                 ),
             )
-            for each in treatments(setting, remedies)
+            for each in treated
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,18 +38,27 @@ class Treatment:
     Attributes:
         remedy: its name, or `none`.
         mode: what attention is replaced by before training, or `raw`.
-        config: all options of the forecaster.
+        model: the forecaster that is trained.
+        config: all its options.
         edit: the replacement, if any.
     """
 
     remedy: str
     mode: str
+    model: str
     config: Mapping[str, Any]
     edit: Edit | None
 
 
-def treatments(setting: Setting, names: Sequence[str]) -> list[Treatment]:
+def treatments(
+    setting: Setting, names: Sequence[str], options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> list[Treatment]:
     """Raw and without attention, for no remedy and for each of those named; nothing if none is.
+
+    Args:
+        setting: of the audit.
+        names: of remedies.
+        options: by forecaster, what the user chose for those that the model becomes.
 
     Raises:
         UsageError: if a remedy is unknown or named twice, or the model cannot be trained with it.
@@ -64,11 +74,11 @@ def treatments(setting: Setting, names: Sequence[str]) -> list[Treatment]:
             else setting.why_not or "its attention is not forecheck's own, so it cannot be trained without it"
         )
         raise UsageError(f"{setting.model} cannot take a remedy: {why}")
-    configs = {NONE: setting.config}
+    arms: dict[str, tuple[str, Mapping[str, Any]]] = {NONE: (setting.model, setting.config)}
     for name in names:
-        configs[name] = remedied(name, setting.model, setting.task, setting.config)
+        arms[name] = remedied(name, setting.model, setting.task, setting.config, options)
     edits: dict[str, Edit | None] = {RAW: None} | {mode: Replace(mode) for mode in replacements(setting)}
-    return [Treatment(name, mode, config, edit) for name, config in configs.items() for mode, edit in edits.items()]
+    return [Treatment(name, mode, *arm, edit) for name, arm in arms.items() for mode, edit in edits.items()]
 
 
 def replacements(setting: Setting) -> tuple[Mode, ...]:

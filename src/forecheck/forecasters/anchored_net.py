@@ -165,6 +165,7 @@ class AnchoredNet(NeuralForecaster):
     source = "this project; Nie et al. 2023, arXiv 2211.14730 (the network)"
     rank = 16
     Config = AnchoredNetConfig
+    Module = AnchoredNetModule
 
     def __init__(self, task: Task, config: Any = None, edit: Any = None) -> None:
         super().__init__(task, config, edit)
@@ -174,10 +175,6 @@ class AnchoredNet(NeuralForecaster):
     def parameters(self) -> int:
         """Those of the network, and those of the closed forms."""
         return super().parameters + self.base.parameters
-
-    def build(self) -> nn.Module:
-        """The untrained network."""
-        return AnchoredNetModule(self.task, self.config)
 
     def fit(
         self,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
-from forecheck.nn.autocorrelation import AutoCorrelation
 from forecheck.nn.decomposed import DecomposedDecoderLayer, DecomposedEncoderDecoder, DecomposedEncoderLayer
+from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.spectrum import series, spectrum
 
 
 @dataclass(frozen=True)
@@ -31,34 +34,70 @@ class AutoformerConfig(EncoderDecoderConfig):
         self.check_positive("factor", "moving_average")
 
 
-def autoformer(task: Task, config: AutoformerConfig) -> DecomposedEncoderDecoder:
-    """The network: auto-correlation in encoder and decoder, and from the decoder to the encoder."""
-    c, kernels = config, [config.moving_average]
-    return DecomposedEncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=min(c.label, task.lookback),
-        width=c.width,
-        dropout=c.dropout,
-        kernels=kernels,
-        encoder=[
-            DecomposedEncoderLayer(AutoCorrelation(c.width, c.factor), c.width, c.hidden, c.dropout, kernels)
-            for _ in range(c.layers)
-        ],
-        decoder=[
-            DecomposedDecoderLayer(
-                AutoCorrelation(c.width, c.factor),
-                AutoCorrelation(c.width, c.factor),
-                c.width,
-                c.hidden,
-                task.channels,
-                c.dropout,
-                kernels,
-            )
-            for _ in range(c.decoder_layers)
-        ],
-    )
+def correlation(
+    q: Float[Tensor, "batch time width"], k: Float[Tensor, "batch time width"]
+) -> Float[Tensor, "batch time"]:
+    r"""Circular correlation at every lag, the mean over features.
+
+    .. math:: R_\tau = \frac{1}{D} \sum_d \sum_t q_{t+\tau,d} \, k_{t,d}
+        = \mathcal F^{-1} \Bigl( \frac{1}{D} \sum_d \mathcal F(q_d) \overline{\mathcal F(k_d)} \Bigr)_\tau
+
+    Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), equations 5 and 8.
+    """
+    return series((spectrum(q) * spectrum(k).conj()).mean(dim=-1), q.shape[1], like=q)
+
+
+def rolled(
+    v: Float[Tensor, "batch time width"],
+    lags: Int[Tensor, "batch lag"],
+    shares: Float[Tensor, "batch lag"],
+) -> Float[Tensor, "batch time width"]:
+    r"""Weighted sum of rolled series, :math:`y_t = \sum_i w_i \, v_{(t + \tau_i) \bmod T}`.
+
+    It is the correlation of v with a series that is w at the lags and zero elsewhere, so it is made by FFT, too.
+    """
+    sparse = v.new_zeros(v.shape[:2]).scatter_add(1, lags, shares)
+    return series(spectrum(v) * spectrum(sparse).conj()[..., None], v.shape[1], like=v)
+
+
+class AutoCorrelation(Mixer):
+    r"""What takes the place of attention.
+
+    .. math:: \tau_{1 \dots n} = \mathrm{top}_n R(Q, K), \quad w = \mathrm{softmax}(R_{\tau_1}, \dots, R_{\tau_n}),
+        \quad \mathrm{out} = W_o \sum_i w_i \, \mathrm{roll}(V, \tau_i), \qquad n = \lfloor c \ln T \rfloor
+
+    A memory is cut to the length of the tokens, or filled up with zeros. As in the official code, R is the mean over
+    heads and features, so there is no choice of heads: all agree on lags and weights. While training, that code also
+    has all windows of a batch agree on the lags; here every window has its own at all times, as in its forecasts.
+
+    Args:
+        width: D.
+        factor: c.
+
+    Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), section 3.2.
+    """
+
+    def __init__(self, width: int, factor: int) -> None:
+        super().__init__()
+        if factor < 1:
+            raise ValueError(f"factor must be positive, got {factor}")
+        self.factor = factor
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
+    ) -> Float[Tensor, "batch token width"]:
+        """The mixed tokens."""
+        time = tokens.shape[1]
+        memory = tokens if memory is None else memory[:, :time]
+        # What is filled up comes after the projections: their biases do not count there.
+        fill = (0, 0, 0, time - memory.shape[1])
+        k, v = (nn.functional.pad(project(memory), fill) for project in (self.key, self.value))
+        agreement = correlation(self.query(tokens), k)
+        count = min(time, max(1, int(self.factor * math.log(time))))
+        values, lags = agreement.topk(count, dim=1)
+        mixed: Tensor = self.out(rolled(v, lags, torch.softmax(values, dim=1)))
+        return mixed
 
 
 @register
@@ -78,5 +117,13 @@ class Autoformer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return autoformer(self.task, self.config)
+        """The untrained network: auto-correlation in encoder and decoder, and from the decoder to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+        kernels = [c.moving_average]
+
+        def mixer() -> AutoCorrelation:
+            return AutoCorrelation(c.width, c.factor)
+
+        encoder = [DecomposedEncoderLayer(mixer(), sizes, kernels) for _ in range(c.layers)]
+        decoder = [DecomposedDecoderLayer(mixer(), mixer(), sizes, kernels) for _ in range(c.decoder_layers)]
+        return DecomposedEncoderDecoder(sizes, kernels, encoder, decoder)

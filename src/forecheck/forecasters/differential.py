@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from torch import nn
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 
-from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig, PatchTSTModule
 from forecheck.forecasters.registry import register
-from forecheck.nn.blocks import EncoderBlock, PreNormBlock
+from forecheck.nn.attention import Attention
+from forecheck.nn.dropout import Dropout
+from forecheck.nn.feedforward import FeedForward
+from forecheck.nn.kernels.base import Scores
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.norms import NORMS, NormName
 from forecheck.nn.positions import Positions
@@ -25,16 +29,71 @@ class DifferentialConfig(PatchTSTConfig):
         positions: `rope` (the paper's), or any other.
     """
 
-    layer: ClassVar[type[EncoderBlock | PreNormBlock]] = PreNormBlock
     heads: int = 2
     norm: NormName = "rms"
     residual_scores: bool = False
     kernel: KernelName = "differential"
     positions: Positions = "rope"
 
-    def last_norm(self) -> nn.Module:
-        """As pre-norm layers leave tokens as they add up."""
-        return NORMS[self.norm](self.width)
+
+class PreNormBlock(nn.Module):
+    r"""Pre-norm encoder layer whose attention has no biases.
+
+    .. math:: z' = z + D(\mathrm{Attn}(N_1(z))), \qquad z'' = z' + \mathrm{FF}(N_2(z'))
+
+    Source: Ye et al. 2024 (Differential Transformer, arXiv 2410.05258), section 2.2, whose feed-forward part is SwiGLU.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        dropout: float,
+        attention_dropout: float = 0.0,
+        norm: str = "rms",
+        kernel: str = "differential",
+        depth: int = 0,
+        positions: str = "none",
+        tokens: int = 0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = NORMS[norm](width)
+        self.attention = Attention(
+            width,
+            heads,
+            kernel=kernel,
+            dropout=attention_dropout,
+            bias=False,
+            depth=depth,
+            positions=positions,
+            keys=tokens,
+        )
+        self.attention_out_dropout = Dropout(dropout)
+        self.feed_forward_norm = NORMS[norm](width)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "series token width"],
+        mask: Bool[Tensor, "token token"] | None = None,
+        bias: Scores | None = None,
+    ) -> tuple[Float[Tensor, "series token width"], Scores | None]:
+        """The next tokens, and this layer's scores for residual attention."""
+        mixed, scores = self.attention(self.attention_norm(tokens), mask, bias)
+        tokens = self.attention_out_dropout(mixed, tokens)
+        return self.feed_forward(self.feed_forward_norm(tokens), tokens), scores
+
+
+class DifferentialModule(PatchTSTModule):
+    """PatchTST's network with pre-norm blocks, whose tokens only add up, and so with a norm after them."""
+
+    Block = PreNormBlock
+
+    def __init__(self, task: Task, config: DifferentialConfig) -> None:
+        super().__init__(task, config)
+        self.norm = NORMS[config.norm](config.width)
 
 
 @register
@@ -52,3 +111,4 @@ class DifferentialTransformer(PatchTST):
     source = "Ye et al. 2024, Differential Transformer, arXiv 2410.05258; for series: this project"
     rank = 54
     Config = DifferentialConfig
+    Module = DifferentialModule

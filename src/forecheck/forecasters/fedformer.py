@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
 
-from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
 from forecheck.nn.decomposed import DecomposedDecoderLayer, DecomposedEncoderDecoder, DecomposedEncoderLayer
-from forecheck.nn.fourier import FourierBlock, FourierCross
+from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.spectrum import series, single, spectrum
+
+Selection = Literal["random", "lowest"]
+Activation = Literal["tanh", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,8 @@ class FEDformerConfig(EncoderDecoderConfig):
 
     heads: int = 8
     modes: int = 64
-    selection: Literal["random", "lowest"] = "random"
-    activation: Literal["tanh", "softmax"] = "tanh"
+    selection: Selection = "random"
+    activation: Activation = "tanh"
     moving_average: tuple[int, ...] | list[int] = (24,)  # JSON has lists; kept as a tuple
 
     def __post_init__(self) -> None:
@@ -44,42 +49,141 @@ class FEDformerConfig(EncoderDecoderConfig):
             raise ValueError(f"moving_average must be positive, got {self.moving_average}")
 
 
-def fedformer(task: Task, config: FEDformerConfig) -> DecomposedEncoderDecoder:
-    """The network: Fourier blocks in encoder and decoder, frequencies' attention from the decoder to the encoder."""
-    c = config
-    label = min(c.label, task.lookback)
-    decoded = label + task.horizon
-    return DecomposedEncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=label,
-        width=c.width,
-        dropout=c.dropout,
-        kernels=c.moving_average,
-        encoder=[
-            DecomposedEncoderLayer(
-                FourierBlock(c.width, c.heads, task.lookback, c.modes, c.selection),
-                c.width,
-                c.hidden,
-                c.dropout,
-                c.moving_average,
-            )
-            for _ in range(c.layers)
-        ],
-        decoder=[
-            DecomposedDecoderLayer(
-                FourierBlock(c.width, c.heads, decoded, c.modes, c.selection),
-                FourierCross(c.width, c.heads, decoded, task.lookback, c.modes, c.selection, c.activation),
-                c.width,
-                c.hidden,
-                task.channels,
-                c.dropout,
-                c.moving_average,
-            )
-            for _ in range(c.decoder_layers)
-        ],
-    )
+class Modes(nn.Module):
+    r"""Some of the :math:`\lfloor T/2 \rfloor + 1` frequencies of a series, chosen once and saved with the weights.
+
+    Args:
+        time: T.
+        count: frequencies at most.
+        selection: `random`, drawn with the weights, or the `lowest`.
+
+    Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), section 3.2; the official code never takes the last one.
+    """
+
+    index: Tensor
+
+    def __init__(self, time: int, count: int, selection: Selection) -> None:
+        super().__init__()
+        if count < 1:
+            raise ValueError(f"modes must be positive, got {count}")
+        self.time, self.selection = time, selection
+        self.count = min(count, time // 2 + 1)
+        self.register_buffer("index", torch.arange(self.count))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the frequencies anew, if they are drawn."""
+        if self.selection == "random":
+            self.index.copy_(torch.randperm(self.time // 2 + 1)[: self.count].sort().values)
+
+    def take(self, x: Float[Tensor, "batch time width"]) -> Complex[Tensor, "batch mode width"]:
+        """The series in these frequencies."""
+        return spectrum(x)[:, self.index]
+
+    def give(
+        self, modes: Complex[Tensor, "batch mode width"], like: Float[Tensor, "..."]
+    ) -> Float[Tensor, "batch time width"]:
+        """The series that has these frequencies and no other, in the type of `like`."""
+        full = modes.new_zeros(modes.shape[0], self.time // 2 + 1, modes.shape[2])
+        return series(full.index_copy(1, self.index, modes), self.time, like)
+
+
+class ModeMaps(nn.Module):
+    r"""One complex map of features a head and mode: :math:`y_{mh} = x_{mh} W_{hm}`.
+
+    Weights are drawn from :math:`(U(0, 1) + i U(0, 1)) / D^2`, as in the official code.
+
+    Args:
+        width: D, features of all heads together.
+        heads: their number.
+        modes: frequencies.
+    """
+
+    def __init__(self, width: int, heads: int, modes: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is not a multiple of {heads} heads")
+        self.heads = heads
+        # Real and imaginary parts apart: files of weights hold real numbers.
+        self.weight = nn.Parameter(torch.empty(modes, heads, width // heads, width // heads, 2))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the maps anew."""
+        nn.init.uniform_(self.weight, 0, 1 / (self.heads * self.weight.shape[2]) ** 2)
+
+    def forward(self, spectrum: Complex[Tensor, "batch mode width"]) -> Complex[Tensor, "batch mode width"]:
+        """Mapped features of every mode."""
+        x = spectrum.view(*spectrum.shape[:2], self.heads, -1)
+        return torch.einsum("bmhi,mhio->bmho", x, torch.view_as_complex(single(self.weight))).flatten(2)
+
+
+class FourierBlock(Mixer):
+    r"""Frequency-enhanced block: :math:`\mathrm{out} = W_o \mathcal F^{-1}(\mathcal F(z W_q)_{\text{modes}} W)`.
+
+    Modes go back to their own frequencies, where the official code moves random ones to the lowest.
+
+    Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 3.
+    """
+
+    def __init__(self, time: int, config: FEDformerConfig) -> None:
+        super().__init__()
+        c = config
+        self.query, self.out = nn.Linear(c.width, c.width), nn.Linear(c.width, c.width)
+        self.modes = Modes(time, c.modes, c.selection)
+        self.maps = ModeMaps(c.width, c.heads, self.modes.count)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
+    ) -> Float[Tensor, "batch token width"]:
+        """The mixed tokens; it looks at no memory."""
+        mixed: Tensor = self.out(self.modes.give(self.maps(self.modes.take(self.query(tokens))), tokens))
+        return mixed
+
+
+class FourierCross(Mixer):
+    r"""Frequency-enhanced attention, whose queries and keys are modes; the keys are the values, too.
+
+    .. math:: Q = \mathcal F(z W_q)_{\text{modes}}, \quad K = \mathcal F(m W_k)_{\text{modes}}, \quad
+        \mathrm{out} = W_o \mathcal F^{-1}(\sigma(Q K^\top) K \, W)
+
+    with :math:`\sigma` the hyperbolic tangent of real and imaginary part, each for itself (that of the complex number
+    has poles), or the softmax of the absolute values.
+
+    Args:
+        time: steps of the tokens.
+        memory_time: steps of the memory.
+        config: of FEDformer.
+
+    Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 5; keys as values are the official code's.
+    """
+
+    def __init__(self, time: int, memory_time: int, config: FEDformerConfig) -> None:
+        super().__init__()
+        c = config
+        self.heads, self.activation = c.heads, c.activation
+        self.query, self.key, self.out = (nn.Linear(c.width, c.width) for _ in range(3))
+        self.modes = Modes(time, c.modes, c.selection)
+        self.memory_modes = Modes(memory_time, c.modes, c.selection)
+        self.maps = ModeMaps(c.width, c.heads, self.modes.count)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
+    ) -> Float[Tensor, "batch token width"]:
+        """What the tokens take from a memory, or from themselves if there is none."""
+        q = self._by_head(self.modes.take(self.query(tokens)))
+        k = self._by_head(self.memory_modes.take(self.key(tokens if memory is None else memory)))
+        scores = torch.einsum("bxhe,byhe->bhxy", q, k)
+        if self.activation == "tanh":
+            pattern = torch.complex(scores.real.tanh(), scores.imag.tanh())
+        else:
+            pattern = torch.softmax(scores.abs(), dim=-1).to(scores.dtype)
+        taken = torch.einsum("bhxy,byhe->bxhe", pattern, k).flatten(2)
+        mixed: Tensor = self.out(self.modes.give(self.maps(taken), tokens))
+        return mixed
+
+    def _by_head(self, spectrum: Complex[Tensor, "batch mode width"]) -> Complex[Tensor, "batch mode head head_width"]:
+        return spectrum.view(*spectrum.shape[:2], self.heads, -1)
 
 
 @register
@@ -99,5 +203,17 @@ class FEDformer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return fedformer(self.task, self.config)
+        """The untrained network: Fourier blocks, and frequencies' attention from the decoder to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+        kernels, steps = c.moving_average, sizes.label + sizes.horizon
+
+        def encoder() -> DecomposedEncoderLayer:
+            return DecomposedEncoderLayer(FourierBlock(sizes.lookback, c), sizes, kernels)
+
+        def decoder() -> DecomposedDecoderLayer:
+            return DecomposedDecoderLayer(
+                FourierBlock(steps, c), FourierCross(steps, sizes.lookback, c), sizes, kernels
+            )
+
+        encoders, decoders = [encoder() for _ in range(c.layers)], [decoder() for _ in range(c.decoder_layers)]
+        return DecomposedEncoderDecoder(sizes, kernels, encoders, decoders)

@@ -106,7 +106,4 @@ class ITransformer(NeuralForecaster):
     rank = 51
     Config = ITransformerConfig
     usual_lookback = 96
-
-    def build(self) -> nn.Module:
-        """The untrained network."""
-        return ITransformerModule(self.task, self.config)
+    Module = ITransformerModule

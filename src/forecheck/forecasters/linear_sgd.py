@@ -109,10 +109,7 @@ class NLinearSGD(NeuralForecaster):
     source = "Zeng et al., AAAI 2023, Are Transformers Effective for Time Series Forecasting?, arXiv 2205.13504"
     rank = 20
     Config = LinearSGDConfig
-
-    def build(self) -> nn.Module:
-        """The untrained map."""
-        return NLinearModule(self.task, self.config)
+    Module = NLinearModule
 
 
 @register
@@ -125,7 +122,4 @@ class DLinearSGD(NeuralForecaster):
     source = "Zeng et al., AAAI 2023, Are Transformers Effective for Time Series Forecasting?, arXiv 2205.13504"
     rank = 21
     Config = DLinearSGDConfig
-
-    def build(self) -> nn.Module:
-        """The untrained maps."""
-        return DLinearModule(self.task, self.config)
+    Module = DLinearModule

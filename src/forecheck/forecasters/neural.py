@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -33,6 +32,8 @@ class NeuralForecaster(Forecaster):
     """
 
     trained = True
+    Module: ClassVar[Callable[[Task, Any], nn.Module]]
+    """Makes the untrained network of a task and a config; a forecaster that needs more overrides `build`."""
 
     def __init__(self, task: Task, config: Recipe | None = None, edit: Edit | None = None) -> None:
         super().__init__(task, config)
@@ -47,9 +48,9 @@ class NeuralForecaster(Forecaster):
         """Weights that are trained."""
         return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
-    @abstractmethod
     def build(self) -> nn.Module:
-        """The untrained module."""
+        """The untrained network."""
+        return type(self).Module(self.task, self.config)
 
     def prepare(self) -> Prepare | None:
         """What is to be done once before training, or None; a resumed fit does not repeat it."""

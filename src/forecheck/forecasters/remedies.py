@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -23,16 +23,24 @@ class Remedy:
         summary: what it changes, in a few words.
         options: of the forecaster, by name; they win over all others.
         source: paper and section, or this project.
+        becomes: the forecaster that has these options in the place of one that has not, by name.
     """
 
     summary: str
     options: Mapping[str, Any]
     source: str
+    becomes: Mapping[str, str] = field(default_factory=dict)
 
 
 _CURSE = "Ke et al. 2025, arXiv 2412.06061, section 7.2"
 _OURS = "this project"
 _FAILS = "Zida et al. 2025, arXiv 2509.20942"
+_CODED = MappingProxyType({"patchtst": "vq-patchtst", "differential": "vq-differential"})
+
+
+def _codes(variant: str, summary: str, source: str = _OURS) -> Remedy:
+    return Remedy(summary, {"embedding": variant}, source, _CODED)
+
 
 REMEDIES: Mapping[str, Remedy] = MappingProxyType(
     {
@@ -69,12 +77,12 @@ REMEDIES: Mapping[str, Remedy] = MappingProxyType(
         ),
         "conv-patches": Remedy("patches embedded by convolutions", {"embedding": "conv"}, _FAILS),
         "mlp-patches": Remedy("patches embedded by a residual MLP", {"embedding": "mlp"}, _FAILS),
-        "vq": Remedy("patches as codes of a trained encoder, frozen", {"embedding": "vq"}, f"{_FAILS}, appendix D"),
-        "vq-tuned": Remedy("the same, trained on through the forecast", {"embedding": "vq-tuned"}, _OURS),
-        "vq-residual": Remedy("frozen codes and what they leave of a patch", {"embedding": "vq-residual"}, _OURS),
-        "vq-encoder": Remedy("the frozen encoder without codes: a control", {"embedding": "vq-encoder"}, _OURS),
-        "vq-kmeans": Remedy("codes that are k-means of raw patches: a control", {"embedding": "vq-kmeans"}, _OURS),
-        "vq-random": Remedy("codes drawn at random: a control", {"embedding": "vq-random"}, _OURS),
+        "vq": _codes("vq", "patches as codes of a trained encoder, frozen", f"{_FAILS}, appendix D"),
+        "vq-tuned": _codes("vq-tuned", "the same, trained on through the forecast"),
+        "vq-residual": _codes("vq-residual", "frozen codes and what they leave of a patch"),
+        "vq-encoder": _codes("vq-encoder", "the frozen encoder without codes: a control"),
+        "vq-kmeans": _codes("vq-kmeans", "codes that are k-means of raw patches: a control"),
+        "vq-random": _codes("vq-random", "codes drawn at random: a control"),
         "drift-correction": Remedy(
             "what pushes all heads together is taken out of their gradients",
             {"correction": "drift", "correction_strength": 1.0},
@@ -116,14 +124,21 @@ def find_remedy(name: str) -> Remedy:
     return REMEDIES[name]
 
 
-def remedied(name: str, model: str, task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of `model` with a remedy.
+def remedied(
+    name: str,
+    model: str,
+    task: Task,
+    config: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> tuple[str, dict[str, Any]]:
+    """The forecaster that `model` is with a remedy, most often itself, and all options of that one.
 
     Args:
         name: of the remedy.
         model: name of a forecaster.
         task: what it forecasts.
         config: its options without the remedy, all of them.
+        options: by forecaster, those for one that `model` becomes.
 
     Raises:
         UsageError: if there is no such remedy or the forecaster cannot take it; the message names those that it can.
@@ -131,8 +146,10 @@ def remedied(name: str, model: str, task: Task, config: Mapping[str, Any]) -> di
     remedy, forecaster = find_remedy(name), registry.create(model, task, config)
     why_not = _why_not(remedy, forecaster)
     if not why_not:
+        taker = _taker(remedy, forecaster).name
+        own = options.get(taker, {}) if taker != model else {}
         try:
-            return asdict(registry.create(model, task, {**config, **remedy.options}).config)
+            return taker, asdict(registry.create(taker, task, {**config, **own, **remedy.options}).config)
         except UsageError as error:
             why_not = error.message
     others = accepted(forecaster)
@@ -145,15 +162,21 @@ def accepted(forecaster: Forecaster) -> list[str]:
     return [name for name, remedy in REMEDIES.items() if not _why_not(remedy, forecaster)]
 
 
+def _taker(remedy: Remedy, forecaster: Forecaster) -> type[Forecaster]:
+    """Who has the options of a remedy: the forecaster itself, or the one that it becomes."""
+    becomes = remedy.becomes.get(forecaster.name)
+    return registry.find(becomes) if becomes else type(forecaster)
+
+
 def _why_not(remedy: Remedy, forecaster: Forecaster) -> str:
     """What in a forecaster speaks against a remedy, "" if nothing does."""
-    config = asdict(forecaster.config)
-    if missing := [option for option in remedy.options if option not in config]:
+    config, taker = asdict(forecaster.config), _taker(remedy, forecaster)
+    if missing := [option for option in remedy.options if option not in registry.defaults(taker)]:
         return f"it has no option {missing[0]!r}"
-    if all(config[option] == value for option, value in remedy.options.items()):
+    if all(option in config and config[option] == value for option, value in remedy.options.items()):
         return "it is like that already"
     try:
-        registry.read_config(type(forecaster), {**config, **remedy.options})
+        registry.read_config(taker, {**config, **remedy.options})
     except UsageError as error:
         return error.message
     if "correction" in remedy.options and not (

@@ -79,7 +79,4 @@ class SAMformer(NeuralForecaster):
     rank = 48
     Config = SAMformerConfig
     usual_lookback = 512
-
-    def build(self) -> nn.Module:
-        """The untrained network."""
-        return SAMformerModule(self.task, self.config)
+    Module = SAMformerModule

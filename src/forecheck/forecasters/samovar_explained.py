@@ -15,9 +15,9 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from forecheck.forecasters.samovar_coefficients import mixture_row, strongest_paths
 from forecheck.nn.arx import ArxNetwork
 from forecheck.nn.var_attention import Coefficients, VarAttention
-from forecheck.nn.var_coefficients import mixture_row, strongest_paths
 
 
 @dataclass(frozen=True)

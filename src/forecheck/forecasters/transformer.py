@@ -9,7 +9,8 @@ from torch import nn
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
-from forecheck.nn.encoder_decoder import AttentionMixer, DecoderLayer, EncoderDecoder, EncoderLayer
+from forecheck.nn.attention import Attention
+from forecheck.nn.encoder_decoder import AttentionMixer, DecoderLayer, EncoderDecoder, EncoderLayer, Sizes
 from forecheck.nn.kernels.named import KernelName
 from forecheck.nn.positions import Positions
 from forecheck.training.recipe import Recipe, Schedule
@@ -45,6 +46,11 @@ class EncoderDecoderConfig(Recipe):
         if self.label < 0:
             raise ValueError(f"label must not be negative, got {self.label}")
 
+    def sizes(self, task: Task) -> Sizes:
+        """Of the network."""
+        label = min(self.label, task.lookback)
+        return Sizes(task.lookback, task.horizon, task.channels, label, self.width, self.hidden, self.dropout)
+
 
 @dataclass(frozen=True)
 class TransformerConfig(EncoderDecoderConfig):
@@ -64,44 +70,6 @@ class TransformerConfig(EncoderDecoderConfig):
     positions: Positions = "sinusoidal"
 
 
-def transformer(task: Task, config: TransformerConfig) -> EncoderDecoder:
-    """The network: full attention in the encoder, causal in the decoder, and from the decoder to the encoder."""
-    c = config
-    label = min(c.label, task.lookback)
-
-    def attention(depth: int, keys: int, *, causal: bool = False, start: int = 0) -> AttentionMixer:
-        return AttentionMixer(
-            c.width,
-            c.heads,
-            kernel=c.kernel,
-            dropout=c.attention_dropout,
-            causal=causal,
-            depth=depth,
-            positions=c.positions,
-            keys=keys,
-            start=start,
-        )
-
-    def decoder(depth: int) -> DecoderLayer:
-        among = attention(depth, label + task.horizon, causal=True)
-        across = attention(depth, task.lookback, start=task.lookback - label)
-        return DecoderLayer(among, across, c.width, c.hidden, c.dropout)
-
-    return EncoderDecoder(
-        task.lookback,
-        task.horizon,
-        task.channels,
-        label=label,
-        width=c.width,
-        dropout=c.dropout,
-        encoder=[
-            EncoderLayer(attention(depth, task.lookback), c.width, c.hidden, c.dropout) for depth in range(c.layers)
-        ],
-        decoder=[decoder(depth) for depth in range(c.decoder_layers)],
-        positions=c.positions,
-    )
-
-
 @register
 class Transformer(NeuralForecaster):
     """Attention between steps, as first applied to series.
@@ -118,5 +86,28 @@ class Transformer(NeuralForecaster):
     usual_lookback = 96
 
     def build(self) -> nn.Module:
-        """The untrained network."""
-        return transformer(self.task, self.config)
+        """The untrained network: full attention in the encoder, causal in the decoder, and from it to the encoder."""
+        c, sizes = self.config, self.config.sizes(self.task)
+
+        def attention(depth: int, keys: int, start: int = 0) -> Attention:
+            return Attention(
+                c.width,
+                c.heads,
+                kernel=c.kernel,
+                dropout=c.attention_dropout,
+                depth=depth,
+                positions=c.positions,
+                keys=keys,
+                start=start,
+            )
+
+        def encoder(depth: int) -> EncoderLayer:
+            return EncoderLayer(AttentionMixer(attention(depth, sizes.lookback)), sizes)
+
+        def decoder(depth: int) -> DecoderLayer:
+            among = AttentionMixer(attention(depth, sizes.label + sizes.horizon), causal=True)
+            across = AttentionMixer(attention(depth, sizes.lookback, start=sizes.lookback - sizes.label))
+            return DecoderLayer(among, across, sizes)
+
+        layers, decoder_layers = map(encoder, range(c.layers)), map(decoder, range(c.decoder_layers))
+        return EncoderDecoder(sizes, [*layers], [*decoder_layers], positions=c.positions)

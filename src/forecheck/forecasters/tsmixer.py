@@ -129,7 +129,4 @@ class TSMixer(NeuralForecaster):
     rank = 30
     Config = TSMixerConfig
     usual_lookback = 512
-
-    def build(self) -> nn.Module:
-        """The untrained network."""
-        return TSMixerModule(self.task, self.config)
+    Module = TSMixerModule

@@ -62,7 +62,7 @@ class VQRecipe(Recipe):
 
 
 class VQForecaster(NeuralForecaster):
-    """A forecaster whose module may have an `autoencoder` (else None), of what its `patches` makes of input windows."""
+    """A forecaster whose module has an `autoencoder` of what its `patches` makes of input windows."""
 
     @property
     def learns_codes(self) -> bool:
@@ -72,13 +72,13 @@ class VQForecaster(NeuralForecaster):
     def prepare(self) -> Prepare | None:
         """Learn the codes, on training windows only."""
         module: Any = self.module
-        autoencoder, c = module.autoencoder, self.config
-        if autoencoder is None or not self.learns_codes:
+        c = self.config
+        if not self.learns_codes:
             return None
 
         def learn(windows: Windows, seed: int, progress: Progress | None) -> None:
             pretrain(
-                autoencoder,
+                module.autoencoder,
                 module.patches,
                 windows,
                 seed,
@@ -93,6 +93,4 @@ class VQForecaster(NeuralForecaster):
     def measured(self, train_windows: Windows) -> dict[str, Any]:
         """Use and error of the codes on training windows, after all training."""
         module: Any = self.module
-        if module.autoencoder is None:
-            return {}
         return {"vq": measure_codes(module.autoencoder, module.patches, train_windows)}

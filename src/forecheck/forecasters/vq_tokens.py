@@ -160,7 +160,4 @@ class VQTokens(VQForecaster):
     source = "Zida et al. 2025, Why Attention Fails, arXiv 2509.20942, appendix; codes: van den Oord et al. 2017"
     rank = 65
     Config = VQTokensConfig
-
-    def build(self) -> nn.Module:
-        """The untrained network."""
-        return VQTokensModule(self.task, self.config)
+    Module = VQTokensModule

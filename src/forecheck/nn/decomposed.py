@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from forecheck.nn.decomposition import SeriesDecomposition
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.embeddings import TimeConvolution
-from forecheck.nn.encoder_decoder import EncoderDecoderParts, Mixer, last
+from forecheck.nn.encoder_decoder import EncoderDecoderParts, Mixer, Sizes, last
 from forecheck.nn.feedforward import FeedForward
 
 
@@ -34,14 +34,19 @@ class SeasonalNorm(nn.Module):
 class DecomposedEncoderLayer(nn.Module):
     r"""With S the remainder: :math:`z' = S(z + D(\mathrm{Mix}(z))), \; z'' = S(z' + \mathrm{FF}(z'))`.
 
+    Args:
+        mixer: of the tokens.
+        sizes: of the network.
+        kernels: of the moving averages that make the trend.
+
     Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), equation 3.
     """
 
-    def __init__(self, mixer: Mixer, width: int, hidden: int, dropout: float, kernels: Sequence[int]) -> None:
+    def __init__(self, mixer: Mixer, sizes: Sizes, kernels: Sequence[int]) -> None:
         super().__init__()
         self.mixer = mixer
-        self.mixer_dropout = Dropout(dropout)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.mixer_dropout = Dropout(sizes.dropout)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.dropout)
         self.decompositions = nn.ModuleList(SeriesDecomposition(kernels) for _ in range(2))
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
@@ -57,25 +62,22 @@ class DecomposedDecoderLayer(nn.Module):
     .. math:: z', t_1 = S(z + D(\mathrm{Mix}(z))), \; z'', t_2 = S(z' + D(\mathrm{Cross}(z', m))), \;
         z''', t_3 = S(z'' + \mathrm{FF}(z'')), \quad t = \mathrm{conv}(t_1 + t_2 + t_3)
 
+    Args:
+        mixer: of the tokens among themselves.
+        cross: takes from the memory.
+        sizes: of the network.
+        kernels: of the moving averages that make the trend.
+
     Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), equation 4.
     """
 
-    def __init__(
-        self,
-        mixer: Mixer,
-        cross: Mixer,
-        width: int,
-        hidden: int,
-        channels: int,
-        dropout: float,
-        kernels: Sequence[int],
-    ) -> None:
+    def __init__(self, mixer: Mixer, cross: Mixer, sizes: Sizes, kernels: Sequence[int]) -> None:
         super().__init__()
         self.mixer, self.cross = mixer, cross
-        self.mixer_dropout, self.cross_dropout = Dropout(dropout), Dropout(dropout)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.mixer_dropout, self.cross_dropout = Dropout(sizes.dropout), Dropout(sizes.dropout)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.dropout)
         self.decompositions = nn.ModuleList(SeriesDecomposition(kernels) for _ in range(3))
-        self.trend = TimeConvolution(width, channels)
+        self.trend = TimeConvolution(sizes.width, sizes.channels)
 
     def forward(
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"]
@@ -96,33 +98,23 @@ class DecomposedEncoderDecoder(EncoderDecoderParts):
 
     The trend goes on as the mean of the window, the season as zeros; the decoder adds to both.
 
+    Args:
+        sizes: of the network.
+        kernels: of the moving averages that make the trend.
+        encoder: layers of tokens.
+        decoder: layers of tokens and memory.
+
     Source: Wu et al. 2021 (Autoformer, arXiv 2106.13008), section 3.1.
     """
 
     def __init__(
         self,
-        lookback: int,
-        horizon: int,
-        channels: int,
-        *,
-        label: int,
-        width: int,
-        dropout: float,
+        sizes: Sizes,
         kernels: Sequence[int],
         encoder: Sequence[DecomposedEncoderLayer],
         decoder: Sequence[DecomposedDecoderLayer],
     ) -> None:
-        super().__init__(
-            lookback,
-            horizon,
-            channels,
-            label=label,
-            width=width,
-            dropout=dropout,
-            encoder=encoder,
-            decoder=decoder,
-            norm=SeasonalNorm,
-        )
+        super().__init__(sizes, encoder, decoder, norm=SeasonalNorm)
         self.decomposition = SeriesDecomposition(kernels)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:

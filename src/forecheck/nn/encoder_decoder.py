@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,28 @@ from forecheck.nn.causal import CausalPart
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.embeddings import StepEmbedding
 from forecheck.nn.feedforward import FeedForward
-from forecheck.nn.kernels.base import Kernel
+
+
+class Sizes(NamedTuple):
+    """Shapes and rates of an encoder and decoder over steps.
+
+    Attributes:
+        lookback: L, steps of input.
+        horizon: H, steps of forecast.
+        channels: C.
+        label: l, last steps of the window that the decoder starts from; at most L.
+        width: D, features a token.
+        hidden: features of the feed-forward part.
+        dropout: rate after embeddings, mixing and feed-forward.
+    """
+
+    lookback: int
+    horizon: int
+    channels: int
+    label: int
+    width: int
+    hidden: int
+    dropout: float
 
 
 class Mixer(nn.Module):
@@ -29,23 +51,9 @@ class Mixer(nn.Module):
 class AttentionMixer(Mixer):
     """`Attention`, which audits can edit; causal: no token sees a later one."""
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        *,
-        kernel: str | Kernel = "softmax",
-        dropout: float = 0.0,
-        causal: bool = False,
-        depth: int = 0,
-        positions: str = "none",
-        keys: int = 0,
-        start: int = 0,
-    ) -> None:
+    def __init__(self, attention: Attention, *, causal: bool = False) -> None:
         super().__init__()
-        self.attention = Attention(
-            width, heads, kernel=kernel, dropout=dropout, depth=depth, positions=positions, keys=keys, start=start
-        )
+        self.attention = attention
         self.causal = causal
 
     def forward(
@@ -64,13 +72,13 @@ class EncoderLayer(nn.Module):
     Source: Vaswani et al. 2017, section 3.1; GELU in the feed-forward part as in Informer's code.
     """
 
-    def __init__(self, mixer: Mixer, width: int, hidden: int, dropout: float) -> None:
+    def __init__(self, mixer: Mixer, sizes: Sizes) -> None:
         super().__init__()
         self.mixer = mixer
-        self.mixer_dropout = Dropout(dropout)
-        self.mixer_norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, hidden, dropout)
-        self.feed_forward_norm = nn.LayerNorm(width)
+        self.mixer_dropout = Dropout(sizes.dropout)
+        self.mixer_norm = nn.LayerNorm(sizes.width)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.dropout)
+        self.feed_forward_norm = nn.LayerNorm(sizes.width)
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """The next tokens."""
@@ -85,16 +93,21 @@ class DecoderLayer(nn.Module):
     .. math:: z' = N_1(z + D(\mathrm{Mix}(z))), \quad z'' = N_2(z' + D(\mathrm{Cross}(z', m))), \quad
         z''' = N_3(z'' + \mathrm{FF}(z''))
 
+    Args:
+        mixer: of the tokens among themselves.
+        cross: takes from the memory.
+        sizes: of the network.
+
     Source: Vaswani et al. 2017, section 3.1.
     """
 
-    def __init__(self, mixer: Mixer, cross: Mixer, width: int, hidden: int, dropout: float) -> None:
+    def __init__(self, mixer: Mixer, cross: Mixer, sizes: Sizes) -> None:
         super().__init__()
         self.mixer, self.cross = mixer, cross
-        self.mixer_dropout, self.cross_dropout = Dropout(dropout), Dropout(dropout)
-        self.mixer_norm, self.cross_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, hidden, dropout)
-        self.feed_forward_norm = nn.LayerNorm(width)
+        self.mixer_dropout, self.cross_dropout = Dropout(sizes.dropout), Dropout(sizes.dropout)
+        self.mixer_norm, self.cross_norm = nn.LayerNorm(sizes.width), nn.LayerNorm(sizes.width)
+        self.feed_forward = FeedForward(sizes.width, sizes.hidden, sizes.dropout)
+        self.feed_forward_norm = nn.LayerNorm(sizes.width)
 
     def forward(
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"]
@@ -110,30 +123,33 @@ class EncoderDecoderParts(nn.Module):
     """Embeddings, encoder, decoder, norms of both, and a linear head, for forecasts in one pass.
 
     What is decoded starts with the last `label` steps of the window and goes on over the horizon.
+
+    Args:
+        sizes: of the network.
+        encoder: layers of tokens.
+        decoder: layers of tokens and memory.
+        positions: of steps by name, see `POSITIONS`.
+        norm: after the encoder, and before the head.
     """
 
     def __init__(
         self,
-        lookback: int,
-        horizon: int,
-        channels: int,
-        *,
-        label: int,
-        width: int,
-        dropout: float,
+        sizes: Sizes,
         encoder: Sequence[nn.Module],
         decoder: Sequence[nn.Module],
+        *,
         positions: str = "sinusoidal",
         norm: Callable[[int], nn.Module] = nn.LayerNorm,
     ) -> None:
         super().__init__()
-        self.label, self.horizon = label, horizon
-        self.embed_window = StepEmbedding(channels, width, lookback, dropout, positions)
-        self.embed_label = StepEmbedding(channels, width, label + horizon, dropout, positions)
-        self.encoder = nn.Sequential(*encoder, norm(width))
+        s = sizes
+        self.label, self.horizon = s.label, s.horizon
+        self.embed_window = StepEmbedding(s.channels, s.width, s.lookback, s.dropout, positions)
+        self.embed_label = StepEmbedding(s.channels, s.width, s.label + s.horizon, s.dropout, positions)
+        self.encoder = nn.Sequential(*encoder, norm(s.width))
         self.decoder = nn.ModuleList(decoder)
-        self.norm = norm(width)
-        self.head = nn.Linear(width, channels)
+        self.norm = norm(s.width)
+        self.head = nn.Linear(s.width, s.channels)
 
 
 class EncoderDecoder(EncoderDecoderParts):

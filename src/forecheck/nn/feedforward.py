@@ -1,4 +1,7 @@
-"""The feed-forward part of a Transformer block, a few tokens at a time so that the hidden layer stays in cache."""
+"""Perceptrons with one hidden layer: the feed-forward part of a Transformer block, and one beside a linear map.
+
+The first takes a few tokens at a time, so that the hidden layer stays in cache.
+"""
 
 from __future__ import annotations
 
@@ -85,3 +88,21 @@ class FeedForward(nn.Module):
         w2 = self.outer.weight if keep is None else self.outer.weight * self.inner_dropout.scale
         y: Tensor = _FeedForward.apply(x, keep, self.inner.weight, self.inner.bias, w2, self.outer.bias)  # type: ignore[no-untyped-call]
         return self.outer_dropout(y.view(tokens.shape), base)
+
+
+class ResidualMLP(nn.Module):
+    r"""One hidden layer and a linear skip: :math:`y = W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2 + W_s x + b_s`.
+
+    Source: the input block of Chronos-Bolt (amazon-science/chronos-forecasting), with GELU and without layer norm.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(inputs, hidden)
+        self.outer = nn.Linear(hidden, outputs)
+        self.skip = nn.Linear(inputs, outputs)
+
+    def forward(self, x: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows outputs"]:
+        """Map every row."""
+        y: Tensor = self.outer(nn.functional.gelu(self.inner(x))) + self.skip(x)
+        return y

@@ -14,7 +14,6 @@ from forecheck.nn.dropout import Dropout
 from forecheck.nn.linear_attention import CausalLinearAttention
 from forecheck.nn.normal_linear import NormalFeedForward, NormalLinear
 from forecheck.nn.rms_norm import RMSNorm, rms_norm
-from forecheck.nn.structural import StructuralMatrix
 
 Structure = Literal["direct", "inverse"]
 Scale = Literal["none", "root", "width"]
@@ -91,6 +90,47 @@ class FixedCoefficients(CoefficientSource):
         return Coefficients(q.unbind(), v.unbind())
 
 
+class StructuralMatrix(nn.Module):
+    r"""One invertible matrix a head, by its triangular factors.
+
+    .. math:: D = (I + \mathrm{strictlower}(P)) \, (\mathrm{strictupper}(P) + \mathrm{diag}(\mathrm{softplus}(P)))
+
+    P starts as N(0, 0.02/√d), so D starts near ln 2 · I; its determinant is the product of the softplus terms, > 0.
+
+    Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4 (structural form), by the official code.
+    """
+
+    def __init__(self, heads: int, width: int) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.empty(heads, width, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw P anew."""
+        nn.init.normal_(self.factors, std=(0.02 / self.factors.shape[-1] ** 0.5) ** 0.5)
+
+    def triangles(self) -> tuple[Float[Tensor, "head width width"], Float[Tensor, "head width width"]]:
+        """The lower factor (ones on its diagonal) and the upper."""
+        lower = self.factors.tril(-1) + torch.eye(self.factors.shape[-1]).to(self.factors)
+        diagonal = nn.functional.softplus(self.factors.diagonal(dim1=1, dim2=2))
+        return lower, self.factors.triu(1) + torch.diag_embed(diagonal)
+
+    def matrix(self) -> Float[Tensor, "head width width"]:
+        """D."""
+        lower, upper = self.triangles()
+        return torch.bmm(lower, upper)
+
+    def forward(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:
+        """Rows times D."""
+        return _as(rows, torch.bmm(_by_head(rows), self.matrix()))
+
+    def solve(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:
+        """Rows times the inverse of D, by two triangular solves."""
+        lower, upper = self.triangles()
+        half = torch.linalg.solve_triangular(upper, _by_head(rows), upper=True, left=False)
+        return _as(rows, torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True))
+
+
 class VarTrace(NamedTuple):
     """What went on in a stack: all that its coefficients are made of."""
 
@@ -108,7 +148,7 @@ class VarAttention(nn.Module):
         y_t = x_t + D \sum_l o^{(l)}_t
 
     With the structure `inverse`, the paper's form, the shortcut lies inside: :math:`y_t = D^{-1}(x_t + \sum_l o_t)`.
-    Given q and v, y is linear in x: :math:`y_t = \sum_{j \le t} \Gamma_{t,j} x_j`; `var_coefficients` has the rest.
+    Given q and v, y is linear in x: :math:`y_t = \sum_{j \le t} \Gamma_{t,j} x_j`; see `samovar_coefficients`.
 
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4, by the official code.
     """
@@ -165,3 +205,13 @@ class VarAttention(nn.Module):
         x, _, outputs = self.trace(tokens)
         mixture = torch.stack([o[:, :, 1::2] for o in outputs]).sum(dim=0)
         return rearrange(self.combine(x[:, :, 1::2], mixture), "s h t d -> s t (h d)")
+
+
+def _by_head(rows: Tensor) -> Tensor:
+    """(head, everything else, width): one product a head, not one a head and member of the batch."""
+    return rows.movedim(-3, 0).flatten(1, -2)
+
+
+def _as(like: Tensor, by_head: Tensor) -> Tensor:
+    """What `_by_head` took apart, in its shape again."""
+    return by_head.view(like.movedim(-3, 0).shape).movedim(0, -3)

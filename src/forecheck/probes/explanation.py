@@ -9,9 +9,9 @@ import torch
 
 from forecheck.data.dates import stamp
 from forecheck.forecasters.samovar import SAMoVAR
+from forecheck.forecasters.samovar_coefficients import path_count
 from forecheck.forecasters.samovar_explained import Explanation
 from forecheck.nn.arx import ArxNetwork
-from forecheck.nn.var_coefficients import path_count
 from forecheck.probes.case import Case, Measured
 
 WINDOWS = 3

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from forecheck.forecasters.base import Task
+from forecheck.forecasters.samovar_coefficients import mixture_row
 from forecheck.nn.var_attention import Coefficients
-from forecheck.nn.var_coefficients import mixture_row
 from forecheck.papers.experiment import Bench
 from forecheck.papers.samovar import exact, exact_claims
 from forecheck.papers.samovar import growth as growth_module

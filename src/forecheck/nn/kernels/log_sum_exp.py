@@ -17,8 +17,8 @@ class LogSumExp(Kernel):
 
     So whatever differs from `softmax` after training is rounding: this is a control, not another attention.
 
-    Source: the normalisation of LATST (Liang, LSEAttention, arXiv 2410.23749, versions 1 to 9). That preprint joins it
-    with a GELU, which only second-hand accounts describe; that and the rest of its block are not here.
+    Source: the normalisation of LATST (Liang, LSEAttention, arXiv 2410.23749, versions 1 to 9); `latst` has the rest of
+    its block.
     """
 
     def forward(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.nn.feedforward import ResidualMLP
 from forecheck.nn.quantise.quantiser import Quantiser, commitment_loss, straight_through
-from forecheck.nn.residual_mlp import ResidualMLP
 
 
 class VQAutoencoder(nn.Module):

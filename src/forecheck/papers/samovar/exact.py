@@ -12,11 +12,11 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from forecheck.forecasters.base import Task
+from forecheck.forecasters.lintrans import LinearTransformer, LinearTransformerBlock
+from forecheck.forecasters.samovar_coefficients import layer_coefficients, mixture_row, paths_of_length
 from forecheck.forecasters.samovar_explained import explain
 from forecheck.nn.linear_attention import causal_linear_attention, chunked_linear_attention, masked_linear_attention
-from forecheck.nn.linear_transformer import LinearTransformer, LinearTransformerBlock
 from forecheck.nn.var_attention import Coefficients, VarAttention
-from forecheck.nn.var_coefficients import layer_coefficients, mixture_row, paths_of_length
 from forecheck.papers.experiment import Bench, Experiment
 from forecheck.papers.samovar.networks import random_walks, tokens_of, untrained
 

@@ -127,7 +127,8 @@ def trial_of(panel: Panel, seed: int, epochs: int, layers: int, embedding: str, 
         options |= _FIRST_STAGE | {"vq_updates": updates}
     if embedding == "vq-tokens":
         return _edited(_trial(panel, "vq-tokens", options, seed), arm)
-    return _edited(_trial(panel, "patchtst", options | _PATCHTST | {"embedding": embedding}, seed), arm)
+    name = "vq-patchtst" if embedding.startswith("vq") else "patchtst"
+    return _edited(_trial(panel, name, options | _PATCHTST | {"embedding": embedding}, seed), arm)
 
 
 def _trial(

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecheck.forecasters.informer import ProbSparse
 from forecheck.nn.attention import Attention
 from forecheck.nn.kernels.softmax import softmax_attention
-from forecheck.nn.prob_sparse import ProbSparse
 from forecheck.nn.seeding import initialise, reseed
 
 

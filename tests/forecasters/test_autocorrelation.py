@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.nn.autocorrelation import AutoCorrelation, correlation, rolled
+from forecheck.forecasters.autoformer import AutoCorrelation, correlation, rolled
 
 
 def draw(*shape, seed=0):

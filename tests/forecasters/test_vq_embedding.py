@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from forecheck.forecasters.vq_patchtst import RAW, VARIANTS, VQEmbedding
 from forecheck.nn.quantise.autoencoder import VQAutoencoder
-from forecheck.nn.quantise.embedding import RAW, VARIANTS, VQEmbedding
 from forecheck.nn.seeding import initialise
 
 L, P, S, D = 24, 6, 3, 5

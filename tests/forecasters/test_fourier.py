@@ -6,12 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.nn.fourier import FourierBlock, FourierCross, ModeMaps, Modes
+from forecheck.forecasters.fedformer import FEDformerConfig, FourierBlock, FourierCross, ModeMaps, Modes
 from forecheck.nn.seeding import initialise
 
 
 def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def config(width, modes, selection, activation="tanh"):
+    return FEDformerConfig(width=width, heads=2, modes=modes, selection=selection, activation=activation)
 
 
 @torch.no_grad()
@@ -30,7 +34,7 @@ def make_identity(made):
 @given(st.integers(1, 17), st.sampled_from(["random", "lowest"]))
 def test_with_all_modes_and_identity_weights_a_block_is_its_input(time, selection):
     x = draw(2, time, 4)
-    made = make_identity(FourierBlock(4, 2, time, 64, selection))
+    made = make_identity(FourierBlock(time, config(4, 64, selection)))
     assert made.modes.count == time // 2 + 1
     torch.testing.assert_close(made(x), x)
 
@@ -39,7 +43,7 @@ def test_with_all_modes_and_identity_weights_a_block_is_its_input(time, selectio
 def test_few_modes_are_a_projection_on_sines(time, count, selection):
     """Kept frequencies stay what and where they are, the rest is gone."""
     x = draw(2, time, 4)
-    made = make_identity(FourierBlock(4, 2, time, count, selection))
+    made = make_identity(FourierBlock(time, config(4, count, selection)))
     y = made(x)
     torch.testing.assert_close(made(y), y)
     kept = set(made.modes.index.tolist())
@@ -64,7 +68,7 @@ def test_maps_are_products_a_head_and_mode():
 
 @pytest.mark.parametrize("activation", ["tanh", "softmax"])
 def test_attention_between_frequencies_by_hand(activation):
-    made = FourierCross(6, 2, 9, 12, 4, "random", activation).double()
+    made = FourierCross(9, 12, config(6, 4, "random", activation)).double()
     tokens, memory = draw(2, 9, 6), draw(2, 12, 6, seed=1)
     q = torch.fft.rfft(made.query(tokens), dim=1)[:, made.modes.index]
     k = torch.fft.rfft(made.key(memory), dim=1)[:, made.memory_modes.index]
@@ -97,7 +101,7 @@ def test_random_modes_follow_the_seed_and_lowest_do_not():
 
 
 def test_gradients_reach_all_weights():
-    made = FourierCross(6, 2, 9, 12, 4, "lowest", "tanh")
+    made = FourierCross(9, 12, config(6, 4, "lowest"))
     made(torch.randn(2, 9, 6), torch.randn(2, 12, 6)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.parameters())
 
