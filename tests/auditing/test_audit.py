@@ -8,10 +8,10 @@ import torch
 from settings import setting
 
 from forecheck.attention.replace import Replace
-from forecheck.auditing import replaced
 from forecheck.auditing.audit import plan, run_audit
 from forecheck.auditing.budget import BUDGETS, Budget, find_budget
 from forecheck.auditing.catalogue import CHECKS, Selection
+from forecheck.auditing.edited import EDITED
 from forecheck.auditing.evidence import Arm, Evidence
 from forecheck.auditing.protocol import FAMILIES
 from forecheck.auditing.verdict import verdict
@@ -217,7 +217,7 @@ def test_two_audits_share_their_fits(tmp_path):
 def test_every_check_has_its_own_code_and_family():
     assert list(CHECKS) == sorted(check.code for check in CHECKS.values())
     assert all(check.family == FAMILIES[code[:3]] for code, check in CHECKS.items())
-    modes = {check.code: check.edit.mode for check in replaced.CHECKS}
+    modes = {check.code: edit.mode for check in EDITED for edit in check.edits if isinstance(edit, Replace)}
     assert modes == {
         "FC301": "identity",
         "FC302": "zero",
