@@ -52,7 +52,7 @@ class MadeUp:
             "validation_mse": self.validation(trial),
             "scoring_seconds": 0.0,
             "fit": {"seconds": 1.0, "parameters": 1, "details": {}},
-            "harness": {"batch_difference": 0.0, "test_rows_hidden_from_fit": True},
+            "harness": {"batch_difference": 0.0},
             "versions": {},
             "threads": 1,
         }
@@ -197,6 +197,24 @@ def losses(reference, identity, spread=0.0):
         return identity + spread * (1, -1, 0)[trial.seed % 3] if trial.edit else 1.0
 
     return test
+
+
+def test_an_arm_that_diverges_where_the_model_does_not_had_less_of_a_search(tmp_path):
+    class Diverges(MadeUp):
+        def __call__(self, trials, ledger):
+            for trial in trials:
+                if trial.edit is not None and trial.config.get("dropout") == 0:
+                    raise TrialError("the training loss is nan")
+                super().__call__([trial], ledger)
+
+    def same_search(engine, folder):
+        report = audited(tmp_path / folder, engine, replace(BUDGET, doublings=1))
+        return next(finding for finding in report["findings"] if finding["code"] == "FC110")
+
+    assert same_search(MadeUp(hourly(900)), "fair")["outcome"] == "pass"
+    finding = same_search(Diverges(hourly(900)), "diverges")
+    assert finding["outcome"] == "fail"
+    assert "the arms tried" in finding["meaning"]
 
 
 def test_a_decided_audit_stops_after_the_first_round(tmp_path):

@@ -11,6 +11,7 @@ from forecheck.auditing.catalogue import Selection, run_checks
 from forecheck.auditing.clock import Clock
 from forecheck.auditing.describe import arm_rows, attention_maps, examples, loss_curves
 from forecheck.auditing.evidence import Arm, Evidence
+from forecheck.auditing.harness import harness_line
 from forecheck.auditing.plan import Plan, PlannedArm, plan
 from forecheck.auditing.remedies import compare_remedies
 from forecheck.auditing.resolution import choose_folds, resolution
@@ -245,4 +246,5 @@ def _protocol(
         "margin": evidence.margin,
         "level": 0.95,
         "adapter": attention.get("adapter") or f"none: {planned.setting.why_not}",
+        "harness": harness_line(planned.setting),
     }

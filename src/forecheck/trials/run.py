@@ -97,7 +97,6 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
         summary |= _summary(experiment, rolled) | {"refits": refits}
         arrays |= _arrays(rolled)
     summary["fit"] = {"seconds": report.seconds, "parameters": report.parameters, "details": report.details}
-    summary["harness"]["test_rows_hidden_from_fit"] = bool(np.isnan(train.values).any())
     if isinstance(forecaster, NeuralForecaster) and trial.edit is None:
         attention, patterns = _attention(Subject.of(forecaster.module), experiment)
         summary["attention"] = attention
