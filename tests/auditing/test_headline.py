@@ -7,8 +7,7 @@ import pytest
 from made import arm, evidence, experiment
 
 from forecheck.auditing.evidence import Searched
-from forecheck.auditing.headline import headline, wants_seeds
-from forecheck.auditing.questions import how_far, questions
+from forecheck.auditing.headline import headline, how_far, questions, wants_seeds
 from forecheck.auditing.verdict import answer, verdict
 
 

@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecheck.auditing import clock as clocks
 from forecheck.auditing.audit import run_audit
-from forecheck.auditing.budget import Budget, Candidate, find_budget, read_duration
+from forecheck.auditing.budget import Budget, Candidate, Clock, find_budget, read_duration
 from forecheck.auditing.catalogue import Selection
-from forecheck.auditing.clock import Clock
 from forecheck.auditing.plan import plan
 from forecheck.auditing.search import search
 from forecheck.data.windows import prepare
@@ -254,7 +252,6 @@ def test_no_seeds_are_added_where_the_windows_bind(tmp_path):
 
 def test_no_round_is_begun_that_the_time_does_not_allow(tmp_path, monkeypatch):
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.04, spread=0.02), noise=0.005)
-    monkeypatch.setattr(clocks, "work_of", lambda results: 1e6)
     monkeypatch.setattr("forecheck.auditing.rounds.work_of", lambda results: 1e6)
     report = audited(tmp_path, engine, replace(BUDGET, time=100.0, doublings=0))
     assert report["protocol"]["seeds"] == [0, 1, 2]

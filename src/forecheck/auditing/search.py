@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from forecheck.auditing.budget import Budget, Candidate
-from forecheck.auditing.clock import Clock, work_of
+from forecheck.auditing.budget import Budget, Candidate, Clock, work_of
 from forecheck.auditing.evidence import Searched, Tried
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.errors import TrialError
