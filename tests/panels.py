@@ -67,3 +67,15 @@ def gappy(panel, share=0.1, fill="last", seed=0):
             part = values[start:end, channel]
             part[:] = np.interp(np.arange(end - start), seen, part[seen])
     return replace(panel, values=values, filled=holes, fill=fill)
+
+
+KINDS = {
+    "one series": (hourly(), 1),
+    "ragged": (ragged(), 1),
+    "steps": (hourly(), 3),
+    "staggered": (staggered((300, 150, 50), (0, 100, 250)), 1),
+    "staggered steps": (staggered((300, 150), (0, 101)), 5),
+    "filled": (gappy(hourly(), 0.3), 1),
+    "filled staggered steps": (gappy(staggered((300, 150), (0, 101)), 0.8), 2),
+}
+"""Panels of every kind, each with the rows between two origins."""

@@ -9,6 +9,7 @@ from settings import PLACES, setting
 from forecheck.auditing import pages
 from forecheck.auditing.budget import BUDGETS
 from forecheck.auditing.catalogue import CHECKS, Selection, find_check
+from forecheck.auditing.harness import BY_CONSTRUCTION
 from forecheck.auditing.protocol import FAMILIES
 from forecheck.auditing.setting import Place
 from forecheck.data.windows import prepare
@@ -95,3 +96,12 @@ def test_codes_that_do_not_exist_are_refused():
     with pytest.raises(UsageError, match="no check has the code 'FC3'"):
         find_check("FC3")
     assert find_check("fc301").code == "FC301"
+
+
+@pytest.mark.parametrize("code", BY_CONSTRUCTION)
+def test_removed_codes_say_what_stands_for_them(code):
+    assert code not in CHECKS
+    for ask in (lambda: Selection.of([code]), lambda: Selection.of([], [code]), lambda: find_check(code.lower())):
+        with pytest.raises(UsageError, match=f"the check {code} was removed") as refused:
+            ask()
+        assert 'The line "harness" in the protocol' in refused.value.remedy

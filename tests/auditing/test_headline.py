@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from made import arm, evidence, experiment
 
-from forecheck.auditing.headline import headline, wants_seeds
-from forecheck.auditing.questions import how_far, questions
-from forecheck.auditing.searched import Searched
+from forecheck.auditing.evidence import Searched
+from forecheck.auditing.headline import headline, how_far, questions, wants_seeds
 from forecheck.auditing.verdict import answer, verdict
 
 

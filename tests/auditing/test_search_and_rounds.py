@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forecheck.auditing import clock as clocks
 from forecheck.auditing.audit import run_audit
-from forecheck.auditing.budget import Budget, Candidate, find_budget, read_duration
+from forecheck.auditing.budget import Budget, Candidate, Clock, find_budget, read_duration
 from forecheck.auditing.catalogue import Selection
-from forecheck.auditing.clock import Clock
 from forecheck.auditing.plan import plan
 from forecheck.auditing.search import search
 from forecheck.data.windows import prepare
@@ -52,7 +50,7 @@ class MadeUp:
             "validation_mse": self.validation(trial),
             "scoring_seconds": 0.0,
             "fit": {"seconds": 1.0, "parameters": 1, "details": {}},
-            "harness": {"batch_difference": 0.0, "test_rows_hidden_from_fit": True},
+            "harness": {"batch_difference": 0.0},
             "versions": {},
             "threads": 1,
         }
@@ -199,6 +197,24 @@ def losses(reference, identity, spread=0.0):
     return test
 
 
+def test_an_arm_that_diverges_where_the_model_does_not_had_less_of_a_search(tmp_path):
+    class Diverges(MadeUp):
+        def __call__(self, trials, ledger):
+            for trial in trials:
+                if trial.edit is not None and trial.config.get("dropout") == 0:
+                    raise TrialError("the training loss is nan")
+                super().__call__([trial], ledger)
+
+    def same_search(engine, folder):
+        report = audited(tmp_path / folder, engine, replace(BUDGET, doublings=1))
+        return next(finding for finding in report["findings"] if finding["code"] == "FC110")
+
+    assert same_search(MadeUp(hourly(900)), "fair")["outcome"] == "pass"
+    finding = same_search(Diverges(hourly(900)), "diverges")
+    assert finding["outcome"] == "fail"
+    assert "the arms tried" in finding["meaning"]
+
+
 def test_a_decided_audit_stops_after_the_first_round(tmp_path):
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.2))
     report = audited(tmp_path, engine, BUDGET)
@@ -236,7 +252,6 @@ def test_no_seeds_are_added_where_the_windows_bind(tmp_path):
 
 def test_no_round_is_begun_that_the_time_does_not_allow(tmp_path, monkeypatch):
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.04, spread=0.02), noise=0.005)
-    monkeypatch.setattr(clocks, "work_of", lambda results: 1e6)
     monkeypatch.setattr("forecheck.auditing.rounds.work_of", lambda results: 1e6)
     report = audited(tmp_path, engine, replace(BUDGET, time=100.0, doublings=0))
     assert report["protocol"]["seeds"] == [0, 1, 2]

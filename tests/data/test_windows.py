@@ -1,5 +1,7 @@
 """Windows against brute force: every one exactly once, inside one series, looking back but never forward."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from forecheck.data.scaling import fit_scaler
 from forecheck.data.splits import PARTS, origins, parse_split
 from forecheck.data.windows import Windows, prepare
 from forecheck.errors import DataError, UsageError
+from panels import KINDS, gappy, staggered
 
 
 def panel_of(lengths, channels=2, seed=0):
@@ -124,6 +127,32 @@ def test_the_scaler_sees_training_rows_only(lengths, change, split):
     after = fit_scaler(Panel(values, panel.offsets, panel.time, panel.series, panel.channels, panel.frequency), borders)
     np.testing.assert_array_equal(before.mean, after.mean)
     np.testing.assert_array_equal(before.std, after.std)
+
+
+def test_the_scaler_of_a_filled_panel_sees_training_rows_only():
+    panel = gappy(staggered((300, 150), (0, 101)), 0.8)
+    experiment = prepare(panel, 24, 6)
+    values = panel.values.copy()
+    for offset, end, stop in zip(panel.offsets[:-1], experiment.borders.train_end, panel.offsets[1:], strict=True):
+        values[offset + end : stop] = 1e6
+    again = fit_scaler(replace(panel, values=values), experiment.borders)
+    np.testing.assert_array_equal(again.mean, experiment.scaler.mean)
+    np.testing.assert_array_equal(again.std, experiment.scaler.std)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_window_that_the_clock_allows_is_there(name):
+    """By the calendar of the panel, row by row, without the windows' own code."""
+    panel, step = KINDS[name]
+    experiment = prepare(panel, 24, 6, step=step)
+    for part in PARTS:
+        due = [
+            row
+            for row in brute_force(panel, experiment.borders, part, 24, 6)
+            if np.floor(panel.calendar[row]) % step == 0
+            and (panel.filled is None or not panel.filled[row : row + 6].all())
+        ]
+        assert experiment.part(part).origins.tolist() == due
 
 
 @given(many_lengths)

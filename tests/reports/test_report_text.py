@@ -1,10 +1,12 @@
 import io
 import re
+from html import unescape
 
 import pytest
 import report_samples
 from rich.console import Console
 
+from forecheck.auditing.harness import BY_CONSTRUCTION
 from forecheck.reports import markdown, text
 from forecheck.reports.report import Report
 
@@ -27,6 +29,14 @@ def test_the_verdict_comes_first_and_the_facts_are_there(audit):
 def test_an_error_comes_before_other_findings(audit):
     shown = Report(audit).to_text(100, verbose=True)
     assert shown.index("FC107") < shown.index("FC401") < shown.index("FC301") < shown.index("FC201")
+
+
+def test_every_renderer_shows_what_holds_by_construction(audit):
+    line = "; ".join(BY_CONSTRUCTION.values())
+    report = Report(audit | {"protocol": audit["protocol"] | {"harness": line}})
+    renderings = report.to_text(200, verbose=True), report.to_markdown(), unescape(report.to_html())
+    for shown in renderings:
+        assert line in " ".join(shown.split())
 
 
 def test_narrow_terminals_lose_columns_but_no_rows(audit):

@@ -65,6 +65,24 @@ def test_fits_cannot_see_the_test_part(panel):
     assert not np.isnan(experiment.test.values).any()
 
 
+def test_a_fit_that_reads_test_rows_is_an_error(ledger, monkeypatch):
+    class Peeking(registry.find("mean")):
+        name = "peeking"
+
+        def fit(self, train_windows, *args, **kw):
+            self.level = float(train_windows.values[-1].mean())
+            return super().fit(train_windows, *args, **kw)
+
+        def predict(self, x):
+            return super().predict(x) + self.level
+
+    monkeypatch.setitem(registry._REGISTRY, "peeking", Peeking)
+    panel = hourly()
+    ledger.put_panel(panel)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        run_trial(trial(panel, "peeking"), ledger)
+
+
 def test_real_units_undo_the_scaler(ledger):
     panel = hourly()
     ledger.put_panel(panel)

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from forecheck.auditing.budget import Budget
+from forecheck.auditing.budget import Budget, Clock
 from forecheck.auditing.catalogue import Selection, run_checks
-from forecheck.auditing.clock import Clock
 from forecheck.auditing.describe import arm_rows, attention_maps, examples, loss_curves
 from forecheck.auditing.evidence import Arm, Evidence
-from forecheck.auditing.plan import Plan, PlannedArm, plan
+from forecheck.auditing.harness import harness_line
+from forecheck.auditing.plan import Plan, PlannedArm, choose_folds, plan, resolution
 from forecheck.auditing.remedies import compare_remedies
-from forecheck.auditing.resolution import choose_folds, resolution
 from forecheck.auditing.rounds import Rounds, train_in_rounds
 from forecheck.auditing.search import search
 from forecheck.auditing.setting import Family
@@ -245,4 +244,5 @@ def _protocol(
         "margin": evidence.margin,
         "level": 0.95,
         "adapter": attention.get("adapter") or f"none: {planned.setting.why_not}",
+        "harness": harness_line(planned.setting),
     }

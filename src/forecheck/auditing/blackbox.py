@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.measured import MeasuredCheck, Words, changed, mean_of, share
-from forecheck.auditing.protocol import Check, Finding, percent, with_interval
+from forecheck.auditing.measured import MeasuredCheck, changed, mean_of, share
+from forecheck.auditing.protocol import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.probes.blackbox import SHARES
 from forecheck.trials.ledger import Result
 
@@ -21,25 +21,30 @@ class BlackBox(MeasuredCheck):
     measure = "blackbox"
     source = "the model seen from outside; definitions are ours"
 
-    def compared(
-        self, evidence: Evidence, results: Sequence[Result], change: str, doing: str, words: Words, **details: Any
+    def answered(
+        self,
+        evidence: Evidence,
+        results: Sequence[Result],
+        change: str,
+        doing: str,
+        titles: Sequence[str],
+        **details: Any,
     ) -> Finding:
-        """A finding on the loss after a change of the input against the raw one."""
+        """A finding on the loss after a change of the input against the raw one.
+
+        Args:
+            evidence: of the audit.
+            results: of the measure, one a seed.
+            change: its name in the measure.
+            doing: the change, as the subject of a sentence.
+            titles: what it says if the loss after the change is greater, less, equivalent or undecided.
+            details: further numbers, as JSON types.
+        """
         c = changed(evidence, results, change)
         assert c is not None
-        outcome, title, severity = words[c.outcome]
-        worrying = severity != "info"
         count = len(results[0].arrays["window_index"])
-        return self.finding(
-            outcome,
-            f"{doing} changes MSE on {count} test windows by {with_interval(c)}.",
-            title=title,
-            severity=severity,
-            advice=self.advice if worrying else "",
-            why=c.reason,
-            comparison=c,
-            **details,
-        )
+        meaning = f"{doing} changes MSE on {count} test windows by {with_interval(c)}."
+        return self.compared(c, meaning, worded(PASSES, titles), **details)
 
 
 class WindowTruncation(BlackBox):
@@ -67,19 +72,19 @@ class WindowTruncation(BlackBox):
         for part in SHARES:
             comparisons = (changed(evidence, results, f"last_{part:g}_{fill}") for fill in ("mean", "value"))
             rows.append([f"last {part:g}", *(with_interval(c) if c else None for c in comparisons)])
-        words: Words = {
-            "greater": ("pass", "the older half of the window is used", "info"),
-            "less": ("fail", "the model forecasts better without the older half of its window", "warning"),
-            "equivalent": ("no difference", "the older half of the window is not used", "warning"),
-            "undecided": ("undecided", self.title, "info"),
-        }
-        return self.compared(
+        titles = (
+            "the older half of the window is used",
+            "the model forecasts better without the older half of its window",
+            "the older half of the window is not used",
+            self.title,
+        )
+        return self.answered(
             evidence,
             results,
             "last_0.5_mean",
             f"The last {enough} of {kept[-1]} steps are enough (loss within 1 %). Replacing the older half of the "
             f"window by the mean of the newer one",
-            words,
+            titles,
             enough=enough,
             table={"columns": ["what is left", "filled by the mean", "filled by the oldest value"], "rows": rows},
             chart={
@@ -116,18 +121,18 @@ class TimeOrder(BlackBox):
         for order, words in _ORDERS.items():
             c = changed(evidence, results, f"order_{order}")
             rows.append([words, with_interval(c) if c else None])
-        words_: Words = {
-            "greater": ("pass", "the order of time is used", "info"),
-            "less": ("fail", "the model forecasts better from shuffled windows", "warning"),
-            "equivalent": ("no difference", "the order of time is not used", "warning"),
-            "undecided": ("undecided", self.title, "info"),
-        }
-        return self.compared(
+        titles = (
+            "the order of time is used",
+            "the model forecasts better from shuffled windows",
+            "the order of time is not used",
+            self.title,
+        )
+        return self.answered(
             evidence,
             results,
             "order_all",
             "Shuffling all steps of the window",
-            words_,
+            titles,
             table={"columns": ["shuffled", "effect on MSE"], "rows": rows},
         )
 
@@ -234,24 +239,24 @@ class LinearSurrogate(BlackBox):
         linear = best >= _LINEAR
         superposition = mean_of(results, "superposition", "difference")
         how = "the forecast is a linear function of the window" if linear else "the forecast is not linear"
-        words: Words = {
-            "greater": ("pass", f"{how}; what is not linear helps", "info"),
-            "less": ("fail", f"{how}; a linear copy forecasts better", "warning"),
-            "equivalent": ("no difference", f"{how}; what is not linear makes no difference", "warning"),
-            "undecided": ("undecided", how, "info"),
-        }
+        titles = (
+            f"{how}; what is not linear helps",
+            f"{how}; a linear copy forecasts better",
+            f"{how}; what is not linear makes no difference",
+            how,
+        )
         rows = [
             [kind, *(mean_of(results, "surrogate", kind, key) for key in ("r2_change", "r2", "mse", "ratio"))]
             for kind in kinds
         ]
-        return self.compared(
+        return self.answered(
             evidence,
             results,
             "surrogate",
             f"A linear map of the window reproduces the forecasts with R² {share(best)}; the "
             f"effect of an input differs from window to window by {share(superposition)}. Forecasting with that map "
             f"instead of the model",
-            words,
+            titles,
             superposition=superposition,
             table={"columns": ["surrogate", "R² around the last value", "R²", "MSE", "over the model's"], "rows": rows},
         )

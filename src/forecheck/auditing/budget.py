@@ -1,9 +1,10 @@
-"""Budgets: how long to train, what to search, after how many seeds to look, and when to stop."""
+"""Budgets: how long to train, what to search, after how many seeds to look, and what the time still allows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time as clock
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.work import USUAL_WORK, work_a_window
 from forecheck.statistics.sequential import spend
+from forecheck.trials.ledger import Result
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,14 @@ class Budget:
     def options(
         self, forecaster: type[Forecaster], task: Task, train: Windows, chosen: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Training fields that the forecaster knows; what the user chose wins."""
+        """Training fields that the forecaster knows; what the user chose wins.
+
+        Args:
+            forecaster: its class.
+            task: shapes, by which a window is more or less work.
+            train: the training windows.
+            chosen: the user's options.
+        """
         known = {field.name for field in fields(forecaster.Config)}
         training = dict(self.training)
         if self.windows is not None and "train_stride" in known:
@@ -137,3 +146,39 @@ def read_duration(text: str | float) -> float:
             raise UsageError(f"cannot read the time {text!r}", "Write 90s, 10m or 2h.")
         return float(found[1]) * _UNITS[found[2]]
     return float(text)
+
+
+_RESERVE = 0.9
+"""Of the time that is left, what may be planned: estimates err."""
+
+
+class Clock:
+    """Seconds since the start, against a limit.
+
+    Args:
+        limit: seconds; None for no limit.
+        parallel: fits that run at once.
+    """
+
+    def __init__(self, limit: float | None, parallel: int = 1) -> None:
+        self.limit = limit
+        self.parallel = max(1, parallel)
+        self._started = clock.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return clock.perf_counter() - self._started
+
+    def affords(self, work: float) -> bool:
+        """Whether so many seconds of work, shared by the processes, can still be done."""
+        return self.limit is None or work / self.parallel <= _RESERVE * (self.limit - self.seconds)
+
+
+def work_of(results: Iterable[Result]) -> float:
+    """Seconds that the fits and their scoring took; results of older code that do not say it count as nothing."""
+    total = 0.0
+    for result in results:
+        fit = result.summary.get("fit") or {}
+        total += (fit.get("seconds") or 0.0) + 1.5 * (result.summary.get("scoring_seconds") or 0.0)
+    return total

@@ -9,18 +9,16 @@ from importlib import import_module
 from typing import Any
 
 from forecheck.auditing.evidence import Evidence
+from forecheck.auditing.harness import BY_CONSTRUCTION
 from forecheck.auditing.protocol import Check, Finding
 from forecheck.auditing.setting import Setting
 from forecheck.errors import UsageError
 
 _MODULES = (
     "harness",
-    "trained",
     "references",
-    "replaced",
-    "removed",
-    "perturbed",
-    "positions",
+    "edited",
+    "patches",
     "heads",
     "representation",
     "explained",
@@ -55,14 +53,12 @@ class Selection:
         """A selection of codes or their beginnings (`FC3`, `FC401`).
 
         Raises:
-            UsageError: if no check has such a code.
+            UsageError: if no check has such a code; of one that was removed the message says what stands for it.
         """
         chosen = cls(tuple(select), tuple(ignore))
         for prefix in (*chosen.select, *chosen.ignore):
             if not prefix or not any(code.startswith(prefix) for code in CHECKS):
-                near = difflib.get_close_matches(prefix, CHECKS, n=3)
-                hint = f"Did you mean {', '.join(near)}?" if near else "See forecheck checks."
-                raise UsageError(f"no check has the code {prefix!r}", hint)
+                raise _unknown(prefix)
         return chosen
 
     def split(self, setting: Setting) -> tuple[list[Check], list[dict[str, Any]]]:
@@ -99,9 +95,17 @@ def find_check(code: str) -> Check:
     """A check by its code.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is none; of one that was removed the message says what stands for it.
     """
     if code.upper() not in CHECKS:
-        near = difflib.get_close_matches(code.upper(), CHECKS, n=3)
-        raise UsageError(f"no check has the code {code!r}", f"Did you mean {', '.join(near)}?" if near else "")
+        raise _unknown(code)
     return CHECKS[code.upper()]
+
+
+def _unknown(code: str) -> UsageError:
+    if rule := BY_CONSTRUCTION.get(code.upper()):
+        stands = f'The line "harness" in the protocol of every report stands for it: {rule}.'
+        return UsageError(f"the check {code.upper()} was removed, as it could not fail", stands)
+    near = difflib.get_close_matches(code.upper(), CHECKS, n=3)
+    hint = f"Did you mean {', '.join(near)}?" if near else "See forecheck checks."
+    return UsageError(f"no check has the code {code!r}", hint)

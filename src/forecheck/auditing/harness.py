@@ -1,23 +1,47 @@
-"""FC1xx: does the comparison itself keep the rules? Measured on this audit's own data and results, not promised."""
+"""FC1xx: does the comparison itself keep the rules? What data, models and options can break is measured here."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from forecheck.attention.identity import TOLERANCE
 from forecheck.attention.replace import Replace
-from forecheck.auditing.evidence import LINEAR, NAIVE, Evidence
+from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import Check, Finding, Severity
-from forecheck.auditing.searched import SEARCHED
 from forecheck.auditing.setting import Setting
 from forecheck.data.dates import stamp
-from forecheck.data.scaling import fit_scaler
 from forecheck.data.splits import PARTS, Part
-from forecheck.trials.trial import Trial
+from forecheck.training.recipe import Recipe
+
+BY_CONSTRUCTION = {
+    "FC102": "the scaler is of the training rows alone",
+    "FC103": "every test window is scored, the last batch too",
+    "FC105": "test rows are NaN during every fit, so they are never used for stopping",
+    "FC106": "all arms have the same windows, and edited ones the model's seeds and options but for what was searched",
+    "FC109": "naive and linear references are always run",
+}
+"""Rules of the comparison that no data, model or option can break, by the code of the check that once asked."""
+
+
+def harness_line(setting: Setting) -> str:
+    """Which rules hold by construction, what that rests on, and which are measured, for the protocol of a report."""
+    rules = f"{'; '.join(BY_CONSTRUCTION.values())}. This holds by construction and is tested in forecheck itself"
+    measured = f"what data and models can break is measured: {', '.join(check.code for check in CHECKS)}"
+    unseen = (
+        ". Which rows the model has seen is not known, as it was trained elsewhere: make sure that its training ended "
+        "before the test part begins"
+    )
+    return f"{rules}; {measured}{unseen if setting.given else ''}"
+
+
+_RECIPE = {field.name for field in fields(Recipe)}
+_SEARCHED = frozenset({"lr", "epochs", "average", "dropout", "attention_dropout"})
+"""Options of training that may differ between arms, since every arm searches them."""
+_MIXES_WINDOWS = Replace("shuffled").label
 
 
 class HarnessCheck(Check):
@@ -67,69 +91,6 @@ class Borders(HarnessCheck):
         )
 
 
-class ScalerLeak(HarnessCheck):
-    """Does the scaler know the training rows alone?
-
-    It is fitted again with all validation and test rows overwritten: mean and standard deviation must not move.
-    """
-
-    code, title = "FC102", "scaler sees training rows only"
-
-    def look(self, evidence: Evidence) -> Finding:
-        """Refit the scaler with validation and test rows replaced."""
-        e = evidence.experiment
-        values = e.panel.values.copy()
-        for offset, end, next_offset in zip(
-            e.panel.offsets[:-1], e.borders.train_end, e.panel.offsets[1:], strict=True
-        ):
-            values[offset + end : next_offset] = 1e6
-        again = fit_scaler(replace(e.panel, values=values), e.borders)
-        known = e.scaler.known
-        changes = [np.abs(again.mean - e.scaler.mean)[known], np.abs(again.std - e.scaler.std)[known]]
-        difference = float(np.max(changes)) if (again.known == known).all() else np.inf
-        return self.passed(
-            difference == 0,
-            f"Mean and standard deviation change by {difference:g} when validation and test rows are overwritten.",
-            advice="Report this: the scaler must be fitted on training rows only.",
-        )
-
-
-class LastBatch(HarnessCheck):
-    """Is every test window scored?
-
-    The windows that the borders allow are counted without the windows' own code, and compared with those that were
-    scored; windows whose whole target was missing are none. Loaders that drop the last, partial batch score other
-    windows at every batch size.
-    """
-
-    code, title = "FC103", "all test windows are scored"
-
-    def look(self, evidence: Evidence) -> Finding:
-        """Compare scored windows with those that the borders allow."""
-        e = evidence.experiment
-        first, end = e.borders.rows("test")
-        possible = 0
-        # By the clock of the panel, row by row, without the windows' own code.
-        for series, (lo, hi) in enumerate(zip(first, end, strict=True)):
-            rows = e.panel.series_rows(series)
-            origins = np.arange(max(int(lo), e.test.lookback), int(hi) - e.test.horizon + 1)
-            due = origins[np.floor(e.panel.calendar[rows][origins]) % e.test.step == 0]
-            if e.panel.filled is not None and len(due):
-                missing = e.panel.filled[rows].all(axis=1)
-                due = due[~np.lib.stride_tricks.sliding_window_view(missing, e.test.horizon)[due].all(axis=1)]
-            possible += len(due)
-        scored = {len(result.arrays["mse"]) for arm in evidence.arms for result in arm.results}
-        return self.passed(
-            scored == {possible},
-            f"The test part allows {possible} windows; every arm was scored on "
-            f"{', '.join(map(str, sorted(scored)))} of them.",
-            advice="Report this: no window may be dropped.",
-        )
-
-
-_MIXES_WINDOWS = Replace("shuffled").label
-
-
 class BatchSize(HarnessCheck):
     """Does the forecast of a window depend on which other windows are in its batch?
 
@@ -150,65 +111,30 @@ class BatchSize(HarnessCheck):
         )
 
 
-class TestUnseen(HarnessCheck):
-    """Was the test part kept from fitting and stopping?
-
-    During every fit its rows are NaN, so that a fit that reads them cannot stay finite. Of a model that was trained
-    elsewhere nobody can tell.
-    """
-
-    code, title = "FC105", "the test part is not used for fitting or stopping"
+class TrainedHere(HarnessCheck):
+    """What can only be asked of a model that the audit trains itself."""
 
     def why_not(self, setting: Setting) -> str:
-        """Nobody can tell of a model that was trained elsewhere."""
-        if setting.given:
-            return (
-                "the model was trained elsewhere: which rows it has seen is not known here; make sure that its "
-                "training ended before the test part begins"
-            )
-        return ""
-
-    def look(self, evidence: Evidence) -> Finding:
-        """Every fit ran on values whose test rows were NaN, and stayed finite."""
-        hidden = [summary["harness"].get("test_rows_hidden_from_fit") for summary in evidence.summaries()]
-        finite = all(np.isfinite(summary["validation_mse"]) for summary in evidence.summaries())
-        return self.passed(
-            all(hidden) and finite,
-            f"In all {len(hidden)} fits the test rows were NaN, and every loss stayed finite.",
-            advice="Report this: a fit read test rows.",
-        )
+        """Nothing is trained of a model that was trained elsewhere."""
+        return "the model was trained elsewhere: nothing is trained here" if setting.given else ""
 
 
-class SameProtocol(HarnessCheck):
-    """Do all arms follow one protocol?
+class Seeds(TrainedHere):
+    """Are there enough seeds for a claim about the architecture?
 
-    All trials of a fold must share data, split, lookback, horizon, step and season, and every edited arm the raw arm's
-    first seeds and its options, but for those of training that the same search chose: a reference with a longer
-    lookback, say, is another question.
+    One fit says nothing about the spread between fits, which is often larger than the effect. The spread is printed.
     """
 
-    code, title = "FC106", "all arms follow one protocol"
+    code, title = "FC107", "seeds"
 
     def look(self, evidence: Evidence) -> Finding:
-        """Compare the trials' own descriptions."""
-        trials = [result.trial for arm in evidence.arms for result in arm.results]
-        protocols = {(t.data, t.split, t.lookback, t.horizon, t.step, t.period) for t in trials}
-        raw = [result.trial for result in evidence.raw.results]
-        edited = [arm for arm in evidence.arms if arm.family not in ("raw", "reference", "patches")]
-        same = all(_alike(result.trial, own) for arm in edited for result, own in zip(arm.results, raw, strict=False))
+        """Count the seeds and show their spread."""
+        losses = [result.summary["mse"] for result in evidence.raw.results]
+        spread = float(np.std(losses, ddof=1) / np.mean(losses)) if len(losses) > 1 else None
+        words = f"test MSE varies by {100 * spread:.1f} % (standard deviation)" if spread is not None else "one fit"
         return self.passed(
-            len(protocols) == 1 and same and all(len(arm.results) <= len(raw) for arm in edited),
-            f"{len(trials)} trials share data, split, lookback and horizon; {len(edited)} edited arms share the raw "
-            f"arm's seeds {[trial.seed for trial in raw]} and every option but those of training.",
-            advice="Compare only arms that were run under one protocol.",
+            len(losses) > 1, f"{len(losses)} seeds; {words}.", advice="Use a larger --budget.", spread=spread
         )
-
-
-def _alike(trial: Trial, raw: Trial) -> bool:
-    """Whether an edited arm's trial differs from the raw one by its edit alone, or by what a search chose for it."""
-    free = set() if trial.posthoc else SEARCHED
-    options = [{k: v for k, v in each.config.items() if k not in free} for each in (trial, raw)]
-    return trial.seed == raw.seed and options[0] == options[1]
 
 
 class AdapterIdentity(HarnessCheck):
@@ -238,28 +164,85 @@ class AdapterIdentity(HarnessCheck):
         )
 
 
-class ReferencesPresent(HarnessCheck):
-    """Is there something to compare with?
+class SameSearch(TrainedHere):
+    """Did every retrained arm get the same search as the raw model?
 
-    Without a naive and a linear forecast on the same windows no loss means anything.
+    An arm that is tuned or trained longer than what it is compared with wins by that. All arms try the same learning
+    rates, with and without the forecaster's dropout, at the same lengths of training, and choose by validation alone.
+    All other options of training must be equal; the fits of the search are counted from the results.
     """
 
-    code, title = "FC109", "references are there"
+    code, title = "FC110", "same search for all arms"
 
     def look(self, evidence: Evidence) -> Finding:
-        """At least one naive and one linear reference were scored."""
-        labels = [arm.label for arm in evidence.family("reference")]
-        ok = bool(set(labels) & set(NAIVE)) and bool(set(labels) & set(LINEAR))
-        return self.passed(ok, f"References on the same windows: {', '.join(labels)}.")
+        """Compare the recipes of all fits of the audited forecaster, and what was tried for each arm."""
+        arms = [arm for arm in evidence.arms if arm.family in ("raw", "retrained", "patches")]
+        searched = evidence.searched
+        free = _SEARCHED if searched.tried else frozenset()
+        recipes = {
+            tuple(sorted((k, v) for k, v in result.trial.config.items() if k in _RECIPE and k not in free))
+            for arm in arms
+            for result in arm.results
+        }
+        lengths = {result.trial.config.get("epochs") for arm in arms for result in arm.results}
+        tried = {
+            one.arm: [dict(other.options) for other in searched.tried if other.arm == one.arm] for one in searched.tried
+        }
+        counts = {len(found) for found in tried.values()}
+        said = (
+            f"every arm tried {counts.pop()} fits of the same rates and lengths, chosen on validation"
+            if len(counts) == 1
+            else "nothing was searched"
+            if not counts
+            else f"the arms tried {' and '.join(map(str, sorted(counts)))} fits"
+        )
+        rows = [
+            [
+                one.arm,
+                ", ".join(f"{k} {v:g}" for k, v in one.options.items()),
+                f"{one.validation_mse:.4f}",
+                "yes" if one.chosen else "",
+            ]
+            for one in searched.tried
+        ]
+        table = {"columns": ["arm", "training", "validation MSE", "chosen"], "rows": rows}
+        return self.passed(
+            len(recipes) == 1 and len(lengths) == 1 and len(counts) <= 1,
+            f"{len(arms)} arms were fitted by one recipe and equally long; {said}.",
+            advice="Compare only arms that were trained alike.",
+            **({"table": table} if rows else {}),
+        )
 
 
-CHECKS: tuple[Check, ...] = (
-    Borders(),
-    ScalerLeak(),
-    LastBatch(),
-    BatchSize(),
-    TestUnseen(),
-    SameProtocol(),
-    AdapterIdentity(),
-    ReferencesPresent(),
-)
+class Converged(TrainedHere):
+    """Was every arm trained until more training gains nothing?
+
+    With the first seed every arm is fitted once more, twice as long. If its validation loss gets better by less than
+    the margin, the arm counts as converged. What has not converged decides nothing: a model that loses could have won,
+    and an arm without attention that is worse could have caught up.
+    """
+
+    code, title = "FC111", "training has converged"
+    severity = "warning"
+    advice = "Train longer: more --time, or --budget standard."
+
+    def why_not(self, setting: Setting) -> str:
+        """Budgets without a search do not measure it."""
+        return super().why_not(setting) or ("" if setting.budget.doublings else "this budget does not search")
+
+    def look(self, evidence: Evidence) -> Finding | None:
+        """The gain of a fit twice as long, by arm."""
+        searched = evidence.searched
+        if not searched.gains:
+            return None
+        late = [arm for arm in searched.gains if not searched.converged(arm)]
+        gains = ", ".join(f"{arm} {100 * gain:+.1f} %" for arm, gain in searched.gains.items())
+        return self.passed(
+            not late,
+            f"A fit twice as long is better on validation by: {gains}; below {100 * searched.tolerance:g} % an arm "
+            "counts as converged.",
+            gains=dict(searched.gains),
+        )
+
+
+CHECKS: tuple[Check, ...] = (Borders(), BatchSize(), Seeds(), AdapterIdentity(), SameSearch(), Converged())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.protocol import Check, Finding, Outcome, Severity
+from forecheck.auditing.protocol import Check, Finding
 from forecheck.auditing.setting import Setting, Want
 from forecheck.statistics.inference import Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
@@ -31,7 +31,7 @@ class MeasuredCheck(Check):
         return [Want("raw", self.measure, measure=self.measure)]
 
     def look(self, evidence: Evidence) -> Finding | None:
-        """Look at the measure, or hand on why it could not be made."""
+        """Look at the measure, or say why it could not be made."""
         results = evidence.measured(self.measure)
         if not results:
             return None
@@ -93,6 +93,11 @@ def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Compa
     """Loss of the measure's windows after a change of the input against the raw one; None if that was not tried.
 
     The windows are a sample of the test windows, evenly spread, so fewer of them overlap.
+
+    Args:
+        evidence: of the audit: the test windows and the margin.
+        results: of the measure, one a seed.
+        change: its name in the measure.
     """
     if f"{change}_loss" not in results[0].arrays:
         return None
@@ -110,10 +115,6 @@ def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Compa
     raw = losses("raw_loss")
     difference = losses(f"{change}_loss") - raw
     return compare([difference], float(raw.mean()), overlap, margin=evidence.margin)[0]
-
-
-Words = dict[str, tuple[Outcome, str, Severity]]
-"""By outcome of a comparison: that of the check, the finding in a few words, and its severity."""
 
 
 def share(value: float | None) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.auditing.catalogue import CHECKS
+from forecheck.auditing.harness import BY_CONSTRUCTION
 from forecheck.auditing.protocol import FAMILIES, Check
 
 _ABOUT = {
-    "harness": "Does the comparison itself keep the rules? Measured on the audit's own data and results.",
+    "harness": "Does the comparison itself keep the rules? What data and models can break is measured.",
     "references": "Does the forecaster beat what costs nothing?",
     "post-hoc": "What do these checkpoints rely on? Attention is edited after training.",
     "retrained": "What does the architecture need? Attention is edited before training.",
@@ -85,6 +86,8 @@ def index() -> str:
         lines += ["", f"## {prefix}xx: {family}", "", _ABOUT[family], ""]
         lines += ["| code | check | question |", "|---|---|---|"]
         lines += [f"| [{check.code}]({check.code}.md) | {check.title} | {question(check)} |" for check in checks]
+    lines += ["", "## Removed", "", "What no data, model or option can break is a line of the protocol instead:", ""]
+    lines += [f"- {code}: {rule}" for code, rule in BY_CONSTRUCTION.items()]
     return "\n".join(lines) + "\n"
 
 

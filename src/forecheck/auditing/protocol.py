@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -15,13 +15,30 @@ from forecheck.statistics.inference import Comparison
 Outcome = Literal["helps", "hurts", "no difference", "undecided", "pass", "fail", "not applicable"]
 Severity = Literal["info", "warning", "error"]
 
+_SIDES = ("greater", "less", "equivalent", "undecided")
 # What it means for attention that replacing it makes the loss greater, and so on.
-ATTENTION: dict[str, Outcome] = {
-    "greater": "helps",
-    "less": "hurts",
-    "equivalent": "no difference",
-    "undecided": "undecided",
-}
+ATTENTION: dict[str, Outcome] = dict(zip(_SIDES, ("helps", "hurts", "no difference", "undecided"), strict=True))
+PASSES: dict[str, Outcome] = dict(zip(_SIDES, ("pass", "fail", "no difference", "undecided"), strict=True))
+"""Of a check that passes if what is compared with the raw model has a greater loss."""
+
+Words = Mapping[str, tuple[Outcome, str, Severity]]
+"""By outcome of a comparison: that of the check, the finding in a few words, and its severity."""
+
+
+def worded(
+    outcomes: Mapping[str, Outcome],
+    titles: Sequence[str],
+    severities: Sequence[Severity] = ("info", "warning", "warning", "info"),
+) -> Words:
+    """Words of a comparison, if its difference is greater, less, equivalent and undecided.
+
+    Args:
+        outcomes: of the check, by outcome of the comparison.
+        titles: the finding in a few words, in that order.
+        severities: in that order.
+    """
+    return {side: (outcomes[side], *rest) for side, *rest in zip(_SIDES, titles, severities, strict=True)}
+
 
 FAMILIES = {
     "FC1": "harness",
@@ -87,6 +104,7 @@ class Check(ABC):
     Attributes:
         code: FC and three digits; never reused.
         title: the question in a few words.
+        text: what is asked and how it is measured, of a check that is a row of a table; else the docstring says it.
         severity: of a finding that should worry somebody.
         slow: run in the budgets standard and full, or when it is selected by name.
         white_box: needs to reach the model's attention.
@@ -97,6 +115,7 @@ class Check(ABC):
 
     code: str
     title: str
+    text: str = ""
     severity: Severity = "warning"
     slow: bool = False
     white_box: bool = False
@@ -112,7 +131,7 @@ class Check(ABC):
     @property
     def about(self) -> str:
         """What is asked and how it is measured."""
-        return inspect.cleandoc(type(self).__doc__ or "")
+        return inspect.cleandoc(self.text or type(self).__doc__ or "")
 
     def wants(self, setting: Setting) -> Sequence[Want]:
         """What has to be run for it, beside the raw model and the references."""
@@ -158,7 +177,18 @@ class Check(ABC):
         comparison: Comparison | None = None,
         **details: Any,
     ) -> Finding:
-        """A finding of this check."""
+        """A finding of this check; arguments are as the attributes of `Finding`.
+
+        Args:
+            outcome: of the check.
+            meaning: one or two sentences with the numbers.
+            title: the finding in a few words; that of the check if empty.
+            severity: how much it should worry the user.
+            advice: what to do.
+            why: why it is undecided or failed.
+            comparison: the statistics, if there are any.
+            details: further numbers, as JSON types.
+        """
         return Finding(
             self.code,
             self.family,
@@ -173,10 +203,41 @@ class Check(ABC):
         )
 
     def passed(self, ok: bool, meaning: str, *, advice: str = "", **details: Any) -> Finding:
-        """A finding of a check that passes or fails."""
+        """A finding of a check that passes or fails.
+
+        Args:
+            ok: whether it passes.
+            meaning: one or two sentences with the numbers.
+            advice: what to do if it fails; that of the check if empty.
+            details: further numbers, as JSON types.
+        """
         if ok:
             return self.finding("pass", meaning, **details)
         return self.finding("fail", meaning, severity=self.severity, advice=advice or self.advice, **details)
+
+    def compared(
+        self, c: Comparison, meaning: str, words: Words, *, advice: str | None = None, **details: Any
+    ) -> Finding:
+        """A finding that follows from the outcome of a comparison.
+
+        Args:
+            c: the comparison.
+            meaning: one or two sentences with the numbers.
+            words: what each outcome says.
+            advice: what to do; None for that of the check, where the severity is not `info`.
+            details: further numbers, as JSON types.
+        """
+        outcome, title, severity = words[c.outcome]
+        return self.finding(
+            outcome,
+            meaning,
+            title=title,
+            severity=severity,
+            advice=(self.advice if severity != "info" else "") if advice is None else advice,
+            why=c.reason,
+            comparison=c,
+            **details,
+        )
 
 
 def percent(value: float) -> str:

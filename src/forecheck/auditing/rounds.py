@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from forecheck.auditing.budget import Budget
-from forecheck.auditing.clock import Clock, work_of
+from forecheck.auditing.budget import Budget, Clock, work_of
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.headline import headline, wants_seeds
 from forecheck.auditing.plan import Plan, PlannedArm

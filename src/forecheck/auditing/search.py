@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from forecheck.auditing.budget import Budget, Candidate
-from forecheck.auditing.clock import Clock, work_of
+from forecheck.auditing.budget import Budget, Candidate, Clock, work_of
+from forecheck.auditing.evidence import Searched, Tried
 from forecheck.auditing.plan import Plan, PlannedArm
-from forecheck.auditing.searched import Searched, Tried
 from forecheck.errors import TrialError
 from forecheck.trials.engines.base import Run
 from forecheck.trials.ledger import Ledger, Result

@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.attention.replace import Mode
+from forecheck.attention.replace import Mode, Replace
 from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import Budget, find_budget
 from forecheck.auditing.catalogue import Selection
-from forecheck.auditing.replaced import CHECKS as CATALOGUE
-from forecheck.auditing.replaced import Edited, Posthoc
+from forecheck.auditing.edited import EDITED
 from forecheck.calibration.context import Context
 from forecheck.calibration.result import Check, Part, Table
 from forecheck.data.panel import Panel
 from forecheck.data.synthetic import events, lag, recall
 from forecheck.data.synthetic.event_errors import event_errors
 
-REPLACED = [check for check in CATALOGUE if isinstance(check, Edited)]
+REPLACED = {check.code: edit for check in EDITED for edit in check.edits if isinstance(edit, Replace)}
 SEEDS = 3
 LEARNT = 0.5
 """Of the achievable gain on the event set, from which on it counts as learnt."""
@@ -110,7 +109,7 @@ def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
         budget, selection, options = find_budget("quick"), None, {}
     else:
         budget, options = Budget("calibration", (SEEDS,), slow=False, training={}), {control.model: control.options}
-        codes = [c.code for c in REPLACED if isinstance(c, Posthoc) or c.edit.label in control.retrained]
+        codes = [code for code, edit in REPLACED.items() if code.startswith("FC3") or edit.mode in control.retrained]
         selection = Selection.of(codes)
     started = time.perf_counter()
     report = run_audit(

@@ -237,6 +237,7 @@ def protocol_facts(data: Json) -> list[tuple[str, str]]:
         "seconds": numbers.seconds,
         "time": numbers.seconds,
         "looks": lambda counts: f"after {written(counts)} seeds",
+        "harness": str,
     }
     names = {"level": "confidence", "seconds": "time", "config": "configuration", "adapter": "attention"}
     names |= {"time": "time allowed", "looks": "decided"}

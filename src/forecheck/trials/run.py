@@ -86,7 +86,6 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
         summary |= summary_of(experiment, rolled) | {"refits": refits}
         arrays |= arrays_of(rolled)
     summary["fit"] = {"seconds": report.seconds, "parameters": report.parameters, "details": report.details}
-    summary["harness"]["test_rows_hidden_from_fit"] = bool(np.isnan(train.values).any())
     if forecaster.trained and trial.edit is None:
         from forecheck.trials.posthoc import reached_in
 
