@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.listed import checks as checks
     from forecheck.verbs.listed import models as models
     from forecheck.verbs.reproduce import reproduce as reproduce
+    from forecheck.verbs.runs import runs as runs
     from forecheck.verbs.survey import survey as survey
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
@@ -66,6 +67,7 @@ _PUBLIC = {
     "load": "forecheck.data.load",
     "models": "forecheck.verbs.listed",
     "reproduce": "forecheck.verbs.reproduce",
+    "runs": "forecheck.verbs.runs",
     "survey": "forecheck.verbs.survey",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
@@ -97,6 +99,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "load",
     "models",
     "reproduce",
+    "runs",
     "survey",
 ]
 

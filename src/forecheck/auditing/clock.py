@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 _RESERVE = 0.9
 """Of the time that is left, what may be planned: estimates err."""

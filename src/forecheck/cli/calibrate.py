@@ -21,7 +21,7 @@ def calibrate(
     json: o.Json = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
@@ -39,9 +39,7 @@ def calibrate(
     from forecheck.cli.progress import Bars
 
     with Bars(quiet=quiet) as watcher:
-        found = fc.calibrate(
-            budget, only=only or (), workers=workers, ledger=ledger, watcher=watcher, tell=watcher.part
-        )
+        found = fc.calibrate(budget, only=only or (), workers=workers, store=store, watcher=watcher, tell=watcher.part)
     if json == "-":
         typer.echo(found.to_json(), nl=False)
     else:

@@ -27,9 +27,9 @@ from forecheck.forecasters.given import Given
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.statistics.metrics import observed_mean
 from forecheck.training.loop import Progress, within
-from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.rolling import score_rolled
 from forecheck.trials.score import Predicts, Scores, batch_size, score
+from forecheck.trials.store import Array, Store
 from forecheck.trials.trial import GIVEN, Trial
 
 _EXAMPLES = 6
@@ -37,13 +37,13 @@ _CALIBRATION_WINDOWS = 512
 
 
 def run_trial(
-    trial: Trial, ledger: Ledger, progress: Progress | None = None, models: Mapping[str, Given] | None = None
+    trial: Trial, store: Store, progress: Progress | None = None, models: Mapping[str, Given] | None = None
 ) -> None:
-    """Run a trial and put its result into the ledger; a fit goes on from its last checkpoint.
+    """Run a trial and put its result into the store; a fit goes on from its last checkpoint.
 
     Args:
         trial: what to run.
-        ledger: holds its panel and, for an edit or a measure of a trained model, its parent.
+        store: holds its panel and, for an edit or a measure of a trained model, its parent.
         progress: told of progress.
         models: by fingerprint, models that were trained elsewhere.
 
@@ -51,16 +51,16 @@ def run_trial(
         ForecheckError: if the trial cannot be run as described.
         FloatingPointError: if training or forecasting leaves the finite numbers.
     """
-    panel = ledger.get_panel(trial.data)
+    panel = store.get_panel(trial.data)
     experiment = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step)
     if trial.measure is not None:
-        _run_measure(trial, experiment, ledger, models or {})
+        _run_measure(trial, experiment, store, models or {})
     elif trial.posthoc:
-        _run_posthoc(trial, experiment, ledger, progress, models or {})
+        _run_posthoc(trial, experiment, store, progress, models or {})
     elif trial.forecaster == GIVEN:
-        _run_given(trial, experiment, ledger, progress, models or {})
+        _run_given(trial, experiment, store, progress, models or {})
     else:
-        _run_fit(trial, experiment, ledger, progress)
+        _run_fit(trial, experiment, store, progress)
 
 
 def blind(experiment: Experiment) -> tuple[Windows, Windows]:
@@ -79,14 +79,14 @@ def blind(experiment: Experiment) -> tuple[Windows, Windows]:
     return replace(train, values=values, targets=targets), replace(validation, values=values, targets=targets)
 
 
-def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None) -> None:
+def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progress | None) -> None:
     task = Task(trial.lookback, trial.horizon, experiment.train.channels, trial.period)
     forecaster = registry.create(trial.forecaster, task, trial.config)
     fit_options: dict[str, Any] = {}
     if isinstance(forecaster, NeuralForecaster):
         if trial.edit is not None:
             forecaster = type(forecaster)(task, forecaster.config, edit_from_dict(trial.edit))
-        fit_options["checkpoint"] = ledger.checkpoint(trial)
+        fit_options["checkpoint"] = store.checkpoint(trial)
     elif trial.edit is not None:
         raise ForecheckError(f"{trial.forecaster} has no attention to edit")
     train, held_out = blind(experiment)
@@ -102,11 +102,11 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
         attention, patterns = _attention(Subject.of(forecaster.module), experiment)
         summary["attention"] = attention
         arrays |= patterns
-    ledger.put(trial, summary, arrays, forecaster)
+    store.put(trial, summary, arrays, forecaster)
 
 
 def _run_given(
-    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Given]
+    trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Given]
 ) -> None:
     """Score a model that was trained elsewhere."""
     model = _given(trial, models)
@@ -115,7 +115,7 @@ def _run_given(
     summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
     attention, patterns = _attention(model.subject, experiment)
     summary["attention"] = attention
-    ledger.put(trial, summary, arrays | patterns)
+    store.put(trial, summary, arrays | patterns)
 
 
 def _given(trial: Trial, models: Mapping[str, Given]) -> Given:
@@ -125,14 +125,14 @@ def _given(trial: Trial, models: Mapping[str, Given]) -> Given:
     return models[fingerprint]
 
 
-def _trained(trial: Trial, ledger: Ledger, models: Mapping[str, Given]) -> tuple[Forecaster, Subject]:
+def _trained(trial: Trial, store: Store, models: Mapping[str, Given]) -> tuple[Forecaster, Subject]:
     """The trained forecaster that a post-hoc trial or a measure is about, and what can be edited of it."""
     parent = trial.parent
     assert parent is not None
     if trial.forecaster == GIVEN:
         model = _given(trial, models)
         return model, model.subject
-    forecaster = registry.load(ledger.folder(parent) / "model")
+    forecaster = registry.load(store.model(parent))
     if isinstance(forecaster, NeuralForecaster):
         return forecaster, Subject.of(forecaster.module)
     return forecaster, Subject(forecaster.predict)
@@ -167,11 +167,11 @@ class _Through:
 
 
 def _run_posthoc(
-    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Given]
+    trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Given]
 ) -> None:
     """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead."""
     assert trial.edit is not None
-    _, subject = _trained(trial, ledger, models)
+    _, subject = _trained(trial, store, models)
     edit = edit_from_dict(trial.edit)
     example, _ = experiment.train.gather(slice(0, 2))
     drawn: list[Scores] = []
@@ -185,20 +185,20 @@ def _run_posthoc(
                 if draw == 0:
                     examples = example_forecasts(through, experiment.test)
     except UsageError as error:
-        ledger.put(trial, {"why_not": str(error), **_versions()}, {})
+        store.put(trial, {"why_not": str(error), **_versions()}, {})
         return
     scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
-    ledger.put(trial, _summary(experiment, scores) | {"draws": edit.draws}, _arrays(scores) | examples)
+    store.put(trial, _summary(experiment, scores) | {"draws": edit.draws}, _arrays(scores) | examples)
 
 
-def _run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Given]) -> None:
+def _run_measure(trial: Trial, experiment: Experiment, store: Store, models: Mapping[str, Given]) -> None:
     """Measure something on a trained model."""
     from forecheck.probes import MEASURES, Case
 
     assert trial.measure is not None
-    forecaster, subject = _trained(trial, ledger, models)
+    forecaster, subject = _trained(trial, store, models)
     summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
-    ledger.put(trial, summary | _versions(), arrays)
+    store.put(trial, summary | _versions(), arrays)
 
 
 def calibration(train: Windows) -> list[torch.Tensor]:

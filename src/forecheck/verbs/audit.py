@@ -18,7 +18,7 @@ from forecheck.forecasting.selection import audit_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, as_panel, open_store
 
 
 def audit(
@@ -43,7 +43,7 @@ def audit(
     step: int = 1,
     options: Options | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Report:
     """Does attention earn its keep? Replace it, after training and before, and compare with linear references.
@@ -75,7 +75,7 @@ def audit(
         period: steps a season; None for that of the data's frequency.
         options: by forecaster, options that differ from the defaults.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         watcher: told of progress.
 
     Returns:
@@ -102,7 +102,7 @@ def audit(
             horizon,
             find_budget(budget, time),
             engine,
-            open_ledger(ledger),
+            open_store(store),
             split=split,
             margin=margin,
             period=period,

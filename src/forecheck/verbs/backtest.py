@@ -10,7 +10,7 @@ from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, as_panel, open_store
 
 
 def backtest(
@@ -27,7 +27,7 @@ def backtest(
     refit: int | None = None,
     options: Options | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Report:
     """Score models on all windows of the standard test part, with pairwise verdicts.
@@ -48,7 +48,7 @@ def backtest(
             lookback,
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             split=split,
             options=options,
             seeds=seeds,

@@ -10,7 +10,7 @@ from forecheck.calibration.result import Calibration
 from forecheck.calibration.run import run_calibration
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import open_ledger
+from forecheck.verbs.common import open_store
 
 
 def calibrate(
@@ -18,7 +18,7 @@ def calibrate(
     *,
     only: Sequence[str] = (),
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     watcher: Watcher | None = None,
     tell: Tell | None = None,
 ) -> Calibration:
@@ -28,7 +28,7 @@ def calibrate(
         budget: quick (minutes) or full (the better part of an hour): how many repetitions.
         only: names of parts; all if empty.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         watcher: told of the progress of trials.
         tell: told of the progress of parts that count repetitions of their own.
 
@@ -40,4 +40,4 @@ def calibrate(
         TrialError: if a trial fails; finished ones are kept.
     """
     with Engine(workers, watcher) as engine:
-        return run_calibration(budget, engine, open_ledger(ledger), only=only, tell=tell, parallel=engine.parallel)
+        return run_calibration(budget, engine, open_store(store), only=only, tell=tell, parallel=engine.parallel)

@@ -12,7 +12,7 @@ from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, as_panel, open_store
 
 
 def fit(
@@ -30,7 +30,7 @@ def fit(
     refit: bool = True,
     output: Path | str | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Fitted:
     """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
@@ -51,7 +51,7 @@ def fit(
             as_panel(data),
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             model=model,
             candidates=list(candidates),
             lookback=lookback,

@@ -12,7 +12,7 @@ from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
 from forecheck.trials.engines.base import Watcher
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, as_panel, open_ledger
+from forecheck.verbs.common import Options, as_panel, open_store
 
 
 def forecast(
@@ -30,7 +30,7 @@ def forecast(
     options: Options | None = None,
     refit: bool = True,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Forecast:
     """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
@@ -62,7 +62,7 @@ def forecast(
             as_panel(data),
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             model=model,
             candidates=list(candidates),
             lookback=lookback,

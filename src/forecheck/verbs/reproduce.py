@@ -10,7 +10,7 @@ from forecheck.papers.reports.reproduction import Reproduction
 from forecheck.papers.run import Tell as ToldOfPapers
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
-from forecheck.verbs.common import open_ledger
+from forecheck.verbs.common import open_store
 
 
 def reproduce(
@@ -19,7 +19,7 @@ def reproduce(
     budget: str = "quick",
     *,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     tell: ToldOfPapers | None = None,
 ) -> Reproduction:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
@@ -30,7 +30,7 @@ def reproduce(
         budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
             and judges what is kept.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         tell: told of the parts that are done, by paper.
 
     Returns:
@@ -41,9 +41,9 @@ def reproduce(
         TrialError: if an experiment fails; finished parts are kept.
     """
     names = (papers,) if isinstance(papers, str) else papers
-    return Reproduction(run_papers(names, claims, budget, ledger=open_ledger(ledger), workers=workers, tell=tell))
+    return Reproduction(run_papers(names, claims, budget, store=open_store(store), workers=workers, tell=tell))
 
 
-def papers(ledger: Path | None = None) -> list[dict[str, Any]]:
+def papers(store: Path | None = None) -> list[dict[str, Any]]:
     """Every paper with its claims and their last verdicts."""
-    return list_papers(open_ledger(ledger))
+    return list_papers(open_store(store))
