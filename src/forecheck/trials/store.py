@@ -85,8 +85,10 @@ class Store:
             fill(part)
             files = {path.relative_to(part).as_posix(): checksum(path) for path in part.rglob("*") if path.is_file()}
             write_record(part / RECORD, key, value, files)
+            if folder.exists() and self.read(key.kind, key.address) is None:  # damaged
+                remove_folder(folder)
 
-        replace_folder(folder, whole, instead=self.read(key.kind, key.address) is None)
+        replace_folder(folder, whole)
 
     # Trials
 
