@@ -94,7 +94,7 @@ def cells(sets: list[str], models: list[str]) -> list[tuple[str, int, str]]:
     return [cell for cell in first + rest if cell[2] != "seasonal" or SETS[cell[0]] > 1]
 
 
-def measure(name: str, horizon: int, model: str, seed_count: int, ledger: Path | None) -> dict[str, Any]:
+def measure(name: str, horizon: int, model: str, seed_count: int, store: Path | None) -> dict[str, Any]:
     """One cell."""
     entry = MODELS[model]
     lookback = entry.lookback or own_lookbacks(load(name), horizon, [model])[model]
@@ -108,7 +108,7 @@ def measure(name: str, horizon: int, model: str, seed_count: int, ledger: Path |
         period=SETS[name],
         options={model: entry.options} if entry.options else None,
         workers=0,
-        ledger=ledger,
+        store=store,
     )
     row = report.data["table"][0]
     kept = ("mse", "mae", "validation_mse", "seconds", "parameters", "seeds")
@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no new cell after so many")
-    parser.add_argument("--ledger", type=Path, help="folder of fits; the user's cache if not given")
+    parser.add_argument("--store", type=Path, help="folder of fits; the user's cache if not given")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of accuracy.md and accuracy.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -214,7 +214,7 @@ def main() -> None:
             continue
         if time.monotonic() - started > 60 * args.minutes:
             break
-        cell = measure(name, horizon, model, args.seeds, args.ledger)
+        cell = measure(name, horizon, model, args.seeds, args.store)
         result["cells"].append(cell)
         write(result, args.out)
         print(name, horizon, model, f"{cell['mse']:.4f} {cell['mae']:.4f} {cell['seconds']:.1f} s", flush=True)

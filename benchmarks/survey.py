@@ -5,7 +5,7 @@
 
 Every cell is kept in docs/results/survey.json as soon as it is done, and docs/results/survey.md is written again: stop
 it whenever you like, and the same command goes on. Cells that were run with other settings (budget, time), or have no
-verdict yet, are run again; trials that are in the ledger are not. PatchTST comes first on all sets, then the other
+verdict yet, are run again; trials that are in the store are not. PatchTST comes first on all sets, then the other
 models, at the first horizon; then the same at the next.
 """
 
@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SETS = ("ETTh1", "ETTh2", "weather", "exchange_rate")
 FIRST = ("patchtst", "itransformer", "samformer", "transformer")
 HORIZONS = (96, 336)
-# What a page needs of an audit; the rest (findings, arms, examples) is large and comes back from the ledger.
+# What a page needs of an audit; the rest (findings, arms, examples) is large and comes back from the store.
 _OF_VERDICT = ("worth", "outcome", "question", "effect", "interval", "margin", "reference", "sentence", "why", "advice")
 _OF_PROTOCOL = (
     "lookback",
@@ -180,13 +180,13 @@ def main() -> None:
     parser.add_argument("--budget", default="quick")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no new cell after so many")
     parser.add_argument("--workers", type=int, help="processes; one a core if not given")
-    parser.add_argument("--ledger", type=Path, help="folder of fits; the user's cache if not given")
+    parser.add_argument("--store", type=Path, help="folder of fits; the user's cache if not given")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of survey.md and survey.json")
     args = parser.parse_args()
     settings = {"budget": args.budget, "time": args.time}
 
     def audit(panel: Panel, model: str, horizon: int) -> Json:
-        return fc.audit(panel, model, horizon=horizon, workers=args.workers, ledger=args.ledger, **settings).data
+        return fc.audit(panel, model, horizon=horizon, workers=args.workers, store=args.store, **settings).data
 
     run(args.models, args.sets, args.horizons, audit, settings, args.out, args.minutes)
 

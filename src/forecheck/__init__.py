@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.forecast import forecast as forecast
     from forecheck.verbs.models import models as models
     from forecheck.verbs.reproduce import reproduce as reproduce
+    from forecheck.verbs.runs import runs as runs
     from forecheck.verbs.survey import survey as survey
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
@@ -84,6 +85,7 @@ _PUBLIC = {
     "load": "forecheck.data.load",
     "models": "forecheck.verbs.models",
     "reproduce": "forecheck.verbs.reproduce",
+    "runs": "forecheck.verbs.runs",
     "survey": "forecheck.verbs.survey",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
@@ -124,6 +126,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "load",
     "models",
     "reproduce",
+    "runs",
     "survey",
 ]
 

@@ -8,7 +8,7 @@ from settings import setting
 
 from forecheck.auditing.evidence import Arm, Evidence
 from forecheck.data.windows import prepare
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 from panels import hourly
 

@@ -19,10 +19,10 @@ class Only(Selection):
         return list(self.checks), []
 
 
-def audited(checks, panel, ledger, options=None, model="patchtst"):
+def audited(checks, panel, store, options=None, model="patchtst"):
     """Findings by code of an audit that runs these checks alone."""
     options = {"patchtst": TINY | (options or {})} if model == "patchtst" else {}
     report = run_audit(
-        panel, model, 48, 12, SMALL, run_inline, ledger, options=options, selection=Only(checks=tuple(checks))
+        panel, model, 48, 12, SMALL, run_inline, store, options=options, selection=Only(checks=tuple(checks))
     )
     return {finding["code"]: finding for finding in report["findings"]}, report

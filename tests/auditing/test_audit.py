@@ -22,7 +22,7 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTST
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import TINY, hourly
 
 SMALL = Budget("small", (2,), False, {})
@@ -32,9 +32,9 @@ CORE = Selection.of(["FC1", "FC2", *POSTHOC, "FC401"])
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+    store = Store(tmp_path_factory.mktemp("store"))
     return run_audit(
-        hourly(900), "patchtst", 48, 12, SMALL, run_inline, ledger, options={"patchtst": TINY}, selection=CORE
+        hourly(900), "patchtst", 48, 12, SMALL, run_inline, store, options={"patchtst": TINY}, selection=CORE
     )
 
 
@@ -43,7 +43,7 @@ def test_the_report_is_whole(report):
     assert report["verdict"]["outcome"] in ("helps", "hurts", "no difference", "undecided")
     low, high = report["verdict"]["interval"]
     assert low <= report["verdict"]["effect"] <= high
-    assert report["protocol"]["trials"] == {"total": 7 + 2 + 2 + 10, "from ledger": 0}
+    assert report["protocol"]["trials"] == {"total": 7 + 2 + 2 + 10, "from store": 0}
     codes = [finding["code"] for finding in report["findings"]]
     assert codes == sorted(codes)
     assert {"FC101", "FC104", "FC201", "FC202", "FC301", "FC305", "FC401"} <= set(codes)
@@ -95,7 +95,7 @@ def test_borders_are_those_of_the_split(report):
     assert borders["test"]["first"] == "2024-01-31T00:00"
 
 
-def test_arms_carry_what_the_ledger_holds(report):
+def test_arms_carry_what_the_store_holds(report):
     arms = {(arm["family"], arm["label"]): arm for arm in report["arms"]}
     raw = arms["raw", "patchtst"]
     edited = arms["retrained", "identity"]
@@ -121,13 +121,13 @@ def test_examples_are_in_real_units(report):
 
 def test_raw_against_raw_is_never_helps_or_hurts(tmp_path):
     """The negative control: the same architecture with other seeds stands in for the replaced arm."""
-    panel, ledger = hourly(1200, channels=1, seed=5), Ledger(tmp_path)
+    panel, store = hourly(1200, channels=1, seed=5), Store(tmp_path)
     experiment = prepare(panel, 48, 12)
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     planned = plan(experiment, "patchtst", Budget("", (6,), False, {}), {"patchtst": TINY}, 24, Selection.of(["FC1"]))
     trials = planned.trials
-    run_inline(trials, ledger)
-    results = [ledger.get(trial) for trial in trials if trial.forecaster == "patchtst"]
+    run_inline(trials, store)
+    results = [store.get(trial) for trial in trials if trial.forecaster == "patchtst"]
     for half in ((0, 1, 2), (0, 2, 4), (1, 3, 5)):
         raw = Arm("patchtst", "raw", tuple(results[i] for i in half))
         other = Arm("raw again", "retrained", tuple(results[i] for i in set(range(6)) - set(half)))
@@ -159,7 +159,7 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
         BLOCK,
         replace(SMALL, looks=(3,)),
         run_local,
-        Ledger(tmp_path),
+        Store(tmp_path),
         step=BLOCK,
         options={"patchtst": learner},
     )
@@ -183,22 +183,22 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
     ],
 )
 def test_what_cannot_be_built_is_refused_before_the_work(tmp_path, options, message):
-    def run(trials, ledger):
+    def run(trials, store):
         raise AssertionError("nothing may be run")
 
     with pytest.raises(UsageError, match=message):
-        run_audit(hourly(), "patchtst", 48, 12, SMALL, run, Ledger(tmp_path), options=options)
+        run_audit(hourly(), "patchtst", 48, 12, SMALL, run, Store(tmp_path), options=options)
 
 
 def test_a_model_without_attention_cannot_be_audited(tmp_path):
     with pytest.raises(UsageError, match="nlinear has no attention to audit"):
-        run_audit(hourly(), "nlinear", 48, 12, SMALL, run_inline, Ledger(tmp_path))
+        run_audit(hourly(), "nlinear", 48, 12, SMALL, run_inline, Store(tmp_path))
 
 
 @pytest.mark.parametrize("margin", [0, -0.1, 1])
 def test_margins_out_of_range(tmp_path, margin):
     with pytest.raises(UsageError, match="margin must lie between 0 and 1"):
-        run_audit(hourly(), "patchtst", 48, 12, SMALL, run_inline, Ledger(tmp_path), margin=margin)
+        run_audit(hourly(), "patchtst", 48, 12, SMALL, run_inline, Store(tmp_path), margin=margin)
 
 
 def test_options_of_the_user_win_over_the_budget():
@@ -232,15 +232,15 @@ def test_budgets_that_do_not_exist():
 
 
 def test_two_audits_share_their_fits(tmp_path):
-    ledger = Ledger(tmp_path)
+    store = Store(tmp_path)
     arguments = (hourly(), "patchtst", 48, 12)
     asked = {"options": {"patchtst": TINY}}
     without = Selection.of(POSTHOC)
-    first = run_audit(*arguments, SMALL, run_inline, ledger, **asked, selection=without)
-    second = run_audit(*arguments, SMALL, run_inline, ledger, **asked, selection=CORE)
+    first = run_audit(*arguments, SMALL, run_inline, store, **asked, selection=without)
+    second = run_audit(*arguments, SMALL, run_inline, store, **asked, selection=CORE)
     assert first["verdict"]["question"] == "checkpoint"
     assert second["verdict"]["question"] == "architecture"
-    assert second["protocol"]["trials"] == {"total": 21, "from ledger": 19}
+    assert second["protocol"]["trials"] == {"total": 21, "from store": 19}
 
 
 def test_every_check_has_its_own_code_and_family():

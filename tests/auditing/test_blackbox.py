@@ -14,7 +14,7 @@ from forecheck.auditing.blackbox import (
     WindowTruncation,
 )
 from forecheck.auditing.measured import changed
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly, ragged
 
 GRID = [3, 6, 9, 12, 15, 18, 21, 24]
@@ -142,7 +142,7 @@ def test_attention_is_not_needed(check):
 
 
 def test_an_audit_has_them_all(tmp_path):
-    found, report = audited(CHECKS, hourly(700), Ledger(tmp_path))
+    found, report = audited(CHECKS, hourly(700), Store(tmp_path))
     assert sorted(found) == [f"FC90{i}" for i in range(1, 6)]
     assert found["FC903"]["title"] == "channels are independent"
     assert found["FC902"]["outcome"] == "pass"

@@ -16,7 +16,7 @@ from forecheck.auditing.data import (
     SignInconsistent,
 )
 from forecheck.probes.series import target_spread
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly
 
 
@@ -136,7 +136,7 @@ def test_windows_of_one_step_say_so():
 def test_an_audit_has_them_all(tmp_path):
     panel = hourly(700)
     panel.values[[10, 20], 0] = -9999
-    found, report = audited(CHECKS, panel, Ledger(tmp_path))
+    found, report = audited(CHECKS, panel, Store(tmp_path))
     assert {code: each["outcome"] for code, each in found.items() if each["severity"] != "info"} == {"FC804": "fail"}
     assert sorted(found) == [f"FC80{i}" for i in range(1, 7)]
     assert len(found["FC802"]["details"]["ratios"]) == 4

@@ -13,7 +13,7 @@ from forecheck.auditing.explained import CHECKS
 from forecheck.auditing.measured import share
 from forecheck.reports.report import Report
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly
 
 SMALL = Budget("small", (1,), False, {"epochs": 1, "train_stride": 8})
@@ -23,7 +23,7 @@ OPTIONS = {"samovar": {"width": 8, "heads": 2, "layers": 2}}
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     return run_audit(
-        hourly(400), "samovar", 50, 12, SMALL, run_inline, Ledger(tmp_path_factory.mktemp("ledger")),
+        hourly(400), "samovar", 50, 12, SMALL, run_inline, Store(tmp_path_factory.mktemp("store")),
         options=OPTIONS, selection=Only(checks=CHECKS),
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_models_that_cannot_split_their_forecasts_say_so(check):
 def test_too_many_paths_are_told(tmp_path):
     # 84 tokens and three layers: 102,340 paths and fewer; with four layers there are two million.
     report = run_audit(
-        hourly(400), "samovar", 84, 2, SMALL, run_inline, Ledger(tmp_path),
+        hourly(400), "samovar", 84, 2, SMALL, run_inline, Store(tmp_path),
         options={"samovar": {"width": 4, "heads": 1, "layers": 4}}, selection=Only(checks=CHECKS),
     )  # fmt: skip
     parts, paths, both = report["findings"]

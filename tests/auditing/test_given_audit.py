@@ -49,7 +49,7 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def report(encoder, tmp_path_factory):
-    return fc.audit(hourly(700), encoder, **ARGUMENTS, ledger=tmp_path_factory.mktemp("ledger"))
+    return fc.audit(hourly(700), encoder, **ARGUMENTS, store=tmp_path_factory.mktemp("store"))
 
 
 def test_any_torch_model_is_audited_after_training(report):
@@ -75,19 +75,19 @@ def test_one_checkpoint_is_compared_without_a_claim_about_seeds(report):
 
 
 def test_the_same_model_is_not_run_again_and_another_one_is(encoder, tmp_path):
-    panel, asked = hourly(700), {**ARGUMENTS, "select": ["FC301"], "ledger": tmp_path}
+    panel, asked = hourly(700), {**ARGUMENTS, "select": ["FC301"], "store": tmp_path}
     first = fc.audit(panel, encoder, **asked)
     again = fc.audit(panel, encoder, **asked)
     other = fc.audit(panel, Encoder(), **asked)
     total = first.data["protocol"]["trials"]["total"]
-    assert first.data["protocol"]["trials"] == {"total": total, "from ledger": 0}
-    assert again.data["protocol"]["trials"] == {"total": total, "from ledger": total}
-    assert other.data["protocol"]["trials"] == {"total": total, "from ledger": total - 2}
+    assert first.data["protocol"]["trials"] == {"total": total, "from store": 0}
+    assert again.data["protocol"]["trials"] == {"total": total, "from store": total}
+    assert other.data["protocol"]["trials"] == {"total": total, "from store": total - 2}
     assert again.data["verdict"] == first.data["verdict"]
 
 
 def test_a_function_without_attention_gets_what_can_be_said_of_it(tmp_path):
-    report = fc.audit(hourly(700), lambda x: x[:, -1:].expand(-1, H, -1), **ARGUMENTS, ledger=tmp_path, name="repeat")
+    report = fc.audit(hourly(700), lambda x: x[:, -1:].expand(-1, H, -1), **ARGUMENTS, store=tmp_path, name="repeat")
     assert report.verdict.outcome == "not applicable"
     assert "no attention was found" in report.verdict.sentence
     found = outcomes(report)
@@ -103,7 +103,7 @@ def test_real_units_give_the_same_losses(tmp_path):
     values = torch.from_numpy(panel.values[:490]).float()
     mean, std = values.mean(dim=0), values.std(dim=0, correction=0)
     standard = patchtst().eval()
-    asked = {**ARGUMENTS, "ledger": tmp_path, "select": ["FC201"]}
+    asked = {**ARGUMENTS, "store": tmp_path, "select": ["FC201"]}
     first = fc.audit(panel, standard, **asked)
     real = fc.audit(panel, lambda x: standard((x - mean) / std) * std + mean, **asked, units="real")
     mse = [next(arm["mse"] for arm in r.data["arms"] if arm["family"] == "raw") for r in (first, real)]
@@ -134,7 +134,7 @@ class Wrong(NativeAdapter):
 
 
 def test_an_adapter_that_fails_its_identity_test_is_not_believed(tmp_path):
-    report = fc.audit(hourly(700), patchtst(), **ARGUMENTS, adapter=Wrong(), ledger=tmp_path)
+    report = fc.audit(hourly(700), patchtst(), **ARGUMENTS, adapter=Wrong(), store=tmp_path)
     found = outcomes(report)
     assert found["FC108"] == "fail"
     assert found["FC301"] == "not applicable"

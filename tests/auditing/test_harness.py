@@ -14,7 +14,7 @@ from forecheck.auditing.verdict import answer, verdict
 from forecheck.data.splits import PARTS, origins
 from forecheck.data.splits import Borders as Splits
 from forecheck.data.windows import prepare
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 from panels import KINDS, hourly, staggered
 

@@ -6,7 +6,7 @@ from only import audited
 
 from forecheck.auditing.heads import CHECKS, HeadsThatCarry, HeadsThatHurt, HeadsThatMatter
 from forecheck.auditing.setting import Place
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly
 
 LEVELS = {(0, 0): 1.5, (0, 1): 1.0, (1, 0): 0.5, (1, 1): 1.0}
@@ -83,7 +83,7 @@ def test_without_attention_or_arms_there_is_nothing(check):
 
 
 def test_an_audit_runs_every_head(tmp_path):
-    found, report = audited(CHECKS, hourly(700), Ledger(tmp_path))
+    found, report = audited(CHECKS, hourly(700), Store(tmp_path))
     assert sorted(found) == ["FC601", "FC602", "FC603"]
     assert len(found["FC601"]["details"]["heads"]) == 4
     assert sum(arm["family"] == "heads" for arm in report["arms"]) == 4

@@ -17,7 +17,7 @@ from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.reports.report import Report
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import TINY, hourly
 
 LITTLE = TINY | {"layers": 1, "epochs": 1}
@@ -189,8 +189,8 @@ def test_what_cannot_be_compared_is_refused_before_the_work(data, known, names, 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """An audit with two remedies, and the same one without, from the same ledger."""
-    ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+    """An audit with two remedies, and the same one without, from the same store."""
+    store = Store(tmp_path_factory.mktemp("store"))
 
     def audit(*remedies):
         return run_audit(
@@ -200,7 +200,7 @@ def reports(tmp_path_factory):
             6,
             SMALL,
             run_inline,
-            ledger,
+            store,
             options={"patchtst": LITTLE},
             selection=Selection.of(["FC401", "FC202"]),
             remedies=remedies,
@@ -225,7 +225,7 @@ def test_remedies_do_not_enter_the_verdict_or_the_arms(reports):
     assert "remedies" not in plain
     for part in ("verdict", "findings", "arms"):
         assert report[part] == plain[part]
-    assert plain["protocol"]["trials"]["from ledger"] == plain["protocol"]["trials"]["total"]
+    assert plain["protocol"]["trials"]["from store"] == plain["protocol"]["trials"]["total"]
 
 
 def test_every_form_of_the_report_shows_them(reports):

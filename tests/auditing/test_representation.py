@@ -15,7 +15,7 @@ from forecheck.auditing.representation import (
     PositionAndContent,
     RankCollapse,
 )
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly
 
 
@@ -149,7 +149,7 @@ def test_reasons_are_handed_on(check):
 
 
 def test_an_audit_has_them_all(tmp_path):
-    found, report = audited(CHECKS, hourly(700), Ledger(tmp_path))
+    found, report = audited(CHECKS, hourly(700), Store(tmp_path))
     assert sorted(found) == [f"FC70{i}" for i in range(1, 8)]
     assert all(each["outcome"] != "not applicable" for each in found.values())
     assert all(each["details"]["table"]["rows"] for each in found.values())

@@ -13,7 +13,7 @@ from forecheck.auditing.plan import plan
 from forecheck.auditing.search import search
 from forecheck.data.windows import prepare
 from forecheck.errors import TrialError, UsageError
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import TINY, hourly
 
 WAYS = (Candidate(), Candidate(3.0, dropout=False))
@@ -29,11 +29,11 @@ class MadeUp:
         self.panel, self.validation, self.test, self.noise = panel, validation, test, noise
         self.ran = []
 
-    def __call__(self, trials, ledger):
+    def __call__(self, trials, store):
         for trial in trials:
-            if trial not in ledger:
+            if trial not in store:
                 self.ran.append(trial)
-                ledger.put(trial, *self.result(trial))
+                store.put(trial, *self.result(trial))
 
     def result(self, trial):
         e = prepare(self.panel, trial.lookback, trial.horizon, trial.split, trial.step)
@@ -67,10 +67,10 @@ def planned_on(panel):
 
 def searched(tmp_path, engine, budget=BUDGET, clock=None, bar=0.0, **chosen):
     planned = plan(planned_on(engine.panel), "patchtst", budget, {"patchtst": CHOSEN | chosen}, 24, CORE)
-    ledger = Ledger(tmp_path)
-    ledger.put_panel(engine.panel)
+    store = Store(tmp_path)
+    store.put_panel(engine.panel)
     asked = {"chosen": CHOSEN | chosen, "margin": 0.01, "bar": bar}
-    found = search(planned, budget, engine, ledger, clock or Clock(None), **asked)
+    found = search(planned, budget, engine, store, clock or Clock(None), **asked)
     return found, planned
 
 
@@ -150,11 +150,11 @@ def test_what_the_time_does_not_allow_is_left_and_told(tmp_path):
 
 def test_a_way_of_training_that_diverges_is_not_chosen(tmp_path):
     class Diverges(MadeUp):
-        def __call__(self, trials, ledger):
+        def __call__(self, trials, store):
             for trial in trials:
                 if trial.config.get("dropout") == 0:
                     raise TrialError("the training loss is nan")
-                super().__call__([trial], ledger)
+                super().__call__([trial], store)
 
     found, planned = searched(tmp_path, Diverges(hourly(900)))
     assert {options["lr"] for options in found.tuned.values()} == {planned.setting.config["lr"]}
@@ -163,7 +163,7 @@ def test_a_way_of_training_that_diverges_is_not_chosen(tmp_path):
 
 def test_an_arm_that_cannot_be_trained_at_all_ends_the_search(tmp_path):
     class Broken(MadeUp):
-        def __call__(self, trials, ledger):
+        def __call__(self, trials, store):
             raise TrialError("the training loss is nan")
 
     with pytest.raises(TrialError, match="nan"):
@@ -178,7 +178,7 @@ def audited(tmp_path, engine, budget, **kw):
         12,
         budget,
         engine,
-        Ledger(tmp_path),
+        Store(tmp_path),
         options={"patchtst": CHOSEN},
         selection=CORE,
         folds=1,
@@ -199,11 +199,11 @@ def losses(reference, identity, spread=0.0):
 
 def test_an_arm_that_diverges_where_the_model_does_not_had_less_of_a_search(tmp_path):
     class Diverges(MadeUp):
-        def __call__(self, trials, ledger):
+        def __call__(self, trials, store):
             for trial in trials:
                 if trial.edit is not None and trial.config.get("dropout") == 0:
                     raise TrialError("the training loss is nan")
-                super().__call__([trial], ledger)
+                super().__call__([trial], store)
 
     def same_search(engine, folder):
         report = audited(tmp_path / folder, engine, replace(BUDGET, doublings=1))
@@ -281,7 +281,7 @@ def test_folds_pool_their_test_parts(tmp_path):
         12,
         replace(BUDGET, doublings=0),
         engine,
-        Ledger(tmp_path),
+        Store(tmp_path),
         options={"patchtst": CHOSEN},
         selection=CORE,
         folds=2,

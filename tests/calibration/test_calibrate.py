@@ -16,7 +16,6 @@ from forecheck.calibration import (
     decisions,
     equivalence,
     folds,
-    journal,
     losses,
     negative,
     positive,
@@ -24,13 +23,12 @@ from forecheck.calibration import (
     sequential,
     size,
 )
-from forecheck.calibration.journal import Journal
 from forecheck.calibration.result import Calibration, Check, Part, Table
 from forecheck.data.synthetic import events
 from forecheck.errors import UsageError
 from forecheck.statistics.inference import mean_over_seeds
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 SMALLEST = context.Scale(
     "smallest",
@@ -52,10 +50,13 @@ SMALLEST = context.Scale(
 def at(tmp_path):
     """A context that keeps everything in the test's folder."""
     told = []
-    ledger = Ledger(tmp_path / "ledger")
-    kept = Journal(ledger.root / "calibrate.jsonl")
-    made = context.Context(SMALLEST, run_inline, ledger, kept, lambda *part: told.append(part))
+    made = context.Context(SMALLEST, run_inline, Store(tmp_path / "store"), lambda *part: told.append(part))
     return made, told
+
+
+def stored(made, kind="calibration"):
+    """Files of the records of one kind."""
+    return list(made.store.root.glob(f"{kind}/*/*/result.json"))
 
 
 @pytest.fixture
@@ -164,30 +165,29 @@ def test_false_decisions_depend_on_the_truth():
     assert decisions.false_answers(said, -0.01)[0][:2] == ("less than the margin", 1)
 
 
-def test_the_journal_keeps_what_is_finished(tmp_path):
-    path, made = tmp_path / "folder" / "journal.jsonl", []
+def test_what_is_finished_is_stored(at, tmp_path):
+    calls = []
 
     def make():
-        made.append(1)
-        return {"hits": [1, 2]}
+        calls.append(1)
+        return {"hits": (1, 2)}
 
-    assert Journal(path).once({"a": 1}, make) == {"hits": [1, 2]}
-    with path.open("a") as file:
-        file.write('{"key": {"a": 2}, "val')  # cut off by a kill
-    again = Journal(path)
+    assert at[0].once({"a": 1}, make) == {"hits": [1, 2]}
+    again = replace(at[0], store=Store(at[0].store.root))
     assert again.once({"a": 1}, make) == {"hits": [1, 2]}
-    assert len(made) == 1
+    assert len(calls) == 1
     again.once({"a": 2}, make)
-    assert len(made) == 2
-    assert Journal(path).once({"a": 2}, make) == {"hits": [1, 2]}
-    assert len(made) == 2
+    assert len(calls) == 2
+    for path in stored(at[0]):
+        path.write_text(path.read_text()[:-9])  # cut off
+    assert at[0].once({"a": 1}, make) == {"hits": [1, 2]}
+    assert len(calls) == 3
 
 
-def test_what_other_code_decided_does_not_count(tmp_path, monkeypatch):
-    path = tmp_path / "journal.jsonl"
-    Journal(path).once({"a": 1}, lambda: "before")
-    monkeypatch.setattr(journal, "fingerprint", lambda module: "another")
-    assert Journal(path).once({"a": 1}, lambda: "after") == "after"
+def test_what_other_code_decided_does_not_count(at, monkeypatch):
+    at[0].once({"a": 1}, lambda: "before")
+    monkeypatch.setattr("forecheck.trials.record.fingerprint", lambda *modules: "another")
+    assert at[0].once({"a": 1}, lambda: "after") == "after"
 
 
 def test_an_interrupted_part_goes_on(at):
@@ -195,11 +195,11 @@ def test_an_interrupted_part_goes_on(at):
     stopped = replace(made, tell=lambda name, done, total: 1 / (3 - done))  # at the fourth (n, H)
     with pytest.raises(ZeroDivisionError):
         size.run_size(stopped)
-    assert len(Journal(made.journal.path)._known) == 3
+    assert len(stored(made)) == 3
     whole = size.run_size(made)
-    again = size.run_size(replace(made, journal=Journal(made.journal.path)))
+    again = size.run_size(replace(made, store=Store(made.store.root)))
     assert again == whole
-    assert len(Journal(made.journal.path)._known) == 12 + 11 * 3  # our test alone has cells of its own
+    assert len(stored(made)) == 12 + 11 * 3  # our test alone has cells of its own
 
 
 def test_our_sizes_cover_short_horizons_and_memory(at):
@@ -249,11 +249,11 @@ def test_raw_against_raw_of_fresh_panels(at, quick_fits):
     assert told[-1] == ("negative", 2, 2)
     first, second = negative.season_panel(0), negative.season_panel(1)
     assert first.fingerprint == negative.season_panel(0).fingerprint != second.fingerprint
-    entries = [json.loads(line) for line in made.journal.path.read_text().splitlines() if line]
+    entries = [json.loads(path.read_text()) for path in stored(made)]
     assert len(entries) == 2
     assert all(-0.5 < entry["value"]["truth"] < 1 for entry in entries)
-    results = [json.loads(path.read_text()) for path in made.ledger.root.glob("trials/*/*/result.json")]
-    assert sorted(result["trial"]["seed"] for result in results) == list(range(12))  # each repetition its own
+    results = [json.loads(path.read_text()) for path in stored(made, "trial")]
+    assert sorted(result["described"]["seed"] for result in results) == list(range(12))  # each repetition its own
 
 
 @pytest.mark.parametrize(
@@ -364,6 +364,6 @@ def test_a_calibration_is_written_down(tmp_path):
 
 def test_unknown_names_are_refused_before_the_work(tmp_path):
     with pytest.raises(UsageError, match="no part is called 'sise'"):
-        run.run_calibration("quick", run_inline, Ledger(tmp_path), only=["sise"])
+        run.run_calibration("quick", run_inline, Store(tmp_path), only=["sise"])
     with pytest.raises(UsageError, match="no budget is called 'huge'"):
-        run.run_calibration("huge", run_inline, Ledger(tmp_path))
+        run.run_calibration("huge", run_inline, Store(tmp_path))

@@ -17,17 +17,18 @@ def command(forecheck, monkeypatch):
 
 
 def test_a_part_is_run_shown_and_written(command, tmp_path):
-    done = command("calibrate", "--only", "decisions", "--json", "c.json", "--markdown", "c.md", "--ledger", "kept")
+    done = command("calibrate", "--only", "decisions", "--json", "c.json", "--markdown", "c.md", "--store", "kept")
     assert "Size of the decision with seeds and margin" in done.out
     found = json.loads((tmp_path / "c.json").read_text())
     assert done.code == (0 if found["passed"] else 1)
     assert [part["name"] for part in found["parts"]] == ["decisions"]
     assert (tmp_path / "c.md").read_text().startswith("# Calibration")
-    kept = (tmp_path / "kept" / "calibrate.jsonl").read_text()
-    again = command("calibrate", "--only", "decisions", "--json", "-", "--ledger", "kept", "--quiet")
+    records = {path: path.read_text() for path in (tmp_path / "kept").glob("calibration/*/*/result.json")}
+    assert records
+    again = command("calibrate", "--only", "decisions", "--json", "-", "--store", "kept", "--quiet")
     assert json.loads(again.out)["parts"] == found["parts"]
     assert again.err == ""
-    assert (tmp_path / "kept" / "calibrate.jsonl").read_text() == kept
+    assert {path: path.read_text() for path in (tmp_path / "kept").glob("calibration/*/*/result.json")} == records
 
 
 @pytest.mark.parametrize(

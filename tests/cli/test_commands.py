@@ -11,7 +11,7 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.report import Report
 
 SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0)
-COMMANDS = ("audit", "forecast", "fit", "backtest", "datasets", "models")
+COMMANDS = ("audit", "forecast", "fit", "backtest", "datasets", "models", "runs")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -23,8 +23,9 @@ def test_help_tells_what_a_command_does(command, forecheck):
     if command in ("audit", "forecast", "backtest"):
         assert "For example:" in done.out
         assert f"forecheck {command} " in done.out.split("For example:")[1]
-        for option in ("--horizon", "--lookback", "--set", "--fill", "--json", "--ledger", "--workers"):
+        for option in ("--horizon", "--lookback", "--set", "--fill", "--json", "--store", "--workers"):
             assert option in done.out
+        assert "--ledger" not in done.out  # an earlier name of --store, still understood
 
 
 def test_the_programs_help_lists_commands_and_exit_codes(forecheck):
@@ -52,7 +53,7 @@ def test_backtest_prints_a_report(forecheck, waves):
     assert "Models compared" in full.out
     assert "--verbose" not in full.out
     again = forecheck("backtest", waves, *SMALL)
-    assert again.err == "8 of 8 trials are in the ledger already\n"
+    assert again.err == "8 of 8 trials are in the store already\n"
     assert forecheck("backtest", waves, *SMALL, "--quiet").err == ""
 
 
@@ -85,12 +86,12 @@ def test_reports_are_written_in_every_form(forecheck, waves, tmp_path):
 def test_options_of_the_protocol_reach_the_report(forecheck, stores, tmp_path):
     done = forecheck(
         "backtest", stores, "--series", "unique_id", "--horizon", 4, "--lookback", 12, "--split", "60/20/20", "--step",
-        2, "--period", 3, "--margin", 0.05, "--ledger", tmp_path / "mine", "--workers", 0, "--json", "-",
+        2, "--period", 3, "--margin", 0.05, "--store", tmp_path / "mine", "--workers", 0, "--json", "-",
     )  # fmt: skip
     protocol = json.loads(done.out)["protocol"]
     assert (protocol["horizon"], protocol["lookback"], protocol["split"], protocol["step"]) == (4, 12, "60/20/20", 2)
     assert (protocol["series"], protocol["margin"]) == (3, 0.05)
-    assert (tmp_path / "mine" / "trials").is_dir()
+    assert (tmp_path / "mine" / "trial").is_dir()
 
 
 def test_refits_reach_the_report(forecheck, waves):
@@ -186,7 +187,7 @@ def test_audit(audited, forecheck, waves, tmp_path):
     assert (tmp_path / "a.html").stat().st_size > 10_000
     told = forecheck("audit", waves, *SMALL, *tiny(), "--verbose")
     assert "FC201" in told.out
-    assert "trials are in the ledger already" in told.err
+    assert "trials are in the store already" in told.err
     assert report["verdict"]["outcome"] in told.out
 
 

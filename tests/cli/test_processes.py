@@ -64,8 +64,13 @@ def alive(pid):
 
 def finished(home, model="patchtst"):
     """Finished trials of a model, with the time each was written."""
-    paths = (home / "ledger" / "trials").glob("*/*/result.json")
+    paths = (home / "store" / "trial").glob("*/*/result.json")
     return {path: path.stat().st_mtime_ns for path in paths if f'"forecaster": "{model}"' in path.read_text()}
+
+
+def unfinished(home):
+    """Checkpoints of fits in progress."""
+    return list((home / "store" / "checkpoint").glob("*/*/*.safetensors"))
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc and pgrep")
@@ -78,7 +83,7 @@ def test_a_killed_audit_goes_on_where_it_was(start, waves, tmp_path):
     home = tmp_path / "home"
     first = start(*command)
     # One fit is done, and another is being made.
-    until(lambda: finished(home) and list((home / "ledger" / "partial").glob("*.safetensors")), first)
+    until(lambda: finished(home) and unfinished(home), first)
     children = workers(first)
     assert len(children) == 2
     first.send_signal(signal.SIGKILL)
@@ -94,10 +99,10 @@ def test_a_killed_audit_goes_on_where_it_was(start, waves, tmp_path):
     after = finished(home) | finished(home, "nlinear")
     assert {path: after[path] for path in before} == before
     assert len(after) > len(before)
-    assert "trials are in the ledger already" in err
+    assert "trials are in the store already" in err
     assert "patchtst" in out
     assert (tmp_path / "a.json").exists()
-    assert not list((home / "ledger" / "partial").glob("*.safetensors"))
+    assert not unfinished(home)
 
 
 @needs_proc
@@ -106,7 +111,7 @@ def test_an_interrupt_keeps_what_is_finished(start, waves, tmp_path):
         "backtest", waves, *SMALL, *tiny(epochs=100_000, patience=100_000), "--models", "last,nlinear,patchtst"
     )
     home = tmp_path / "home"
-    until(lambda: list((home / "ledger" / "partial").glob("*.safetensors")), process)
+    until(lambda: unfinished(home), process)
     children = workers(process)
     assert children
     process.send_signal(signal.SIGINT)
@@ -119,14 +124,14 @@ def test_an_interrupt_keeps_what_is_finished(start, waves, tmp_path):
     assert "Traceback" not in err
     assert not any(alive(pid) for pid in children)
     assert finished(home, "nlinear")
-    assert list((home / "ledger" / "partial").glob("*.safetensors"))
+    assert unfinished(home)
 
 
 @needs_proc
 def test_an_interrupted_reproduction_keeps_its_parts(start, tmp_path):
     process = start("reproduce", "cross-attention", "--claim", "depth", "--workers", "1")
-    parts = tmp_path / "home" / "ledger" / "papers" / "cross-attention"
-    until(lambda: list(parts.glob("*.json")), process)
+    parts = tmp_path / "home" / "store" / "part"
+    until(lambda: list(parts.glob("*/*/result.json")), process)
     children = workers(process)
     assert children
     process.send_signal(signal.SIGINT)
@@ -136,7 +141,7 @@ def test_an_interrupted_reproduction_keeps_its_parts(start, tmp_path):
     assert "the same command goes on from here" in err
     assert "Traceback" not in err
     assert not any(alive(pid) for pid in children)
-    assert list(parts.glob("*.json"))
+    assert list(parts.glob("*/*/result.json"))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_bars_where_a_terminal_is_claimed(forecheck, waves, monkeypatch):
     done = forecheck(*command)
     assert done.code == 0
     assert "patchtst, seed 0: epoch " in done.err
-    assert "2 of 2 trials are in the ledger already" in forecheck(*command).err
+    assert "2 of 2 trials are in the store already" in forecheck(*command).err
     assert forecheck(*command, "--quiet").err == ""
 
 

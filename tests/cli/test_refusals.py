@@ -16,7 +16,7 @@ SMALL = ("--horizon", "6", "--lookback", "24", "--workers", "0")
 def no_work(monkeypatch):
     """An engine that must not be called."""
 
-    def never(self, trials, ledger):
+    def never(self, trials, store):
         raise AssertionError("ran something")
 
     monkeypatch.setattr(Engine, "__call__", never)
@@ -149,23 +149,23 @@ def test_a_report_in_the_place_of_a_folder(forecheck, waves, no_work, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["audit", "forecast", "backtest"])
-def test_a_ledger_that_cannot_be_written(command, forecheck, waves, no_work, tmp_path, monkeypatch):
-    done = forecheck(command, waves, *SMALL, "--ledger", waves / "inside")
+def test_a_store_that_cannot_be_written(command, forecheck, waves, no_work, tmp_path, monkeypatch):
+    done = forecheck(command, waves, *SMALL, "--store", waves / "inside")
     assert done.code == 2
     assert f"cannot keep results in {waves / 'inside'}: Not a directory" in done.err
-    assert "--ledger" in done.err
+    assert "--store" in done.err
     closed = tmp_path / "closed"
     allowed = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: path != closed / "ledger" and allowed(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed / "store" and allowed(path, mode))
     monkeypatch.setenv("FORECHECK_HOME", str(closed))
     done = forecheck(command, waves, *SMALL)
     assert done.code == 2
-    assert f"cannot keep results in {closed / 'ledger'}: no permission to write" in done.err
+    assert f"cannot keep results in {closed / 'store'}: no permission to write" in done.err
     assert "FORECHECK_HOME" in done.err
 
 
 def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
-    def fail(self, trials, ledger):
+    def fail(self, trials, store):
         raise TrialError("nlinear, seed 0: out of luck")
 
     monkeypatch.setattr(Engine, "__call__", fail)
@@ -175,7 +175,7 @@ def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
 
 
 def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
-    def interrupt(self, trials, ledger):
+    def interrupt(self, trials, store):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Engine, "__call__", interrupt)
@@ -195,7 +195,7 @@ def test_a_worker_that_is_gone_is_no_closed_pipe(forecheck, waves, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback(forecheck, waves, monkeypatch):
-    def bug(self, trials, ledger):
+    def bug(self, trials, store):
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(Engine, "__call__", bug)

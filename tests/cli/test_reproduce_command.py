@@ -9,7 +9,7 @@ CLOSURE = ("reproduce", "initialisation", "--claim", "closure", "--workers", "0"
 
 def test_a_claim_is_tested_shown_and_written(forecheck, tmp_path):
     outputs = ("--json", "r.json", "--html", "r.html", "--markdown", "r.md")
-    done = forecheck(*CLOSURE, "--ledger", "kept", *outputs)
+    done = forecheck(*CLOSURE, "--store", "kept", *outputs)
     assert done.code == 0
     assert "confirmed" in done.out
     found = json.loads((tmp_path / "r.json").read_text())
@@ -17,14 +17,14 @@ def test_a_claim_is_tested_shown_and_written(forecheck, tmp_path):
     assert [claim["id"] for claim in found["papers"][0]["claims"]] == ["closure"]
     assert "closure" in (tmp_path / "r.html").read_text()
     assert "closure" in (tmp_path / "r.md").read_text()
-    again = forecheck(*CLOSURE, "--ledger", "kept", "--json", "-", "--quiet")
+    again = forecheck(*CLOSURE, "--store", "kept", "--json", "-", "--quiet")
     assert json.loads(again.out)["papers"] == found["papers"]
     assert again.err == ""
 
 
 def test_nothing_asked_is_a_list_with_the_last_verdicts(forecheck, tmp_path):
-    forecheck(*CLOSURE, "--ledger", "kept", "--quiet")
-    done = forecheck("reproduce", "--ledger", "kept", "--json", "papers.json")
+    forecheck(*CLOSURE, "--store", "kept", "--quiet")
+    done = forecheck("reproduce", "--store", "kept", "--json", "papers.json")
     assert done.code == 0
     assert "test-time-scaling" in done.out
     assert "closure" in done.out
@@ -32,7 +32,7 @@ def test_nothing_asked_is_a_list_with_the_last_verdicts(forecheck, tmp_path):
     last = {claim["id"]: claim["last"] for claim in papers["initialisation"]["claims"]}
     assert last["closure"]["verdict"] == "confirmed"
     assert last["heads"] is None
-    alone = forecheck("reproduce", "--ledger", "kept", "--json", "-")
+    alone = forecheck("reproduce", "--store", "kept", "--json", "-")
     assert json.loads(alone.out) == list(papers.values())
 
 

@@ -15,20 +15,20 @@ from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.reports.tables import models_table
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import TINY, hourly, ragged
 
 MODELS = ("last", "seasonal", "mean", "nlinear")
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path / "ledger")
+def store(tmp_path):
+    return Store(tmp_path / "store")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    return run_backtest(hourly(900), MODELS, 48, 12, run_inline, Ledger(tmp_path_factory.mktemp("ledger")))
+    return run_backtest(hourly(900), MODELS, 48, 12, run_inline, Store(tmp_path_factory.mktemp("store")))
 
 
 def row(report, model):
@@ -69,8 +69,8 @@ def errors_by_hand(panel, name, lookback, horizon, **kw):
 
 @pytest.mark.parametrize("panel", [hourly(500), ragged()], ids=["one series", "ragged"])
 @pytest.mark.parametrize("model", ["last", "mean", "seasonal"])
-def test_the_table_is_what_brute_force_finds(panel, model, ledger):
-    report = run_backtest(panel, [model], 30, 6, run_inline, ledger, period=7)
+def test_the_table_is_what_brute_force_finds(panel, model, store):
+    report = run_backtest(panel, [model], 30, 6, run_inline, store, period=7)
     errors, scales = errors_by_hand(panel, model, 30, 6, period=7)
     found = row(report, model)
     assert found["mse"] == pytest.approx(np.square(errors).mean(), rel=1e-5)
@@ -121,7 +121,7 @@ def test_the_protocol_names_parts_and_borders(report):
     assert protocol["borders"][2]["first"] == "2024-01-31T00:00"
     assert protocol["borders"][2]["last"] == "2024-02-07T11:00"
     assert (protocol["lookback"], protocol["horizon"], protocol["step"], protocol["margin"]) == (48, 12, 1, 0.01)
-    assert protocol["trials"] == {"total": 4, "from ledger": 0}
+    assert protocol["trials"] == {"total": 4, "from store": 0}
 
 
 def test_the_report_is_a_report(report):
@@ -132,14 +132,14 @@ def test_the_report_is_a_report(report):
         assert all(model in text for model in MODELS)
 
 
-# Constructed losses: what is compared is what the ledger holds, so it can be written there.
+# Constructed losses: what is compared is what the store holds, so it can be written there.
 
 
 def constructed(losses, validation=None):
     """An engine that writes losses: by model and seed, a level and a wave that overlap cannot hide."""
 
-    def run(trials, ledger):
-        panel = ledger.get_panel(trials[0].data)
+    def run(trials, store):
+        panel = store.get_panel(trials[0].data)
         for trial in trials:
             test = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step).test
             rng = np.random.default_rng(99)  # common to all models: hard and easy windows
@@ -153,31 +153,31 @@ def constructed(losses, validation=None):
                 "versions": {},
                 "threads": 1,
             }
-            ledger.put(trial, summary, {"mse": mse, "mae": mse, "horizon_mse": np.full(trial.horizon, mse.mean())})
+            store.put(trial, summary, {"mse": mse, "mae": mse, "horizon_mse": np.full(trial.horizon, mse.mean())})
 
     return run
 
 
-def compared(ledger, losses, validation=None, **kw):
-    return run_backtest(hourly(900), list(losses), 48, 12, constructed(losses, validation), ledger, **kw)
+def compared(store, losses, validation=None, **kw):
+    return run_backtest(hourly(900), list(losses), 48, 12, constructed(losses, validation), store, **kw)
 
 
 @pytest.mark.parametrize(
     ("reference", "model", "outcome"),
     [(1.0, 0.8, "better"), (1.0, 1.25, "worse"), (1.0, 1.001, "no difference"), (1.0, 0.999, "no difference")],
 )
-def test_outcomes_of_constructed_losses(reference, model, outcome, ledger):
-    report = compared(ledger, {"last": [reference], "nlinear": [model]})
+def test_outcomes_of_constructed_losses(reference, model, outcome, store):
+    report = compared(store, {"last": [reference], "nlinear": [model]})
     found = pair(report, "nlinear", "last")
     assert found["outcome"] == outcome
     assert found["effect"] == pytest.approx(model - reference, abs=2e-3)
 
 
-def test_the_sign_turns_with_the_order_of_the_models(ledger, tmp_path):
+def test_the_sign_turns_with_the_order_of_the_models(store, tmp_path):
     losses = {"last": [1.0], "nlinear": [0.8]}
-    one = pair(compared(ledger, losses), "nlinear", "last")
+    one = pair(compared(store, losses), "nlinear", "last")
     other = pair(
-        compared(Ledger(tmp_path / "other"), dict(reversed(losses.items()))),
+        compared(Store(tmp_path / "other"), dict(reversed(losses.items()))),
         "last",
         "nlinear",
     )
@@ -186,41 +186,41 @@ def test_the_sign_turns_with_the_order_of_the_models(ledger, tmp_path):
     assert other["effect"] == pytest.approx(0.25, abs=2e-3)
 
 
-def test_a_wider_margin_makes_a_difference_none(ledger):
+def test_a_wider_margin_makes_a_difference_none(store):
     losses = {"last": [1.0], "nlinear": [0.97]}
-    assert pair(compared(ledger, losses), "nlinear", "last")["outcome"] == "better"
-    assert pair(compared(ledger, losses, margin=0.1), "nlinear", "last")["outcome"] == "no difference"
+    assert pair(compared(store, losses), "nlinear", "last")["outcome"] == "better"
+    assert pair(compared(store, losses, margin=0.1), "nlinear", "last")["outcome"] == "no difference"
 
 
-def test_few_windows_leave_it_undecided(ledger):
+def test_few_windows_leave_it_undecided(store):
     losses = {"last": [1.0], "nlinear": [0.5]}
-    report = run_backtest(hourly(400), list(losses), 48, 24, constructed(losses), ledger)
+    report = run_backtest(hourly(400), list(losses), 48, 24, constructed(losses), store)
     found = report["pairs"][0]
     assert found["outcome"] == "undecided"
     assert found["why"]
 
 
-def test_the_simplest_within_the_margin_of_the_best_validation_loss_wins(ledger):
+def test_the_simplest_within_the_margin_of_the_best_validation_loss_wins(store):
     losses = {"patchtst": [1.0], "dlinear": [1.005], "nlinear": [1.009], "last": [1.3]}
-    report = compared(ledger, losses, options={"patchtst": TINY})
+    report = compared(store, losses, options={"patchtst": TINY})
     assert report["winner"]["model"] == "nlinear"
     assert "within 1 % of the best" in report["winner"]["rule"]
-    assert compared(ledger, losses, options={"patchtst": TINY}, margin=0.005)["winner"]["model"] == "dlinear"
+    assert compared(store, losses, options={"patchtst": TINY}, margin=0.005)["winner"]["model"] == "dlinear"
 
 
-def test_the_winner_is_chosen_without_the_test_part(ledger):
-    report = compared(ledger, {"last": [0.5], "nlinear": [2.0]}, validation={"last": 3.0, "nlinear": 1.0})
+def test_the_winner_is_chosen_without_the_test_part(store):
+    report = compared(store, {"last": [0.5], "nlinear": [2.0]}, validation={"last": 3.0, "nlinear": 1.0})
     assert report["winner"]["model"] == "nlinear"
     assert pair(report, "nlinear", "last")["outcome"] == "worse"
 
 
-def test_the_winner_is_chosen_without_the_test_part_on_data(ledger):
+def test_the_winner_is_chosen_without_the_test_part_on_data(store):
     """Slow waves until the test part begins, then a daily wave: the test part would choose `seasonal`."""
     panel = hourly(900, noise=0.0)
     t = np.arange(900)[:, None]
     slow = np.sin(2 * np.pi * t / 300)
     values = np.where(t < 720, slow, slow + 5 * np.sin(2 * np.pi * t / 24)) + np.zeros((1, 2))
-    report = run_backtest(replace(panel, values=values), ["last", "seasonal"], 48, 12, run_inline, ledger)
+    report = run_backtest(replace(panel, values=values), ["last", "seasonal"], 48, 12, run_inline, store)
     assert report["winner"]["model"] == "last"
     assert row(report, "seasonal")["mse"] < 0.5 * row(report, "last")["mse"]
     # Nor is the best on the test part what others are compared with.
@@ -235,9 +235,9 @@ def test_the_winner_is_chosen_without_the_test_part_on_data(ledger):
 # Seeds, options, steps
 
 
-def test_trained_models_get_their_seeds_and_closed_forms_one(ledger):
+def test_trained_models_get_their_seeds_and_closed_forms_one(store):
     report = compared(
-        ledger, {"last": [1.0], "patchtst": [0.8, 0.82, 0.84]}, seeds=3, options={"patchtst": TINY | {"epochs": "1"}}
+        store, {"last": [1.0], "patchtst": [0.8, 0.82, 0.84]}, seeds=3, options={"patchtst": TINY | {"epochs": "1"}}
     )
     assert row(report, "last")["seeds"] == 1
     found = row(report, "patchtst")
@@ -250,7 +250,7 @@ def test_trained_models_get_their_seeds_and_closed_forms_one(ledger):
     assert pair(report, "patchtst", "last")["outcome"] == "better"
 
 
-def test_seeds_that_disagree_widen_the_interval(ledger, tmp_path):
+def test_seeds_that_disagree_widen_the_interval(store, tmp_path):
     def width(losses, where):
         low, high = pair(
             compared(where, {"last": [1.0], "patchtst": losses}, seeds=3, options={"patchtst": TINY}),
@@ -259,34 +259,32 @@ def test_seeds_that_disagree_widen_the_interval(ledger, tmp_path):
         )["interval"]
         return high - low
 
-    agreed = width([0.8, 0.8, 0.8], ledger)
-    assert width([0.6, 0.8, 1.0], Ledger(tmp_path / "other")) > 5 * agreed
+    agreed = width([0.8, 0.8, 0.8], store)
+    assert width([0.6, 0.8, 1.0], Store(tmp_path / "other")) > 5 * agreed
 
 
-def test_trained_models_run_for_real(ledger):
+def test_trained_models_run_for_real(store):
     panel = hourly(300)
     report = run_backtest(
-        panel, ["nlinear", "patchtst"], 48, 12, run_inline, ledger, seeds=2, options={"patchtst": TINY}
+        panel, ["nlinear", "patchtst"], 48, 12, run_inline, store, seeds=2, options={"patchtst": TINY}
     )
     assert row(report, "patchtst")["seeds"] == 2
     assert row(report, "patchtst")["parameters"] > 0
-    again = run_backtest(
-        panel, ["nlinear", "patchtst"], 48, 12, run_inline, ledger, seeds=2, options={"patchtst": TINY}
-    )
-    assert again["protocol"]["trials"] == {"total": 3, "from ledger": 3}
+    again = run_backtest(panel, ["nlinear", "patchtst"], 48, 12, run_inline, store, seeds=2, options={"patchtst": TINY})
+    assert again["protocol"]["trials"] == {"total": 3, "from store": 3}
     assert again["table"] == report["table"]
 
 
-def test_options_reach_the_model(ledger):
-    strong = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, ledger, options={"nlinear": {"ridge": "1e6"}})
-    none = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, ledger, options={"nlinear": {"ridge": 0}})
+def test_options_reach_the_model(store):
+    strong = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store, options={"nlinear": {"ridge": "1e6"}})
+    none = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store, options={"nlinear": {"ridge": 0}})
     assert row(strong, "nlinear")["options"]["ridge"] == 1e6
     assert row(none, "nlinear")["options"]["ridge"] == 0
     assert row(strong, "nlinear")["mse"] > 1.5 * row(none, "nlinear")["mse"]
 
 
-def test_a_step_keeps_every_nth_origin(ledger):
-    report = run_backtest(hourly(900), ["last", "nlinear"], 48, 12, run_inline, ledger, step=24)
+def test_a_step_keeps_every_nth_origin(store):
+    report = run_backtest(hourly(900), ["last", "nlinear"], 48, 12, run_inline, store, step=24)
     assert [border["windows"] for border in report["protocol"]["borders"]] == [24, 3, 8]
     experiment = prepare(hourly(900), 48, 12)
     squared = []
@@ -296,15 +294,15 @@ def test_a_step_keeps_every_nth_origin(ledger):
     assert row(report, "last")["mse"] == pytest.approx(np.mean(squared), rel=1e-5)
 
 
-def test_a_split_of_the_users(ledger):
-    report = run_backtest(hourly(), ["last"], 48, 12, run_inline, ledger, split="2024-01-15,2024-01-20")
+def test_a_split_of_the_users(store):
+    report = run_backtest(hourly(), ["last"], 48, 12, run_inline, store, split="2024-01-15,2024-01-20")
     borders = {border["part"]: (border["first"], border["rows"]) for border in report["protocol"]["borders"]}
     assert borders["validation"] == ("2024-01-15T00:00", 120)
     assert borders["test"] == ("2024-01-20T00:00", 600 - 19 * 24)
 
 
-def test_one_model_has_no_pairs(ledger):
-    report = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, ledger)
+def test_one_model_has_no_pairs(store):
+    report = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store)
     assert report["pairs"] == []
     assert report["winner"]["model"] == "nlinear"
     assert "nlinear" in Report(report).to_text()
@@ -337,48 +335,48 @@ def test_one_model_has_no_pairs(ledger):
         (["last"], {"step": 0}, "step must be positive"),
     ],
 )
-def test_wrong_usage_is_told_before_any_work(models, keywords, message, ledger):
-    def never(trials, ledger):
+def test_wrong_usage_is_told_before_any_work(models, keywords, message, store):
+    def never(trials, store):
         raise AssertionError("ran something")
 
     with pytest.raises(UsageError, match=message):
-        run_backtest(hourly(), models, 48, 12, never, ledger, **keywords)
+        run_backtest(hourly(), models, 48, 12, never, store, **keywords)
 
 
-def test_a_horizon_beyond_the_data(ledger):
+def test_a_horizon_beyond_the_data(store):
     with pytest.raises(DataError, match="waves is too short: its validation part has at most 60 rows"):
-        run_backtest(hourly(), ["last"], 48, 61, run_inline, ledger)
+        run_backtest(hourly(), ["last"], 48, 61, run_inline, store)
 
 
 # The public verb
 
 
-def test_the_default_models_leave_the_season_out_where_none_fits(ledger):
-    report = fc.backtest(ragged(), horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
+def test_the_default_models_leave_the_season_out_where_none_fits(store):
+    report = fc.backtest(ragged(), horizon=6, lookback=5, period=7, workers=0, store=store.root)
     assert "seasonal" not in [row["model"] for row in report.data["table"]]
-    report = fc.backtest(ragged(), horizon=6, lookback=8, period=7, workers=0, ledger=ledger.root)
+    report = fc.backtest(ragged(), horizon=6, lookback=8, period=7, workers=0, store=store.root)
     assert "seasonal" in [row["model"] for row in report.data["table"]]
     with pytest.raises(UsageError, match="seasonal repeats"):
-        fc.backtest(ragged(), ["seasonal"], horizon=6, lookback=5, period=7, workers=0, ledger=ledger.root)
+        fc.backtest(ragged(), ["seasonal"], horizon=6, lookback=5, period=7, workers=0, store=store.root)
 
 
-def test_the_verb_chooses_lookback_and_takes_frames(ledger):
+def test_the_verb_chooses_lookback_and_takes_frames(store):
     pd = pytest.importorskip("pandas")
     panel = hourly(300)
     frame = pd.DataFrame(panel.values, columns=list(panel.channels)).assign(date=panel.time)
-    report = fc.backtest(frame, ["last", "nlinear"], horizon=12, workers=0, ledger=ledger.root)
+    report = fc.backtest(frame, ["last", "nlinear"], horizon=12, workers=0, store=store.root)
     assert report.data["protocol"]["lookback"] == (210 - 12) // 2
     with pytest.raises(UsageError, match="lookback, horizon and step must be positive, got 0"):
-        fc.backtest(frame, ["last"], horizon=12, lookback=0, workers=0, ledger=ledger.root)
+        fc.backtest(frame, ["last"], horizon=12, lookback=0, workers=0, store=store.root)
 
 
 # Lookbacks and ranks
 
 
-def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(ledger, monkeypatch):
+def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(store, monkeypatch):
     monkeypatch.setattr(Linear, "usual_lookback", 96)
     panel = hourly(1200, channels=1)
-    report = run_backtest(panel, ["nlinear", "linear"], None, 12, run_inline, ledger)
+    report = run_backtest(panel, ["nlinear", "linear"], None, 12, run_inline, store)
     assert report["protocol"]["lookback"] is None
     assert report["protocol"]["lookbacks"] == {"nlinear": 336, "linear": 96}
     assert [(border["part"], border["windows"]) for border in report["protocol"]["borders"]] == [
@@ -386,8 +384,8 @@ def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(ledger, 
         ("validation", 120 - 11),
         ("test", 240 - 11),
     ]
-    alone = run_backtest(panel, ["linear"], 96, 12, run_inline, ledger)
-    assert alone["protocol"]["trials"]["from ledger"] == 1
+    alone = run_backtest(panel, ["linear"], 96, 12, run_inline, store)
+    assert alone["protocol"]["trials"]["from store"] == 1
     assert row(alone, "linear")["mse"] == row(report, "linear")["mse"]
     text = Report(report).to_text(140, verbose=True)
     assert "nlinear 336, linear 96" in text

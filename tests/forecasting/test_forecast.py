@@ -17,17 +17,17 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import run_forecast
 from forecheck.forecasting.selection import simplest_unbeaten
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import TINY, hourly, ragged
 
 
 @pytest.fixture
 def forecast(tmp_path):
-    """`run_forecast` in this process, with a ledger of the test."""
-    ledger = Ledger(tmp_path / "ledger")
+    """`run_forecast` in this process, with a store of the test."""
+    store = Store(tmp_path / "store")
 
     def run(panel, horizon, **keywords):
-        return run_forecast(panel, horizon, run_inline, ledger, **keywords)
+        return run_forecast(panel, horizon, run_inline, store, **keywords)
 
     return run
 
@@ -338,11 +338,11 @@ def test_intervals_cover_what_they_say(model, forecast):
     ],
 )
 def test_what_cannot_be_done_is_told_before_any_work(keywords, error, message, tmp_path):
-    def never(trials, ledger):
+    def never(trials, store):
         raise AssertionError("ran something")
 
     with pytest.raises(error, match=message):
-        run_forecast(hourly(300), 6, never, Ledger(tmp_path), **({"lookback": 48} | keywords))
+        run_forecast(hourly(300), 6, never, Store(tmp_path), **({"lookback": 48} | keywords))
 
 
 @pytest.mark.parametrize("horizon", [0, -1])
@@ -378,6 +378,6 @@ def test_missing_values_are_refused_with_a_remedy_and_filled_on_request(gappy, t
         fc.forecast(str(gappy), horizon=6, workers=0)
     assert "--fill linear" in str(caught.value)
     panel = load(gappy, fill="linear")
-    result = forecheck.forecast(panel, horizon=6, level=[80], workers=0, ledger=tmp_path / "ledger")
+    result = forecheck.forecast(panel, horizon=6, level=[80], workers=0, store=tmp_path / "store")
     assert list(dict.fromkeys(result.columns["unique_id"])) == ["north", "south"]
     assert np.isfinite(result.columns[result.model]).all()

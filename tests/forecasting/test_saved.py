@@ -23,7 +23,7 @@ def fit(tmp_path):
     """Fit and save; gives the folder."""
 
     def run(panel, **keywords):
-        fc.fit(panel, output=tmp_path / "fit", ledger=tmp_path / "ledger", **(SMALL | keywords))
+        fc.fit(panel, output=tmp_path / "fit", store=tmp_path / "store", **(SMALL | keywords))
         return tmp_path / "fit"
 
     return run
@@ -52,9 +52,9 @@ def longer(panel, rows):
 def test_a_saved_fit_forecasts_the_same_bits(panel, refit, model, fit, tmp_path):
     levels = [50, 80, 97.5]
     folder = fit(panel, model=model, refit=refit, level=[97.5])
-    shutil.rmtree(tmp_path / "ledger")
+    shutil.rmtree(tmp_path / "store")
     found = later(folder, panel, levels)
-    expected = fc.forecast(panel, model=model, refit=refit, level=levels, ledger=tmp_path / "other", **SMALL)
+    expected = fc.forecast(panel, model=model, refit=refit, level=levels, store=tmp_path / "other", **SMALL)
     assert found.model == expected.model == model
     assert list(found.columns) == list(expected.columns)
     for name, column in expected.columns.items():
@@ -67,7 +67,7 @@ def test_so_does_a_trained_one(fit, tmp_path):
     keywords = {"model": "patchtst", "lookback": 16, "options": {"patchtst": TINY | {"epochs": 1, "layers": 1}}}
     folder = fit(panel, **keywords)
     found = later(folder, panel, [80])
-    expected = fc.forecast(panel, level=[80], ledger=tmp_path / "ledger", **(SMALL | keywords))
+    expected = fc.forecast(panel, level=[80], store=tmp_path / "store", **(SMALL | keywords))
     for name, column in expected.columns.items():
         assert np.array_equal(np.asarray(found.columns[name]), np.asarray(column)), name
 
@@ -189,7 +189,7 @@ def test_an_earlier_fit_is_replaced_and_nothing_else_is(fit, tmp_path):
     assert load_fit(fit(panel, model="mean")).forecaster.name == "mean"
     folder = fit(panel, model="last")
     assert load_fit(folder).forecaster.name == "last"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fit", "ledger"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fit", "store"]
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"it holds notes\.txt, which is no part of a fit"):
         fit(panel, model="mean")
@@ -272,7 +272,7 @@ ARRAY_DAMAGE = {
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     home = tmp_path_factory.mktemp("sound")
-    fc.fit(hourly(300), model="nlinear", output=home / "fit", ledger=home / "ledger", **SMALL)
+    fc.fit(hourly(300), model="nlinear", output=home / "fit", store=home / "store", **SMALL)
     return home / "fit"
 
 

@@ -8,12 +8,12 @@ from forecheck.papers.cross_attention import claims, contexts, steps
 from forecheck.papers.cross_attention.theory import best_step, draw_factors, excess, learnt_weights
 from forecheck.papers.experiment import Bench
 from forecheck.papers.in_context.theory.linear_self_attention import gram
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def test_all_depths_at_once_are_the_loop():

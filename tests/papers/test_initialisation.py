@@ -8,12 +8,12 @@ from forecheck.papers.experiment import Bench
 from forecheck.papers.in_context.theory.autoregressive import Autoregression
 from forecheck.papers.in_context.theory.optimum import gap
 from forecheck.papers.initialisation import claims, experiments, series, series_claims
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def test_heads_are_measured_on_fresh_tasks(bench, monkeypatch):

@@ -8,9 +8,9 @@ from forecheck.errors import DataError, UsageError
 from forecheck.papers import catalogue, run
 from forecheck.papers.claim import Claim, Estimate, Outcome, Paper, Verdict, untestable
 from forecheck.papers.experiment import BUDGETS, Experiment, UntestableError
-from forecheck.papers.journal import Journal
+from forecheck.papers.results import part_key, put_part
 from forecheck.papers.run import list_papers, reproduce
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 ran = []
 
@@ -63,19 +63,19 @@ PAPER = Paper(
 
 
 @pytest.fixture
-def ledger(tmp_path, monkeypatch):
+def store(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "find_papers", lambda names=(): [PAPER])
     ran.clear()
-    return Ledger(tmp_path)
+    return Store(tmp_path)
 
 
 def outcomes(found):
     return {claim["id"]: (claim["verdict"], claim["found"]) for claim in found["papers"][0]["claims"]}
 
 
-def test_every_claim_gets_its_verdict(ledger):
+def test_every_claim_gets_its_verdict(store):
     told = []
-    found = reproduce(ledger=ledger, workers=0, tell=lambda *state: told.append(state))
+    found = reproduce(store=store, workers=0, tell=lambda *state: told.append(state))
     assert outcomes(found) == {
         "grows": ("refuted", "[0, 1]"),
         "open": ("not testable here", "It is open. The intervals do not decide it; --budget full has more seeds."),
@@ -91,55 +91,56 @@ def test_every_claim_gets_its_verdict(ledger):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_the_full_budget_has_its_own_parts(ledger):
-    assert outcomes(reproduce(budget="full", ledger=ledger, workers=0))["grows"] == ("confirmed", "[1, 9]")
-    assert outcomes(reproduce(budget="full", ledger=ledger, workers=0))["long"] == ("confirmed", "It ran.")
+def test_the_full_budget_has_its_own_parts(store):
+    assert outcomes(reproduce(budget="full", store=store, workers=0))["grows"] == ("confirmed", "[1, 9]")
+    assert outcomes(reproduce(budget="full", store=store, workers=0))["long"] == ("confirmed", "It ran.")
 
 
-def test_what_is_finished_is_not_run_again(ledger):
-    reproduce(ledger=ledger, workers=0)
-    reproduce(budget="full", ledger=ledger, workers=0)
+def test_what_is_finished_is_not_run_again(store):
+    reproduce(store=store, workers=0)
+    reproduce(budget="full", store=store, workers=0)
     assert ran == [0, 1, 3, 5]
 
 
-def test_an_interrupt_keeps_what_is_finished(ledger):
+def test_an_interrupt_keeps_what_is_finished(store):
     def interrupt(name, done, total):
         if done == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reproduce(ledger=ledger, workers=0, tell=interrupt)
+        reproduce(store=store, workers=0, tell=interrupt)
     assert ran == [0]
     told = []
-    reproduce(ledger=ledger, workers=0, tell=lambda *state: told.append(state))
+    reproduce(store=store, workers=0, tell=lambda *state: told.append(state))
     assert ran == [0, 1]
     assert told[0] == ("made-up", 1, 4)
 
 
-def test_a_damaged_result_counts_as_not_there(ledger):
-    reproduce(ledger=ledger, workers=0)
-    Journal(ledger).path("made-up", SQUARE.parts("quick")[0]).write_text('{"measured": ')
-    assert outcomes(reproduce(ledger=ledger, workers=0))["grows"] == ("refuted", "[0, 1]")
+def test_a_damaged_result_counts_as_not_there(store):
+    reproduce(store=store, workers=0)
+    address = part_key("made-up", SQUARE.parts("quick")[0]).address
+    (store.place("part", address) / "result.json").write_text('{"measured": ')
+    assert outcomes(reproduce(store=store, workers=0))["grows"] == ("refuted", "[0, 1]")
     assert ran == [0, 1, 0]
 
 
-def test_results_of_other_code_do_not_count(ledger, monkeypatch):
-    reproduce(ledger=ledger, workers=0)
-    monkeypatch.setattr("forecheck.papers.journal.fingerprint", lambda module: "other")
-    reproduce(ledger=ledger, workers=0)
+def test_results_of_other_code_do_not_count(store, monkeypatch):
+    reproduce(store=store, workers=0)
+    monkeypatch.setattr("forecheck.trials.record.fingerprint", lambda *modules: "other")
+    reproduce(store=store, workers=0)
     assert ran == [0, 1, 0, 1]
 
 
-def test_a_measure_may_not_hide_a_setting(ledger):
+def test_a_measure_may_not_hide_a_setting(store):
     part = SQUARE.parts("quick")[0]
     with pytest.raises(ValueError, match="measures what it is given: x"):
-        Journal(ledger).put("made-up", part, {"x": 1}, 0.0)
+        put_part(store, "made-up", part, {"x": 1}, 0.0)
 
 
-def test_the_last_verdicts_are_listed(ledger):
-    assert [each["last"] for each in list_papers(ledger)[0]["claims"]] == [None] * 6
-    reproduce(claims=["GROWS"], papers=["made-up"], budget="full", ledger=ledger, workers=0)
-    first, second, *_ = list_papers(ledger)[0]["claims"]
+def test_the_last_verdicts_are_listed(store):
+    assert [each["last"] for each in list_papers(store)[0]["claims"]] == [None] * 6
+    reproduce(claims=["GROWS"], papers=["made-up"], budget="full", store=store, workers=0)
+    first, second, *_ = list_papers(store)[0]["claims"]
     assert first["last"]["verdict"] == "confirmed"
     assert first["last"]["budget"] == "full"
     assert first["last"]["ours"] == {"value": 9, "low": 0, "high": 9}
@@ -149,7 +150,7 @@ def test_the_last_verdicts_are_listed(ledger):
 def test_worker_processes_give_what_this_process_gives(tmp_path):
     """A real paper: workers find experiments by name."""
     found = [
-        reproduce(["initialisation"], ["closure"], ledger=Ledger(tmp_path / str(workers)), workers=workers)
+        reproduce(["initialisation"], ["closure"], store=Store(tmp_path / str(workers)), workers=workers)
         for workers in (0, 1)
     ]
     claims = [each["papers"][0]["claims"][0] for each in found]
@@ -191,33 +192,33 @@ def test_papers_are_well_formed(name):
             assert len({json.dumps(each) for each in settings}) == len(settings)
 
 
-def test_running_parts_move_the_bar(ledger):
+def test_running_parts_move_the_bar(store):
     told = []
-    reproduce(ledger=ledger, workers=0, tell=lambda *state: told.append(state[1]))
+    reproduce(store=store, workers=0, tell=lambda *state: told.append(state[1]))
     assert 0.5 in told
     assert 1.5 in told
     assert told == sorted(told)
 
 
-def test_what_is_finished_is_judged_without_running(ledger):
-    assert {found for _, found in outcomes(reproduce(budget="finished", ledger=ledger, workers=0)).values()} == {
+def test_what_is_finished_is_judged_without_running(store):
+    assert {found for _, found in outcomes(reproduce(budget="finished", store=store, workers=0)).values()} == {
         "not run yet",
         "It is about people.",
     }
-    reproduce(ledger=ledger, workers=0)
+    reproduce(store=store, workers=0)
     ran.clear()
-    found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))
+    found = outcomes(reproduce(budget="finished", store=store, workers=0))
     assert found["grows"] == ("refuted", "[0, 1] By the quick budget.")
     assert found["long"] == ("not testable here", "not run: it takes --budget full")
     assert found["gpu"] == ("not testable here", "it needs a GPU")
-    reproduce(budget="full", ledger=ledger, workers=0)
+    reproduce(budget="full", store=store, workers=0)
     assert ran == [3, 5]
-    found = outcomes(reproduce(budget="finished", ledger=ledger, workers=0))
+    found = outcomes(reproduce(budget="finished", store=store, workers=0))
     assert found["grows"] == ("confirmed", "[1, 9]")
     assert found["long"] == ("confirmed", "It ran.")
     assert ran == [3, 5]
-    assert reproduce(budget="finished", ledger=ledger, workers=0)["seconds"] == 0.0  # a square takes no time
-    Journal(ledger).put("made-up", SQUARE.parts("full")[1], {"y": 9}, 7.5)
-    assert reproduce(budget="finished", ledger=ledger, workers=0)["seconds"] == 7.5
-    last = {claim["id"]: claim["last"]["budget"] for claim in list_papers(ledger)[0]["claims"]}
+    assert reproduce(budget="finished", store=store, workers=0)["seconds"] == 0.0  # a square takes no time
+    put_part(store, "made-up", SQUARE.parts("full")[1], {"y": 9}, 7.5)
+    assert reproduce(budget="finished", store=store, workers=0)["seconds"] == 7.5
+    last = {claim["id"]: claim["last"]["budget"] for claim in list_papers(store)[0]["claims"]}
     assert set(last.values()) == {"full"}  # a look back is no run

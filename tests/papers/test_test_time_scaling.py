@@ -14,14 +14,14 @@ from forecheck.papers.test_time_scaling import (
     training,
     transformer,
 )
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 SMALL = {"prompts": 20, "repeats": 2}
 
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def test_long_prompts_have_the_errors_of_unlimited_ones(bench):

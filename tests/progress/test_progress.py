@@ -58,10 +58,10 @@ def test_a_line_every_ten_seconds_at_most(lines, clock):
     assert told() == ["1/3, patchtst, seed 1: epoch 1/2, 1 more, about 24 s left"]  # 49 s made two trials' worth
 
 
-def test_what_is_in_the_ledger_is_told_once_and_takes_no_time(lines, clock):
+def test_what_is_in_the_store_is_told_once_and_takes_no_time(lines, clock):
     bars, told = lines
     bars.planned(10, 8)
-    assert told() == ["8 of 10 trials are in the ledger already"]
+    assert told() == ["8 of 10 trials are in the store already"]
     first, second, third = trials(3)
     clock.now += 60
     bars.finished(first)

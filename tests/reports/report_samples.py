@@ -432,7 +432,7 @@ def _protocol(name, channel, lookback, horizon):
         "margin": 0.01,
         "level": 0.95,
         "units": "standardised by the training rows",
-        "trials": {"total": 20, "from ledger": 5},
+        "trials": {"total": 20, "from store": 5},
         "seconds": 123.4,
     }
 

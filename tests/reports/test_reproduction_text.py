@@ -18,7 +18,7 @@ from forecheck.papers.reports.text import listing
 from forecheck.papers.run import list_papers, reproduce
 from forecheck.reports import numbers
 from forecheck.reports.numbers import NOTHING
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 
 def printed(renderable, width=100, **options):
@@ -52,7 +52,7 @@ def test_a_report_of_papers_reads_like_its_parts():
 
 
 def test_what_reproduce_returns_is_a_report(tmp_path):
-    found = reproduce(["initialisation"], ["language-models"], ledger=Ledger(tmp_path), workers=0)
+    found = reproduce(["initialisation"], ["language-models"], store=Store(tmp_path), workers=0)
     report = Reproduction(found)
     assert str(report) == "1 claim not testable here"
     assert report.verdict.outcome == "not testable here"
@@ -61,7 +61,7 @@ def test_what_reproduce_returns_is_a_report(tmp_path):
     assert found["papers"][0]["claims"][0]["found"] in shown  # of a claim alone the text has that too
     for form in (report.to_markdown(), report.to_html()):
         assert "7 to 8 billion parameters" in form
-    [paper] = [each for each in list_papers(Ledger(tmp_path)) if each["name"] == "initialisation"]
+    [paper] = [each for each in list_papers(Store(tmp_path)) if each["name"] == "initialisation"]
     lines = printed(listing([paper])).splitlines()
     assert lines[0].startswith("initialisation  The Initialization Determines")
     assert re.search(r"^  language-models +An explicit initial .*… +· not testable here \(quick\)$", lines[-1].rstrip())

@@ -109,6 +109,21 @@ def test_a_checkpoint_is_plain_tensors_and_json(tmp_path):
         assert History(**json.loads(opened.metadata()["history"])) == history
 
 
+@pytest.mark.parametrize("damage", ["flip", "history", "cut", "empty"])
+def test_a_damaged_checkpoint_is_not_resumed(tmp_path, damage):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    whole, history = trained(checkpoint=checkpoint)
+    content = bytearray(checkpoint.read_bytes())
+    at = {"flip": len(content) - 5, "history": content.index(b"0.")}.get(damage)
+    if at is not None:
+        content[at] ^= 1
+    checkpoint.write_bytes(content[: {"cut": len(content) // 2, "empty": 0}.get(damage, len(content))])
+    anew, again = trained(checkpoint=checkpoint)
+    assert_same_weights(whole, anew)
+    assert again.seconds != history.seconds  # it was trained once more
+    assert again.validation == history.validation
+
+
 def validation_losses(monkeypatch, losses):
     """Make the validation loss whatever a test needs; remembers the weights of every epoch."""
     seen = []

@@ -14,7 +14,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.naive import Last
 from forecheck.trials import named
 from forecheck.trials.engines.local import run_local
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 from panels import hourly
 
@@ -108,12 +108,12 @@ def test_code_without_a_file_counts_as_long_as_it_is_this_code(monkeypatch):
 
 
 def test_a_worker_of_other_code_is_told(tmp_path, monkeypatch):
-    ledger = Ledger(tmp_path)
-    ledger.put_panel(hourly(300))
+    store = Store(tmp_path)
+    store.put_panel(hourly(300))
     monkeypatch.setattr(named, "fingerprint", lambda *_, **__: "other")
     named._fingerprint.cache_clear()
     try:
         with pytest.raises(TrialError, match="last, seed 0: the source code was changed while this ran"):
-            run_local([replace(FIT, data=hourly(300).fingerprint, forecaster="last")], ledger, workers=1)
+            run_local([replace(FIT, data=hourly(300).fingerprint, forecaster="last")], store, workers=1)
     finally:
         named._fingerprint.cache_clear()

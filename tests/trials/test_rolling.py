@@ -15,8 +15,8 @@ from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.reports.tables import models_table
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
 from forecheck.trials.rolling import rolled, score_rolled, windows_before
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 from panels import TINY, hourly, ragged
 
@@ -97,12 +97,12 @@ def test_a_backtest_with_refits(tmp_path):
     """The series begins to rise in the test part: only refits see it."""
     panel = hourly(400)
     rising = replace(panel, values=panel.values + np.maximum(0, np.arange(400) - 330)[:, None] * 2.0)
-    ledger = Ledger(tmp_path)
+    store = Store(tmp_path)
     models = ["mean", "linear", "patchtst"]
     keywords = {"options": {"patchtst": TINY | {"epochs": 1, "layers": 1}}}
-    kept = run_backtest(rising, models, 24, 6, run_inline, ledger, **keywords)
-    report = run_backtest(rising, models, 24, 6, run_inline, ledger, refit=6, **keywords)
-    assert report["protocol"]["trials"] == {"total": 3, "from ledger": 2}
+    kept = run_backtest(rising, models, 24, 6, run_inline, store, **keywords)
+    report = run_backtest(rising, models, 24, 6, run_inline, store, refit=6, **keywords)
+    assert report["protocol"]["trials"] == {"total": 3, "from store": 2}
     assert report["protocol"]["refit"] == 6
     before, after = ({row["model"]: row["mse"] for row in one["table"]} for one in (kept, report))
     assert after["linear"] < 0.9 * before["linear"]
@@ -113,7 +113,7 @@ def test_a_backtest_with_refits(tmp_path):
     assert "fits" in Report(report).to_text(140, verbose=True)
     assert "fits" not in [column.name for column in models_table(kept).columns]
     with pytest.raises(UsageError, match="refits are a positive number of rows apart, got 0"):
-        run_backtest(rising, models, 24, 6, run_inline, ledger, refit=0)
+        run_backtest(rising, models, 24, 6, run_inline, store, refit=0)
 
 
 def test_refits_are_in_the_address():

@@ -11,9 +11,9 @@ from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import blind, run_trial
 from forecheck.trials.score import score
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 from panels import TINY, hourly, ragged
 
@@ -24,8 +24,8 @@ def trial(panel, name, options=None, **kw):
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    return Ledger(tmp_path)
+def store(tmp_path):
+    return Store(tmp_path)
 
 
 def test_scores_are_those_of_all_windows_by_brute_force(monkeypatch):
@@ -65,7 +65,7 @@ def test_fits_cannot_see_the_test_part(panel):
     assert not np.isnan(experiment.test.values).any()
 
 
-def test_a_fit_that_reads_test_rows_is_an_error(ledger, monkeypatch):
+def test_a_fit_that_reads_test_rows_is_an_error(store, monkeypatch):
     class Peeking(registry.find("mean")):
         name = "peeking"
 
@@ -78,16 +78,16 @@ def test_a_fit_that_reads_test_rows_is_an_error(ledger, monkeypatch):
 
     monkeypatch.setitem(registry._REGISTRY, "peeking", Peeking)
     panel = hourly()
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     with pytest.raises(FloatingPointError, match="not finite"):
-        run_trial(trial(panel, "peeking"), ledger)
+        run_trial(trial(panel, "peeking"), store)
 
 
-def test_real_units_undo_the_scaler(ledger):
+def test_real_units_undo_the_scaler(store):
     panel = hourly()
-    ledger.put_panel(panel)
-    run_trial(trial(panel, "last"), ledger)
-    result = ledger.get(trial(panel, "last"))
+    store.put_panel(panel)
+    run_trial(trial(panel, "last"), store)
+    result = store.get(trial(panel, "last"))
     o = prepare(panel, 48, 12).test.origins
     errors = np.stack([panel.values[i - 1] - panel.values[i : i + 12] for i in o])
     assert result.summary["mse_real"] == pytest.approx(np.square(errors).mean(), rel=1e-5)
@@ -98,17 +98,17 @@ def test_a_fit_is_repeated_exactly(tmp_path):
     panel = hourly(300)
     results = []
     for folder in ("a", "b"):
-        ledger = Ledger(tmp_path / folder)
-        ledger.put_panel(panel)
-        run_inline([trial(panel, "patchtst", TINY, seed=3)], ledger)
-        results.append(ledger.get(trial(panel, "patchtst", TINY, seed=3)))
+        store = Store(tmp_path / folder)
+        store.put_panel(panel)
+        run_inline([trial(panel, "patchtst", TINY, seed=3)], store)
+        results.append(store.get(trial(panel, "patchtst", TINY, seed=3)))
     assert (results[0].arrays["mse"] == results[1].arrays["mse"]).all()
 
 
-def test_an_interrupted_fit_goes_on_where_it_was(ledger, tmp_path):
+def test_an_interrupted_fit_goes_on_where_it_was(store, tmp_path):
     panel, options = hourly(300), TINY | {"epochs": 4}
     wanted = trial(panel, "patchtst", options)
-    for one in (ledger, Ledger(tmp_path / "whole")):
+    for one in (store, Store(tmp_path / "whole")):
         one.put_panel(panel)
     words = []
 
@@ -118,44 +118,44 @@ def test_an_interrupted_fit_goes_on_where_it_was(ledger, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_trial(wanted, ledger, stop)
-    assert ledger.checkpoint(wanted).exists()
+        run_trial(wanted, store, stop)
+    assert store.checkpoint(wanted).exists()
     words.clear()
-    run_trial(wanted, ledger, lambda _, word: words.append(word))
+    run_trial(wanted, store, lambda _, word: words.append(word))
     assert not any("epoch 1/4" in word or "epoch 2/4" in word for word in words)
-    assert not ledger.checkpoint(wanted).exists()
-    whole = Ledger(tmp_path / "whole")
+    assert not store.checkpoint(wanted).exists()
+    whole = Store(tmp_path / "whole")
     run_trial(wanted, whole)
-    assert (ledger.get(wanted).arrays["mse"] == whole.get(wanted).arrays["mse"]).all()
+    assert (store.get(wanted).arrays["mse"] == whole.get(wanted).arrays["mse"]).all()
 
 
-def test_posthoc_trials_edit_the_checkpoint(ledger):
+def test_posthoc_trials_edit_the_checkpoint(store):
     panel = hourly(300)
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     fit = trial(panel, "patchtst", TINY)
     edited = dataclasses.replace(fit, edit=Replace("zero").to_dict(), posthoc=True)
-    run_inline([edited], ledger)  # the fit it needs is run first
-    model = registry.load(ledger.folder(fit) / "model")
+    run_inline([edited], store)  # the fit it needs is run first
+    model = registry.load(store.folder(fit) / "model")
     experiment = prepare(panel, 48, 12)
     with Replace("zero").on(model.module, experiment.train.gather(slice(0, 2))[0]):
         expected = score(model, experiment.test)
-    assert (ledger.get(edited).arrays["mse"] == expected.mse).all()
-    assert (ledger.get(edited).arrays["mse"] != ledger.get(fit).arrays["mse"]).any()
+    assert (store.get(edited).arrays["mse"] == expected.mse).all()
+    assert (store.get(edited).arrays["mse"] != store.get(fit).arrays["mse"]).any()
 
 
-def test_retrained_trials_are_another_architecture(ledger):
+def test_retrained_trials_are_another_architecture(store):
     panel = hourly(300)
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     fit = trial(panel, "patchtst", TINY, edit=Replace("fixed").to_dict())
-    run_inline([fit], ledger)
-    model = registry.load(ledger.folder(fit) / "model")
+    run_inline([fit], store)
+    model = registry.load(store.folder(fit) / "model")
     assert model.edit == Replace("fixed")
     assert any("theta" in name for name in model.tensors())
-    np.testing.assert_array_equal(score(model, prepare(panel, 48, 12).test).mse, ledger.get(fit).arrays["mse"])
+    np.testing.assert_array_equal(score(model, prepare(panel, 48, 12).test).mse, store.get(fit).arrays["mse"])
 
 
-def test_what_has_no_attention_cannot_be_edited(ledger):
+def test_what_has_no_attention_cannot_be_edited(store):
     panel = hourly(300)
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     with pytest.raises(ForecheckError, match="last has no attention to edit"):
-        run_inline([trial(panel, "last", edit=Replace("zero").to_dict())], ledger)
+        run_inline([trial(panel, "last", edit=Replace("zero").to_dict())], store)

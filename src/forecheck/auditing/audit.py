@@ -25,7 +25,7 @@ from forecheck.forecasters.given import Given
 from forecheck.forecasting.backtest import check_margin
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.store import Result, Store
 from forecheck.trials.trial import Trial
 
 
@@ -36,7 +36,7 @@ def run_audit(
     horizon: int,
     budget: Budget,
     run: Run,
-    ledger: Ledger,
+    store: Store,
     *,
     split: str | None = None,
     margin: float = 0.01,
@@ -60,8 +60,8 @@ def run_audit(
         lookback: L.
         horizon: H.
         budget: seeds, training, search and time.
-        run: engine; runs the trials that are not in the ledger yet.
-        ledger: where results are kept.
+        run: engine; runs the trials that are not in the store yet.
+        store: where results are kept.
         split: notation of a split, or None for the panel's standard one.
         margin: relative difference of test MSE below which two forecasters count as equal.
         period: season, or None for that of the panel's frequency.
@@ -89,29 +89,29 @@ def run_audit(
     experiments = [*(prepare(panel, lookback, horizon, each, step) for each in splits[:-1]), whole]
     # What is chosen is chosen on the first fold, whose validation part lies before every test part.
     planned = audit.plan(experiments[0])
-    ledger.put_panel(panel)
+    store.put_panel(panel)
     watched = _Counted(run)
     references = planned.of("reference")
-    watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], ledger)
-    simple, _ = _arms(references, splits, {}, ledger)
+    watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], store)
+    simple, _ = _arms(references, splits, {}, store)
     resolvable = resolution(experiments, simple)
     if say is not None:
         for line in (*whole.notes, resolvable):
             say(line)
     chosen = dict((options or {}).get(planned.setting.model, {}))
     bar = min(arm.chosen_by() for arm in simple)
-    searched = search(planned, budget, watched, ledger, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
+    searched = search(planned, budget, watched, store, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
     planned = audit.plan(experiments[0], searched.tuned)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
-        known, why_not = _arms(arms, splits, seeds, ledger)
-        measures = _measures(planned, splits[-1], ledger) if complete else {}
+        known, why_not = _arms(arms, splits, seeds, store)
+        measures = _measures(planned, splits[-1], store) if complete else {}
         earlier = tuple(experiments[:-1])
         return Evidence(whole, known, planned.setting, margin, measures, why_not, earlier, searched, level)
 
-    rounds = train_in_rounds(planned, budget, splits, watched, ledger, clock, gather)
-    watched(_explaining(planned, splits), ledger)
+    rounds = train_in_rounds(planned, budget, splits, watched, store, clock, gather)
+    watched(_explaining(planned, splits), store)
     evidence = gather(rounds.seeds, rounds.level, complete=True)
     protocol = describe_protocol(whole, watched.counts, time.perf_counter() - started)
     protocol |= _protocol(evidence, planned, budget, rounds, splits)
@@ -127,7 +127,7 @@ def run_audit(
         "attention": attention_maps(evidence.raw),
         "examples": examples(evidence),
         "environment": environment(raw),
-        **_remedies(evidence, planned, splits[-1], ledger),
+        **_remedies(evidence, planned, splits[-1], store),
     }
 
 
@@ -154,17 +154,17 @@ class _Audit:
 
 
 class _Counted:
-    """An engine that counts the different trials that it was asked for, and those that were in the ledger already."""
+    """An engine that counts the different trials that it was asked for, and those that were in the store already."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._known: dict[str, bool] = {}
 
-    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
-        """Run what is not in the ledger."""
+    def __call__(self, trials: list[Trial], store: Store) -> None:
+        """Run what is not in the store."""
         for trial in trials:
-            self._known.setdefault(trial.address, trial in ledger)
-        self._run(trials, ledger)
+            self._known.setdefault(trial.address, trial in store)
+        self._run(trials, store)
 
     @property
     def counts(self) -> list[int]:
@@ -189,7 +189,7 @@ def _explaining(planned: Plan, splits: Sequence[str]) -> list[Trial]:
 
 
 def _arms(
-    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[Family, str], int], ledger: Ledger
+    planned: Sequence[PlannedArm], splits: Sequence[str], seeds: Mapping[tuple[Family, str], int], store: Store
 ) -> tuple[tuple[Arm, ...], dict[tuple[str, str], str]]:
     """Results by arm; arms that could not be run on this model are named with the reason."""
     arms: list[Arm] = []
@@ -197,7 +197,7 @@ def _arms(
     for arm in planned:
         key = (arm.family, arm.label)
         folds = [
-            tuple(ledger.need(trial) for trial in arm.trials(seeds.get(key), split))
+            tuple(store.need(trial) for trial in arm.trials(seeds.get(key), split))
             for split in (splits if arm.family in _ON_FOLDS else splits[-1:])
         ]
         if why := folds[-1][0].summary.get("why_not"):
@@ -207,16 +207,16 @@ def _arms(
     return tuple(arms), why_not
 
 
-def _measures(planned: Plan, split: str, ledger: Ledger) -> dict[tuple[str, str], tuple[Result, ...]]:
+def _measures(planned: Plan, split: str, store: Store) -> dict[tuple[str, str], tuple[Result, ...]]:
     return {
-        (name, arm.label): tuple(ledger.need(trial) for trial in arm.trials(split=split))
+        (name, arm.label): tuple(store.need(trial) for trial in arm.trials(split=split))
         for name, arm in planned.measures
     }
 
 
-def _remedies(evidence: Evidence, planned: Plan, split: str, ledger: Ledger) -> dict[str, Any]:
+def _remedies(evidence: Evidence, planned: Plan, split: str, store: Store) -> dict[str, Any]:
     arms = {
-        (name, mode): Arm(name, "remedy", tuple(ledger.need(trial) for trial in arm.trials(split=split)))
+        (name, mode): Arm(name, "remedy", tuple(store.need(trial) for trial in arm.trials(split=split)))
         for name, mode, arm in planned.treated
     }
     return {"remedies": compare_remedies(evidence, arms)} if arms else {}

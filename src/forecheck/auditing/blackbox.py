@@ -9,7 +9,7 @@ from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.measured import MeasuredCheck, changed, mean_of, share
 from forecheck.auditing.protocol import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.probes.blackbox import SHARES
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 _LEVEL = 0.1
 _LINEAR = 0.99

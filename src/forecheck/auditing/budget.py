@@ -14,7 +14,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.work import USUAL_WORK, work_a_window
 from forecheck.statistics.sequential import spend
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from forecheck.probes.series import (
     target_spread,
 )
 from forecheck.probes.signs import VIEWS
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 _CURSE = "Ke et al., Curse of Attention, section 6; the view of differences is ours"
 _MANY = 0.01

@@ -14,7 +14,7 @@ from forecheck.auditing.setting import Family, Setting
 from forecheck.data.windows import Experiment
 from forecheck.statistics.inference import Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 NAIVE = ("last", "seasonal", "mean")
 LINEAR = ("nlinear", "rlinear", "linear", "dlinear")

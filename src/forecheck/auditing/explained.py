@@ -13,7 +13,7 @@ from forecheck.auditing.protocol import Finding
 from forecheck.auditing.setting import Setting
 from forecheck.forecasters import registry
 from forecheck.forecasters.samovar import SAMoVAR
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

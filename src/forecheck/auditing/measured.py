@@ -14,7 +14,7 @@ from forecheck.auditing.protocol import Check, Finding
 from forecheck.auditing.setting import Setting, Want
 from forecheck.statistics.inference import Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 
 class MeasuredCheck(Check):

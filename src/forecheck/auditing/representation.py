@@ -11,7 +11,7 @@ from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.measured import MeasuredCheck, by_head, by_layer, heat, layers_of, numbers_of, share
 from forecheck.auditing.protocol import Check, Finding
 from forecheck.probes.patterns import COLLAPSE
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 _ALIKE = 0.99
 _UNIFORM = 0.1

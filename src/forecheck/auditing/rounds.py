@@ -12,7 +12,7 @@ from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.auditing.setting import Family
 from forecheck.statistics.sequential import spend
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 Gather = Callable[[Mapping[tuple[Family, str], int], float], Evidence]
 """Evidence of the arms with so many seeds each, at a level."""
@@ -38,7 +38,7 @@ def train_in_rounds(
     budget: Budget,
     splits: Sequence[str],
     run: Run,
-    ledger: Ledger,
+    store: Store,
     clock: Clock,
     gather: Gather,
 ) -> Rounds:
@@ -53,13 +53,13 @@ def train_in_rounds(
         budget: the looks.
         splits: of the folds, the first one first.
         run: engine.
-        ledger: where fits are kept.
+        store: where fits are kept.
         clock: says whether a further round can be afforded; the first one is always run.
         gather: gives the evidence so far.
     """
     arms = {(arm.family, arm.label): arm for arm in planned.of("raw", "retrained")}
     if planned.setting.given:
-        run([arm.trials(1)[0] for arm in arms.values()], ledger)
+        run([arm.trials(1)[0] for arm in arms.values()], store)
         return Rounds(dict.fromkeys(arms, 1), 0.05, "one trained model was given")
     levels = spend(budget.looks)
     seeds = dict.fromkeys(arms, 0)
@@ -67,7 +67,7 @@ def train_in_rounds(
     for number, (look, level) in enumerate(zip(budget.looks, levels, strict=True)):
         for key in open_arms:
             seeds[key] = look
-        run([trial for key in open_arms for split in splits for trial in arms[key].trials(look, split)], ledger)
+        run([trial for key in open_arms for split in splits for trial in arms[key].trials(look, split)], store)
         found = headline(evidence := gather(seeds, level))
         if all(fact.holds is not None for fact in found.facts):
             stopped = "both questions are decided"
@@ -79,7 +79,7 @@ def train_in_rounds(
             break
         if number + 1 < len(budget.looks):
             more = budget.looks[number + 1]
-            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, ledger)):
+            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, store)):
                 stopped = "the time is spent"
                 break
     return Rounds(seeds, level, stopped)
@@ -90,13 +90,13 @@ def _work(
     splits: Sequence[str],
     seeds: int,
     had: Mapping[tuple[Family, str], int],
-    ledger: Ledger,
+    store: Store,
 ) -> float:
     """Seconds that further seeds of some arms will take, by those that were run."""
     total = 0.0
     for arm in arms:
         for split in splits:
-            known = [ledger.need(trial) for trial in arm.trials(had[arm.family, arm.label], split)]
-            new = sum(trial not in ledger for trial in arm.trials(seeds, split))
+            known = [store.need(trial) for trial in arm.trials(had[arm.family, arm.label], split)]
+            new = sum(trial not in store for trial in arm.trials(seeds, split))
             total += new * work_of(known) / len(known)
     return total

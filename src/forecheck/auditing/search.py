@@ -13,7 +13,7 @@ from forecheck.auditing.evidence import Searched, Tried
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.errors import TrialError
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.store import Result, Store
 from forecheck.trials.trial import Trial
 
 
@@ -21,7 +21,7 @@ def search(
     planned: Plan,
     budget: Budget,
     run: Run,
-    ledger: Ledger,
+    store: Store,
     clock: Clock,
     *,
     chosen: Mapping[str, Any],
@@ -39,7 +39,7 @@ def search(
         planned: its raw and retrained arms are searched, with the first seed.
         budget: candidates, and doublings at most; without any nothing is searched.
         run: engine.
-        ledger: where fits are kept.
+        store: where fits are kept.
         clock: says what can be afforded.
         chosen: the user's options of the forecaster.
         margin: relative gain of validation loss that counts.
@@ -50,7 +50,7 @@ def search(
     if planned.setting.given or budget.doublings == 0:
         return Searched(tolerance=margin)
     ways = list({str(way.options(planned.setting.config, chosen)): way for way in budget.candidates}.values())
-    state = _State(arms, chosen, run, ledger)
+    state = _State(arms, chosen, run, store)
     longest = 1 if "epochs" in chosen else 2**budget.doublings
     factor, best = 1, state.best(ways, 1)
     while True:
@@ -94,11 +94,11 @@ _LEAD = 3
 class _State:
     """Fits by arm, way and length."""
 
-    def __init__(self, arms: Mapping[str, PlannedArm], chosen: Mapping[str, Any], run: Run, ledger: Ledger) -> None:
+    def __init__(self, arms: Mapping[str, PlannedArm], chosen: Mapping[str, Any], run: Run, store: Store) -> None:
         self._arms = arms
         self._chosen = chosen
         self._run = run
-        self._ledger = ledger
+        self._store = store
         self._results: dict[_Fit, Result | None] = {}
 
     def options(self, name: str, way: Candidate, factor: int) -> dict[str, Any]:
@@ -111,15 +111,15 @@ class _State:
         """Have these fits run."""
         trials = {each: self._trial(*each) for each in wanted}
         try:
-            self._run(list(trials.values()), self._ledger)
+            self._run(list(trials.values()), self._store)
         except TrialError:  # a way of training that diverges is no reason to end
             for each, trial in trials.items():
                 with contextlib.suppress(TrialError):
-                    self._run([trial], self._ledger)
-                self._results[each] = self._ledger.get(trial)
+                    self._run([trial], self._store)
+                self._results[each] = self._store.get(trial)
             if any(self._failed(name) for name, *_ in wanted):
                 raise
-        self._results |= {each: self._ledger.get(trial) for each, trial in trials.items()}
+        self._results |= {each: self._store.get(trial) for each, trial in trials.items()}
 
     def _failed(self, name: str) -> bool:
         """Whether no way of training an arm has worked."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from forecheck.calibration.journal import Journal
 from forecheck.errors import UsageError
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.record import Key
+from forecheck.trials.store import Store
 
 Tell = Callable[[str, int, int], None]
 """Told of a part's progress: its name, repetitions done, repetitions in all."""
@@ -69,20 +72,36 @@ def find_scale(name: str) -> Scale:
 
 @dataclass(frozen=True)
 class Context:
-    """Scale, engine, places to keep things, and who is told.
+    """Scale, engine, store, and who is told.
 
     Attributes:
         scale: how much to do.
         run: engine of the trials.
-        ledger: of panels and trials.
-        journal: of everything else that is finished.
+        store: of all that is finished.
         tell: told of progress.
         parallel: trials that `run` runs at once.
     """
 
     scale: Scale
     run: Run
-    ledger: Ledger
-    journal: Journal
+    store: Store
     tell: Tell
     parallel: int = 1
+
+    def once(self, described: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What is stored under a description; made and stored now if there is nothing.
+
+        Args:
+            described: everything that decides the value, as JSON types; the code of `make`'s module and of what it
+                imports is added: what other code gave does not count.
+            make: gives the value, as JSON types; a function of a module, or a `partial` of one.
+        """
+        module = (make.func if isinstance(make, partial) else make).__module__
+        words = ", ".join(f"{name} {value}" for name, value in described.items() if name not in ("part", "trials"))
+        key = Key.of("calibration", f"{described.get('part', '')}: {words}", described, module)
+        record = self.store.read(key.kind, key.address)
+        if record is not None:
+            return record.value
+        value = json.loads(json.dumps(make()))
+        self.store.write(key, value)
+        return value

@@ -96,14 +96,14 @@ def run_decisions(context: Context) -> Part:
         context.tell("decisions", done, total)
         done += 1
         key: dict[str, Any] = {"part": "seeds", "seeds": seeds, "spread": spread, "repeats": repeats}
-        hits = context.journal.once(key, partial(seed_size, seeds, spread, repeats))
+        hits = context.once(key, partial(seed_size, seeds, spread, repeats))
         name = f"two-way test rejects a true zero; {seeds} seeds, their spread {spread:g} x the windows' error"
         checks.append(Check.share(name, hits[0], hits[1], LIBERAL, required=seeds > 2, strict=False))
     for truth, error in truths:
         context.tell("decisions", done, total)
         done += 1
         key = {"part": "decisions", "truth": truth, "error": error, "repeats": repeats}
-        said = context.journal.once(key, partial(outcomes, truth, error * MARGIN, 3, repeats))
+        said = context.once(key, partial(outcomes, truth, error * MARGIN, 3, repeats))
         where = f"true effect {100 * truth:+g} %, standard error {error:g} x the margin"
         checks += [
             Check.share(f"{word}; {where}", hits, repeats, bound, strict=False)

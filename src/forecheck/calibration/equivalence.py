@@ -21,9 +21,9 @@ from forecheck.data.windows import Experiment
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.feedforward import FeedForward
-from forecheck.trials.ledger import Result
 from forecheck.trials.run import blind
 from forecheck.trials.score import score
+from forecheck.trials.store import Result
 
 SEEDS = 3
 NEAR = 0.001
@@ -128,25 +128,25 @@ def run_equivalence(context: Context) -> Part:
     # Seeds of the negative control, whose fits can be used again.
     planned = [fits(one, TINY, range(6 * index, 6 * index + SEEDS)) for index, one in enumerate(experiments)]
     for experiment in experiments:
-        context.ledger.put_panel(experiment.panel)
-    context.run([trial for trials in planned for trial in trials], context.ledger)
+        context.store.put_panel(experiment.panel)
+    context.run([trial for trials in planned for trial in trials], context.store)
     total, found = count + len(BLOCKS) * len(STRETCHES), []
     for index, (experiment, trials) in enumerate(zip(experiments, planned, strict=True)):
         context.tell("equivalence", index, total)
-        results = [context.ledger.need(trial) for trial in trials]
+        results = [context.store.need(trial) for trial in trials]
         key: dict[str, Any] = {
             "part": "equivalence",
             "trials": [trial.address for trial in trials],
             "variants": list(VARIANTS),
         }
-        found.append(context.journal.once(key, partial(_repetition, experiment, results)))
+        found.append(context.once(key, partial(_repetition, experiment, results)))
     power: dict[tuple[int, float], float] = {}
     repeats = context.scale.decisions
     for blocks in BLOCKS:
         for stretch in STRETCHES:
             context.tell("equivalence", count + len(power), total)
             key = {"part": "power", "blocks": blocks, "stretch": stretch, "repeats": repeats}
-            hits = context.journal.once(key, partial(equivalence_power, blocks, stretch, repeats))
+            hits = context.once(key, partial(equivalence_power, blocks, stretch, repeats))
             power[blocks, stretch] = hits / repeats
     context.tell("equivalence", total, total)
     return describe(found, power)

@@ -95,7 +95,7 @@ def run_folds(context: Context) -> Part:
     for done, (levels, folds) in enumerate(cells):
         context.tell("folds", done, len(cells))
         key = {"part": "folds", "folds": folds, "repeats": repeats} | asdict(levels)
-        hits[levels, folds] = context.journal.once(key, partial(fold_size, folds, levels, repeats))
+        hits[levels, folds] = context.once(key, partial(fold_size, folds, levels, repeats))
     context.tell("folds", len(cells), len(cells))
     checks = [
         Check.share(

@@ -22,8 +22,8 @@ from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
-from forecheck.trials.ledger import Result
 from forecheck.trials.score import score
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
 LOOKBACK, HORIZON, PERIOD = 48, 12, 24
@@ -113,14 +113,14 @@ def run_negative(context: Context) -> Part:
     # No two repetitions share a seed: the same initial weights would make all of them err to the same side.
     planned = [fits(one, TINY, range(6 * index, 6 * index + 6)) for index, one in enumerate(experiments)]
     for experiment in experiments:
-        context.ledger.put_panel(experiment.panel)
-    context.run([trial for trials in planned for trial in trials], context.ledger)
+        context.store.put_panel(experiment.panel)
+    context.run([trial for trials in planned for trial in trials], context.store)
     found = []
     for index, (experiment, trials) in enumerate(zip(experiments, planned, strict=True)):
         context.tell("negative", index, len(planned))
-        results = [context.ledger.need(trial) for trial in trials]
+        results = [context.store.need(trial) for trial in trials]
         key = {"part": "negative", "wide": WIDE, "trials": [trial.address for trial in trials]}
-        found.append(context.journal.once(key, partial(_repetition, experiment, results)))
+        found.append(context.once(key, partial(_repetition, experiment, results)))
     context.tell("negative", len(planned), len(planned))
     return describe(found)
 
@@ -192,9 +192,9 @@ def run_real(context: Context) -> Part:
     task = Task(336, 96, experiment.test.channels, panel.frequency.period)
     options = find_budget("quick").options(registry.find("patchtst"), task, experiment.train, {})
     trials = fits(experiment, options, range(context.scale.real_seeds), panel.frequency.period)
-    context.ledger.put_panel(panel)
-    context.run(trials, context.ledger)
-    results = [context.ledger.need(trial) for trial in trials]
+    context.store.put_panel(panel)
+    context.run(trials, context.store)
+    results = [context.store.need(trial) for trial in trials]
     said: Counter[str] = Counter()
     chosen = splits(len(results), context.scale.splits)
     for done, (raw, other) in enumerate(chosen):

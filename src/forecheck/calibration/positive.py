@@ -119,7 +119,7 @@ def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
         control.horizon,
         budget,
         context.run,
-        context.ledger,
+        context.store,
         step=control.step,
         options=options,
         selection=selection,
@@ -146,7 +146,7 @@ def _all_seeds(control: Control, count: int, context: Context) -> list[dict[str,
         panel = control.panel(seed)
         key: dict[str, Any] = {"part": control.name, "panel": panel.fingerprint, "options": control.options}
         key |= {"arms": control.retrained, "seeds": SEEDS}
-        found.append(context.journal.once(key, partial(audited, control, panel, context)))
+        found.append(context.once(key, partial(audited, control, panel, context)))
     context.tell(control.name, count, count)
     return found
 

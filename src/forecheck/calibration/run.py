@@ -16,7 +16,6 @@ from forecheck.calibration.context import Context, Tell, find_scale
 from forecheck.calibration.decisions import run_decisions
 from forecheck.calibration.equivalence import run_equivalence
 from forecheck.calibration.folds import run_folds
-from forecheck.calibration.journal import Journal
 from forecheck.calibration.negative import run_negative, run_real
 from forecheck.calibration.positive import run_events, run_positive
 from forecheck.calibration.result import Calibration, Part
@@ -25,7 +24,7 @@ from forecheck.calibration.settings import run_settings
 from forecheck.calibration.size import run_size
 from forecheck.errors import UsageError
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 PARTS: dict[str, Callable[[Context], Part]] = {
     "size": run_size,
@@ -56,7 +55,7 @@ def check_parts(only: Sequence[str]) -> list[str]:
 def run_calibration(
     budget: str,
     run: Run,
-    ledger: Ledger,
+    store: Store,
     *,
     only: Sequence[str] = (),
     tell: Tell | None = None,
@@ -64,13 +63,12 @@ def run_calibration(
 ) -> Calibration:
     """Put the audit to data on which the right answer is known.
 
-    What is finished is kept in the ledger, simulations in its `calibrate.jsonl`; a calibration that was stopped goes on
-    from there.
+    What is finished is kept in the store; a calibration that was stopped goes on from there.
 
     Args:
         budget: quick or full.
         run: engine of the trials.
-        ledger: where results are kept.
+        store: where results are kept.
         only: names of parts, see `PARTS`; none for all.
         tell: told of progress.
         parallel: trials that `run` runs at once.
@@ -81,7 +79,7 @@ def run_calibration(
     """
     names, scale = check_parts(only), find_scale(budget)
     started = time.perf_counter()
-    context = Context(scale, run, ledger, Journal(ledger.root / "calibrate.jsonl"), tell or (lambda *_: None), parallel)
+    context = Context(scale, run, store, tell or (lambda *_: None), parallel)
     parts = [PARTS[name](context) for name in names]
     environment = {
         "budget": scale.name,

@@ -64,7 +64,7 @@ def run_sequential(context: Context) -> Part:
     for done, (truth, error, spread) in enumerate(cells):
         context.tell("sequential", done, len(cells))
         key: dict[str, Any] = {"part": "sequential", "truth": truth, "error": error, "spread": spread}
-        found = context.journal.once(
+        found = context.once(
             key | {"repeats": repeats, "looks": LOOKS}, partial(stopped, truth, error * MARGIN, spread, repeats)
         )
         said = {outcome: times for outcome, (times, _) in found.items()}

@@ -24,7 +24,7 @@ from forecheck.data.splits import fold_splits
 from forecheck.data.windows import Experiment, prepare
 from forecheck.forecasters.base import Task
 from forecheck.nn.seeding import derive
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
 HORIZONS = (1, 4, 24, 96)
@@ -166,7 +166,7 @@ def run_settings(context: Context) -> Part:
     for done, case in enumerate(CASES):
         context.tell("settings", done, len(CASES))
         key: dict[str, Any] = {"part": "settings", "case": case.name, "repeats": repeats}
-        found = context.journal.once(key, partial(outcomes, case, repeats))
+        found = context.once(key, partial(outcomes, case, repeats))
         false = found.get("helps", 0) + found.get("hurts", 0)
         # Fewer repetitions cannot bring the whole interval below the bound.
         checks.append(Check.share(case.name, false, repeats, BOUND, required=repeats >= 500, whole=True))

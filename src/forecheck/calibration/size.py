@@ -123,9 +123,7 @@ def run_size(context: Context) -> Part:
         context.tell("size", done, len(cells))
         key: dict[str, Any] = {"part": "size", "n": n, "h": h, "memory": memory}
         key |= {"repeats": scale.simulations, "bootstraps": scale.bootstraps}
-        found[n, h, memory] = context.journal.once(
-            key, partial(simulate, n, h, memory, scale.simulations, scale.bootstraps)
-        )
+        found[n, h, memory] = context.once(key, partial(simulate, n, h, memory, scale.simulations, scale.bootstraps))
     context.tell("size", len(cells), len(cells))
     whole = describe(found)
     checks, table = _our_sizes(context)
@@ -142,7 +140,7 @@ def _our_sizes(context: Context) -> tuple[list[Check], Table]:
         cells = []
         for memory in SHORT_MEMORIES:
             key: dict[str, Any] = {"part": "our size", "n": count, "h": horizon, "memory": memory, "repeats": repeats}
-            hits = context.journal.once(key, partial(our_size, count, horizon, memory, repeats))
+            hits = context.once(key, partial(our_size, count, horizon, memory, repeats))
             name = f"{OURS}; n {count}, H {horizon}, AR({memory:g}) step losses"
             checks.append(Check.share(name, hits, repeats, LIBERAL, strict=False))
             cells.append(f"{hits / repeats:.3f}")

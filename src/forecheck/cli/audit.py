@@ -79,7 +79,7 @@ def audit(
     html: o.Html = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -120,7 +120,7 @@ def audit(
         "step": step,
         "options": chosen,
         "workers": workers,
-        "ledger": ledger,
+        "store": store,
     }
     if len(panels) * len(read) > 1:
         audit_several(

@@ -40,7 +40,7 @@ def backtest(
     html: o.Html = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -73,7 +73,7 @@ def backtest(
             refit=refit,
             options=chosen,
             workers=workers,
-            ledger=ledger,
+            store=store,
             progress=watcher,
         )
     o.write_report(report, json, html, markdown, verbose)

@@ -21,7 +21,7 @@ def calibrate(
     json: o.Json = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
@@ -39,7 +39,7 @@ def calibrate(
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as watcher:
-        found = fc.calibrate(budget, only=only or (), workers=workers, ledger=ledger, progress=watcher)
+        found = fc.calibrate(budget, only=only or (), workers=workers, store=store, progress=watcher)
     if json == "-":
         typer.echo(found.to_json(), nl=False)
     else:

@@ -32,7 +32,7 @@ def fit(
     fill: o.Fill = None,
     drop: o.Drop = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Fit a model and save it with all that later forecasts need; no pickle.
@@ -63,7 +63,7 @@ def fit(
             refit=refit,
             output=output,
             workers=workers,
-            ledger=ledger,
+            store=store,
             progress=watcher,
         )
     typer.echo(o.said_of(fitted.info), err=True)

@@ -41,7 +41,7 @@ def forecast(
     drop: o.Drop = None,
     json: Annotated[str | None, typer.Option("--json", help="Write why and how as JSON; - for stdout.")] = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Forecast the steps after the end of every series, with split-conformal intervals.
@@ -83,7 +83,7 @@ def forecast(
             options=chosen,
             refit=refit,
             workers=workers,
-            ledger=ledger,
+            store=store,
             progress=watcher,
         )
     info = result.info

@@ -16,14 +16,18 @@ from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
 from forecheck.cli.reproduce import reproduce
+from forecheck.cli.runs import runs
 
 _INTERRUPTED = 130
+_EARLIER = {"ledger": "store"}
+"""Names that options once had; they are understood and not shown."""
 
 app = typer.Typer(
     name="forecheck",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": lambda name: _EARLIER.get(name, name)},
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
     epilog="Exit codes: 0 done, 1 a trial failed, 2 bad input or usage, 3 found what --fail-on names, 130 interrupted "
     "(finished trials are kept).",
@@ -37,6 +41,7 @@ app.command()(calibrate)
 app.command()(reproduce)
 app.command()(datasets)
 app.command()(models)
+app.command()(runs)
 
 
 def _version(asked: bool) -> bool:

@@ -36,8 +36,8 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
-LedgerFolder = Annotated[
-    Path | None, typer.Option("--ledger", file_okay=False, help="Folder of results; your cache by default.")
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", file_okay=False, help="Folder of results; your cache by default.")
 ]
 Json = Annotated[str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as one HTML file.")]

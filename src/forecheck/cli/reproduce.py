@@ -33,7 +33,7 @@ def reproduce(
     json: o.Json = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
-    ledger: o.LedgerFolder = None,
+    store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Test what papers claim: each claim ends confirmed, refuted, uneven or not testable here.
@@ -51,23 +51,21 @@ def reproduce(
     """
     o.check_writable(html, markdown, None if json in (None, "-") else Path(str(json)))
     if not papers and not claim and budget is None:
-        _list(json, ledger)
+        _list(json, store)
         return
     import forecheck as fc
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as bars:
-        report = fc.reproduce(
-            papers or (), claim or (), budget or "quick", workers=workers, ledger=ledger, progress=bars
-        )
+        report = fc.reproduce(papers or (), claim or (), budget or "quick", workers=workers, store=store, progress=bars)
     o.write_report(report, json, html, markdown)
 
 
-def _list(json: str | None, ledger: Path | None) -> None:
+def _list(json: str | None, store: Path | None) -> None:
     """Print papers and claims, or write them as JSON."""
     from forecheck.verbs.reproduce import papers
 
-    known = papers(ledger)
+    known = papers(store)
     text = jsonlib.dumps(known, indent=1, ensure_ascii=False)
     if json == "-":
         typer.echo(text)

@@ -106,7 +106,7 @@ class Panel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over values, offsets, times, names, frequency and what was filled: its address in the ledger."""
+        """SHA-256 over values, offsets, times, names, frequency and what was filled: its address in the store."""
         digest = hashlib.sha256()
         for array in (self.values, self.offsets, self.time):
             digest.update(str(array.dtype).encode())

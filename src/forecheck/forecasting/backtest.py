@@ -24,7 +24,7 @@ from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.store import Result, Store
 from forecheck.trials.trial import Trial
 
 Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
@@ -83,7 +83,7 @@ def run_backtest(
     lookback: int | None,
     horizon: int,
     run: Run,
-    ledger: Ledger,
+    store: Store,
     *,
     split: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -116,10 +116,10 @@ def run_backtest(
     experiment = prepare(panel, max(own.values(), default=1), horizon, split, step)
     planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
     trials = [trial for group in planned.values() for trial in group]
-    known = sum(trial in ledger for trial in trials)
-    ledger.put_panel(panel)
-    run(trials, ledger)
-    results = {name: [ledger.need(trial) for trial in group] for name, group in planned.items()}
+    known = sum(trial in store for trial in trials)
+    store.put_panel(panel)
+    run(trials, store)
+    results = {name: [store.need(trial) for trial in group] for name, group in planned.items()}
     losses = {name: _losses(experiment, group) for name, group in results.items()}
     compared = partial(_compare, losses, overlap=experiment.test.overlap, margin=margin)
     rows = [_row(name, group) for name, group in results.items()]

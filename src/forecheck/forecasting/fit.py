@@ -25,9 +25,9 @@ from forecheck.forecasting.fitted import Fitted, check_lengths, check_level
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.statistics.conformal import conformal_rank
 from forecheck.trials.engines.base import Run
-from forecheck.trials.ledger import Ledger
 from forecheck.trials.rolling import windows_before
 from forecheck.trials.score import batch_size
+from forecheck.trials.store import Store
 
 _RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 _PERCENTS = range(1, 100)
@@ -37,7 +37,7 @@ def run_fit(
     panel: Panel,
     horizon: int,
     run: Run,
-    ledger: Ledger,
+    store: Store,
     *,
     model: str = "auto",
     candidates: Sequence[str] = CANDIDATES,
@@ -60,7 +60,7 @@ def run_fit(
         panel: the data.
         horizon: steps to forecast.
         run: engine.
-        ledger: where fits are kept.
+        store: where fits are kept.
         model: name of a forecaster, or `auto`: the simplest candidate not beaten beyond the margin on validation.
         candidates: what `auto` chooses from.
         lookback: L, or None for every model's own, as far as the data allow.
@@ -94,9 +94,9 @@ def run_fit(
     planned = plan(
         experiment, names, {key: value for key, value in (options or {}).items() if key not in left_out}, 1, period, own
     )
-    ledger.put_panel(panel)
-    run([trial for group in planned.values() for trial in group], ledger)
-    results = {name: ledger.need(group[0]) for name, group in planned.items()}
+    store.put_panel(panel)
+    run([trial for group in planned.values() for trial in group], store)
+    results = {name: store.need(group[0]) for name, group in planned.items()}
     losses = {name: result.summary["validation_mse"] for name, result in results.items()}
     chosen = simplest_unbeaten(losses, margin)
     result = results[chosen]

@@ -17,7 +17,7 @@ from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.files import replace_folder
 from forecheck.forecasters import registry
 from forecheck.forecasting.fitted import Fitted
-from forecheck.trials.ledger import Array
+from forecheck.trials.store import Array
 
 _FORMAT = 1
 _FILES = {"fit.json", "scaling.safetensors", "intervals.safetensors", "forecaster.json", "weights.safetensors"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from forecheck.errors import ForecheckError
 from forecheck.progress import Progress
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 QUICK, FULL = "quick", "full"
 BUDGETS = (QUICK, FULL)
@@ -28,11 +28,11 @@ class Bench:
     """What a part is given besides its settings.
 
     Attributes:
-        ledger: for parts that train forecasters: trials in it are found again by audits, and the other way round.
+        store: for parts that train forecasters: trials in it are found again by audits, and the other way round.
         told: told of progress, a share and a word; for parts that take long.
     """
 
-    ledger: Ledger
+    store: Store
     told: Progress
 
 

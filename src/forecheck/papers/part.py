@@ -6,12 +6,12 @@ import time
 
 from forecheck.errors import DataError
 from forecheck.papers.experiment import Bench, Part, UntestableError
-from forecheck.papers.journal import Journal
+from forecheck.papers.results import put_part
 from forecheck.progress import Progress
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 
-def run_part(paper: str, part: Part, ledger: Ledger, told: Progress) -> str:
+def run_part(paper: str, part: Part, store: Store, told: Progress) -> str:
     """Run a part and keep its numbers.
 
     Returns:
@@ -19,8 +19,8 @@ def run_part(paper: str, part: Part, ledger: Ledger, told: Progress) -> str:
     """
     started = time.perf_counter()
     try:
-        measured = part.experiment.measure(Bench(ledger, told), **part.settings)
+        measured = part.experiment.measure(Bench(store, told), **part.settings)
     except (UntestableError, DataError) as error:
         return str(error)
-    Journal(ledger).put(paper, part, measured, time.perf_counter() - started)
+    put_part(store, paper, part, measured, time.perf_counter() - started)
     return ""

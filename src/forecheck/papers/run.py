@@ -14,11 +14,12 @@ from forecheck.errors import UsageError
 from forecheck.papers.catalogue import FINISHED, check_budget, find_claims, find_papers
 from forecheck.papers.claim import Claim, Outcome, Paper, Verdict
 from forecheck.papers.experiment import FULL, QUICK, Part, Row
-from forecheck.papers.journal import Journal, as_plain
 from forecheck.papers.part import run_part
+from forecheck.papers.results import get_part, get_verdict, part_key, part_seconds, put_verdict
 from forecheck.processes import run_jobs
 from forecheck.trials.describe import header, machine
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.record import as_plain
+from forecheck.trials.store import Store
 
 _UNDECIDED = "The intervals do not decide it; --budget full has more seeds."
 Tell = Callable[[str, float, int], None]
@@ -30,19 +31,19 @@ def reproduce(
     claims: Sequence[str] = (),
     budget: str = "quick",
     *,
-    ledger: Ledger | None = None,
+    store: Store | None = None,
     workers: int | None = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Test the claims of papers.
 
-    Every part of an experiment is kept in the ledger when it is finished; what was stopped goes on from there.
+    Every part of an experiment is kept in the store when it is finished; what was stopped goes on from there.
 
     Args:
         papers: names, see `forecheck.papers.catalogue.PAPERS`; none for all.
         claims: ids of claims, of one paper; none for all.
-        budget: quick or full; or `finished`, which runs nothing and judges what is in the ledger.
-        ledger: where results are kept; the user's cache by default.
+        budget: quick or full; or `finished`, which runs nothing and judges what is in the store.
+        store: where results are kept; the user's cache by default.
         workers: processes, None for one a core, 0 for none.
         tell: told of progress.
 
@@ -57,9 +58,9 @@ def reproduce(
     if claims and len(papers) != 1:
         raise UsageError("a claim belongs to a paper", "Name one paper beside the claim.")
     started = time.perf_counter()
-    ledger = ledger or Ledger()
-    tasks = [_Task(paper, find_claims(paper, claims), budget, Journal(ledger)) for paper in find_papers(list(papers))]
-    _run([task for task in tasks if task.left], ledger, workers, tell or (lambda *_: None))
+    store = store or Store()
+    tasks = [_Task(paper, find_claims(paper, claims), budget, store) for paper in find_papers(list(papers))]
+    _run([task for task in tasks if task.left], store, workers, tell or (lambda *_: None))
     described = [task.judged() for task in tasks]
     counts = [claim["verdict"] for paper in described for claim in paper["claims"]]
     found = {
@@ -78,7 +79,7 @@ def reproduce(
 def _worked(tasks: Sequence[_Task]) -> float:
     """Seconds of all parts that are judged."""
     parts = {
-        task.journal.path(task.paper.name, part): task.journal.seconds(task.paper.name, part)
+        part_key(task.paper.name, part).address: part_seconds(task.store, task.paper.name, part)
         for task in tasks
         for claim in task.claims
         for each in claim.experiments
@@ -87,9 +88,9 @@ def _worked(tasks: Sequence[_Task]) -> float:
     return round(sum(parts.values()), 1)
 
 
-def list_papers(ledger: Ledger | None = None) -> list[dict[str, Any]]:
+def list_papers(store: Store | None = None) -> list[dict[str, Any]]:
     """Every paper with its claims; a claim that was tested has its last verdict, number and budget under `last`."""
-    known = Journal(ledger or Ledger()).verdicts()
+    store = store or Store()
     return [
         {
             "name": paper.name,
@@ -100,7 +101,7 @@ def list_papers(ledger: Ledger | None = None) -> list[dict[str, Any]]:
                     "id": claim.id,
                     "title": claim.title,
                     "where": claim.where,
-                    "last": known.get(paper.name, {}).get(claim.id),
+                    "last": get_verdict(store, paper.name, claim.id),
                 }
                 for claim in paper.claims
             ],
@@ -116,7 +117,7 @@ class _Task:
     paper: Paper
     claims: Sequence[Claim]
     budget: str
-    journal: Journal
+    store: Store
     parts: dict[str, Part] = field(init=False)
     left: dict[str, Part] = field(init=False)
     obstacles: dict[str, str] = field(default_factory=dict)
@@ -124,8 +125,8 @@ class _Task:
     def __post_init__(self) -> None:
         run = () if self.budget == FINISHED else self.claims
         wanted = [part for claim in run for each in claim.experiments for part in each.parts(self.budget)]
-        self.parts = {self.journal.path(self.paper.name, part).name: part for part in wanted}
-        self.left = {name: part for name, part in self.parts.items() if self.journal.get(self.paper.name, part) is None}
+        self.parts = {part_key(self.paper.name, part).address: part for part in wanted}
+        self.left = {address: part for address, part in self.parts.items() if self._row(part) is None}
 
     @property
     def finished(self) -> int:
@@ -136,7 +137,7 @@ class _Task:
         """A part was run, or cannot be."""
         if obstacle:
             self.obstacles[part.experiment.name] = obstacle
-        self.left = {name: each for name, each in self.left.items() if each is not part}
+        self.left = {address: each for address, each in self.left.items() if each is not part}
 
     def judged(self) -> dict[str, Any]:
         """The paper with the outcomes of its claims, which are kept as the last ones."""
@@ -146,7 +147,8 @@ class _Task:
             described.append(_described(claim, self._outcome(claim, budget)) | {"budget": budget})
         kept = ("verdict", "found", "ours", "budget")
         if self.budget != FINISHED:
-            self.journal.note(self.paper.name, {each["id"]: {key: each[key] for key in kept} for each in described})
+            for each in described:
+                put_verdict(self.store, self.paper.name, each["id"], {key: each[key] for key in kept})
         about = {name: getattr(self.paper, name) for name in ("name", "title", "authors", "source", "about", "notes")}
         return about | {"claims": described}
 
@@ -156,13 +158,16 @@ class _Task:
             return self.budget
         for budget in (FULL, QUICK):
             parts = [each.parts(budget) for each in claim.experiments]
-            if all(parts) and all(self.journal.get(self.paper.name, part) for some in parts for part in some):
+            if all(parts) and all(self._row(part) for some in parts for part in some):
                 return budget
         return ""
 
+    def _row(self, part: Part) -> Row | None:
+        return get_part(self.store, self.paper.name, part)
+
     def _outcome(self, claim: Claim, budget: str) -> Outcome:
         if claim.experiments and not budget:
-            last = self.journal.verdicts().get(self.paper.name, {}).get(claim.id, {})
+            last = get_verdict(self.store, self.paper.name, claim.id) or {}
             # What it said when it was last tried, such as that there is no GPU.
             why = last.get("found") if last.get("verdict") == Verdict.UNTESTABLE else None
             return Outcome(Verdict.UNTESTABLE, why or "not run yet")
@@ -170,7 +175,7 @@ class _Task:
         for experiment in claim.experiments:
             if experiment.name in self.obstacles:
                 return Outcome(Verdict.UNTESTABLE, self.obstacles[experiment.name])
-            rows = [self.journal.get(self.paper.name, part) for part in experiment.parts(budget)]
+            rows = [self._row(part) for part in experiment.parts(budget)]
             measured[experiment.name] = [row for row in rows if row is not None]
         if not all(measured.values()):
             return Outcome(Verdict.UNTESTABLE, f"not run: it takes --budget {FULL}")
@@ -215,18 +220,18 @@ class _Parts:
             task.judged()  # and its verdicts are kept, whatever becomes of the other papers
 
 
-def _run(tasks: Sequence[_Task], ledger: Ledger, workers: int | None, tell: Tell) -> None:
+def _run(tasks: Sequence[_Task], store: Store, workers: int | None, tell: Tell) -> None:
     """Run what is left of all papers."""
     jobs = _Parts(tell)
     for task in tasks:
         tell(task.paper.name, task.finished, len(task.parts))
     queue = [(task, part) for task in tasks for part in task.left.values()]
     if workers != 0:
-        run_jobs(queue, jobs, "forecheck.papers.worker", [str(ledger.root)], workers)
+        run_jobs(queue, jobs, "forecheck.papers.worker", [str(store.root)], workers)
         return
     for task, part in queue:
         told = partial(jobs.progressed, (task, part))
-        jobs.finished((task, part), run_part(task.paper.name, part, ledger, told))
+        jobs.finished((task, part), run_part(task.paper.name, part, store, told))
 
 
 def _described(claim: Claim, outcome: Outcome) -> dict[str, Any]:

@@ -1,30 +1,23 @@
-"""A worker process that runs parts of experiments; its argument is the ledger's folder."""
+"""A worker process that runs parts of experiments; its argument is the store's folder."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from forecheck.papers.catalogue import find_paper
 from forecheck.papers.experiment import Experiment, Part
 from forecheck.papers.part import run_part
-from forecheck.processes import serve
 from forecheck.progress import Progress
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.engines.worker import Job, serve_store
+from forecheck.trials.store import Store
 
 
-def start() -> Callable[[dict[str, Any], Progress], str]:
+def run_parts(store: Store) -> Job:
     """What runs a part, and gives why it cannot be run here, if so."""
-    import torch
-
-    torch.set_num_threads(1)
-    ledger = Ledger(Path(sys.argv[1]))
 
     def run(message: dict[str, Any], told: Progress) -> str:
         experiment = find_experiment(message["paper"], message["experiment"])
-        return run_part(message["paper"], Part(experiment, message["settings"]), ledger, told)
+        return run_part(message["paper"], Part(experiment, message["settings"]), store, told)
 
     return run
 
@@ -35,4 +28,4 @@ def find_experiment(paper: str, name: str) -> Experiment:
 
 
 if __name__ == "__main__":
-    serve(start)
+    serve_store(run_parts)

@@ -70,9 +70,9 @@ class Bar:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, total: int, finished: int) -> None:
-        """Add trials that are to be run; those in the ledger are told, once, and not counted."""
+        """Add trials that are to be run; those in the store are told, once, and not counted."""
         if finished and not self._trials.total:
-            self.say(f"{finished} of {total} trials are in the ledger already")
+            self.say(f"{finished} of {total} trials are in the store already")
         self._trials.grow(total - finished)
         self._show()
 

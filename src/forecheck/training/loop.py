@@ -13,15 +13,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
-from forecheck.files import replace_file
 from forecheck.nn.observed import squared_error
 from forecheck.nn.seeding import derive, initialise, reseed
 from forecheck.progress import Progress, within
 from forecheck.training.averaging import WeightMean
+from forecheck.training.checkpoint import read_checkpoint, write_checkpoint
 from forecheck.training.drift import remove_drift
 from forecheck.training.penalties import penalised
 from forecheck.training.recipe import Recipe
@@ -73,14 +72,14 @@ class _State:
             # sgd has no momentum yet where there was no gradient.
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if value is not None}
         meta = {"history": json.dumps(asdict(self.history)), "averaged": str(self.mean.count)}
-        replace_file(path, lambda part: save_file(_cloned(tensors), part, metadata=meta))
+        write_checkpoint(path, tensors, meta)
 
-    def load(self, path: Path) -> None:
-        from safetensors import safe_open
-
-        tensors = load_file(path)
-        with safe_open(path, "pt") as opened:
-            meta = opened.metadata()
+    def load(self, path: Path) -> bool:
+        """Go on from a checkpoint; false, and nothing is changed, if there is none or it is damaged."""
+        found = read_checkpoint(path)
+        if found is None:
+            return False
+        tensors, meta = found
         self.history = History(**json.loads(meta["history"]))
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "mean": {}, "optimizer": {}}
         for key, value in tensors.items():
@@ -95,11 +94,7 @@ class _State:
             index, slot = key.split(".", 1)
             state.setdefault(int(index), {})[slot] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": described["param_groups"]})
-
-
-def _cloned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors refuses tensors that share memory, as scalars of an optimiser may.
-    return {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+        return True
 
 
 def train(
@@ -128,7 +123,8 @@ def train(
         validation: windows that decide which epoch is kept and when to stop.
         recipe: how to train.
         seed: of all random streams.
-        checkpoint: file written after preparation and after every epoch; if it exists, training goes on from there.
+        checkpoint: file written after preparation and after every epoch; if it is there and whole,
+            training goes on from there.
         progress: called after every step with the fraction done.
         prepare: run once, after initialisation and before the first epoch.
 
@@ -139,9 +135,8 @@ def train(
     windows = windows.strided(recipe.train_stride)
     initialise(model, seed)
     state = _State(model, _optimizer(model, recipe), History(), copy.deepcopy(model.state_dict()))
-    if checkpoint is not None and checkpoint.exists():
-        state.load(checkpoint)
-    elif prepare is not None:
+    resumed = checkpoint is not None and state.load(checkpoint)
+    if prepare is not None and not resumed:
         _prepare(state, prepare, windows, seed, checkpoint, within(progress, 0, _PREPARING))
     if prepare is not None:
         progress = within(progress, _PREPARING, 1)

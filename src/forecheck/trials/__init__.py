@@ -1,1 +1,1 @@
-"""Trials: pure descriptions of runs, a content-addressed ledger of results, and the engines that fill it."""
+"""Trials: pure descriptions of runs, a content-addressed store of results, and the engines that fill it."""

@@ -14,7 +14,7 @@ import forecheck
 from forecheck.data.dates import stamp
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment
-from forecheck.trials.ledger import Result
+from forecheck.trials.store import Result
 
 
 def header(kind: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         "borders": borders,
         "notes": list(e.notes),
         "units": "standardised by the training rows",
-        "trials": {"total": total, "from ledger": known},
+        "trials": {"total": total, "from store": known},
         "seconds": seconds,
     }
 

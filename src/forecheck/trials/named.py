@@ -35,6 +35,12 @@ def code_of(forecaster: str, edit: Mapping[str, Any] | None, measure: str | None
     return _fingerprint(*(name for name in names if name), refit=refit, measured=measure is not None) + unread
 
 
+def source_of(forecaster: str) -> tuple[str, ...]:
+    """The module of a forecaster, if it has a source file."""
+    kind = _forecaster(forecaster)
+    return (kind.__module__,) if kind and find_source(kind.__module__) else ()
+
+
 @cache
 def _fingerprint(*names: str, refit: bool, measured: bool) -> str:
     without = [*_CHOSEN, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]

@@ -22,16 +22,16 @@ from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.given import Given
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.progress import Progress, within
-from forecheck.trials.ledger import Array, Ledger
 from forecheck.trials.score import Scores, batch_size, score
 from forecheck.trials.scored import arrays_of, example_forecasts, scored, summary_of, versions
+from forecheck.trials.store import Array, Store
 from forecheck.trials.trial import GIVEN, Trial
 
 _CALIBRATION_WINDOWS = 512
 
 
 def run_given(
-    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Forecaster]
+    trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Forecaster]
 ) -> None:
     """Score a model that was trained elsewhere."""
     model = _given(trial, models)
@@ -40,7 +40,7 @@ def run_given(
     summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
     attention, patterns = reached(model.subject, experiment)
     summary["attention"] = attention
-    ledger.put(trial, summary, arrays | patterns)
+    store.put(trial, summary, arrays | patterns)
 
 
 def _given(trial: Trial, models: Mapping[str, Forecaster]) -> Given:
@@ -52,14 +52,14 @@ def _given(trial: Trial, models: Mapping[str, Forecaster]) -> Given:
     return model
 
 
-def _trained(trial: Trial, ledger: Ledger, models: Mapping[str, Forecaster]) -> tuple[Forecaster, Subject]:
+def _trained(trial: Trial, store: Store, models: Mapping[str, Forecaster]) -> tuple[Forecaster, Subject]:
     """The trained forecaster that a post-hoc trial or a measure is about, and what can be edited of it."""
     parent = trial.parent
     assert parent is not None
     if trial.forecaster == GIVEN:
         model = _given(trial, models)
         return model, model.subject
-    forecaster = registry.load(ledger.folder(parent) / "model")
+    forecaster = registry.load(store.model(parent))
     if isinstance(forecaster, NeuralForecaster):
         return forecaster, Subject.of(forecaster.module)
     return forecaster, Subject(forecaster.predict)
@@ -78,11 +78,11 @@ class _Through:
 
 
 def run_posthoc(
-    trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None, models: Mapping[str, Forecaster]
+    trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Forecaster]
 ) -> None:
     """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead."""
     assert trial.edit is not None
-    _, subject = _trained(trial, ledger, models)
+    _, subject = _trained(trial, store, models)
     edit = edit_from_dict(trial.edit)
     example, _ = experiment.train.gather(slice(0, 2))
     drawn: list[Scores] = []
@@ -96,20 +96,20 @@ def run_posthoc(
                 if draw == 0:
                     examples = example_forecasts(through, experiment.test)
     except UsageError as error:
-        ledger.put(trial, {"why_not": str(error), **versions()}, {})
+        store.put(trial, {"why_not": str(error), **versions()}, {})
         return
     scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
-    ledger.put(trial, summary_of(experiment, scores) | {"draws": edit.draws}, arrays_of(scores) | examples)
+    store.put(trial, summary_of(experiment, scores) | {"draws": edit.draws}, arrays_of(scores) | examples)
 
 
-def run_measure(trial: Trial, experiment: Experiment, ledger: Ledger, models: Mapping[str, Forecaster]) -> None:
+def run_measure(trial: Trial, experiment: Experiment, store: Store, models: Mapping[str, Forecaster]) -> None:
     """Measure something on a trained model."""
     from forecheck.probes import MEASURES, Case
 
     assert trial.measure is not None
-    forecaster, subject = _trained(trial, ledger, models)
+    forecaster, subject = _trained(trial, store, models)
     summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
-    ledger.put(trial, summary | versions(), arrays)
+    store.put(trial, summary | versions(), arrays)
 
 
 def calibration(train: Windows) -> list[torch.Tensor]:

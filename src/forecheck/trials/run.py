@@ -13,19 +13,19 @@ from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.progress import Progress
-from forecheck.trials.ledger import Ledger
 from forecheck.trials.scored import arrays_of, scored, summary_of
+from forecheck.trials.store import Store
 from forecheck.trials.trial import GIVEN, Trial
 
 
 def run_trial(
-    trial: Trial, ledger: Ledger, progress: Progress | None = None, models: Mapping[str, Forecaster] | None = None
+    trial: Trial, store: Store, progress: Progress | None = None, models: Mapping[str, Forecaster] | None = None
 ) -> None:
-    """Run a trial and put its result into the ledger; a fit goes on from its last checkpoint.
+    """Run a trial and put its result into the store; a fit goes on from its last checkpoint.
 
     Args:
         trial: what to run.
-        ledger: holds its panel and, for an edit or a measure of a trained model, its parent.
+        store: holds its panel and, for an edit or a measure of a trained model, its parent.
         progress: told of progress.
         models: by fingerprint, models that were trained elsewhere.
 
@@ -33,22 +33,22 @@ def run_trial(
         ForecheckError: if the trial cannot be run as described.
         FloatingPointError: if training or forecasting leaves the finite numbers.
     """
-    panel = ledger.get_panel(trial.data)
+    panel = store.get_panel(trial.data)
     experiment = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step)
     if trial.measure is not None:
         from forecheck.trials.posthoc import run_measure
 
-        run_measure(trial, experiment, ledger, models or {})
+        run_measure(trial, experiment, store, models or {})
     elif trial.posthoc:
         from forecheck.trials.posthoc import run_posthoc
 
-        run_posthoc(trial, experiment, ledger, progress, models or {})
+        run_posthoc(trial, experiment, store, progress, models or {})
     elif trial.forecaster == GIVEN:
         from forecheck.trials.posthoc import run_given
 
-        run_given(trial, experiment, ledger, progress, models or {})
+        run_given(trial, experiment, store, progress, models or {})
     else:
-        _run_fit(trial, experiment, ledger, progress)
+        _run_fit(trial, experiment, store, progress)
 
 
 def blind(experiment: Experiment) -> tuple[Windows, Windows]:
@@ -67,11 +67,11 @@ def blind(experiment: Experiment) -> tuple[Windows, Windows]:
     return replace(train, values=values, targets=targets), replace(validation, values=values, targets=targets)
 
 
-def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Progress | None) -> None:
+def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progress | None) -> None:
     task = Task(trial.lookback, trial.horizon, experiment.train.channels, trial.period)
     forecaster = registry.create(trial.forecaster, task, trial.config)
     if forecaster.trained:
-        forecaster, options = _network(forecaster, trial, ledger)
+        forecaster, options = _network(forecaster, trial, store)
     elif trial.edit is not None:
         raise ForecheckError(f"{trial.forecaster} has no attention to edit")
     else:
@@ -92,10 +92,10 @@ def _run_fit(trial: Trial, experiment: Experiment, ledger: Ledger, progress: Pro
         attention, patterns = reached_in(forecaster, experiment)
         summary |= attention
         arrays |= patterns
-    ledger.put(trial, summary, arrays, forecaster)
+    store.put(trial, summary, arrays, forecaster)
 
 
-def _network(forecaster: Forecaster, trial: Trial, ledger: Ledger) -> tuple[Forecaster, dict[str, Any]]:
+def _network(forecaster: Forecaster, trial: Trial, store: Store) -> tuple[Forecaster, dict[str, Any]]:
     """A network with the trial's edit in place, and the options of its fit."""
     from forecheck.attention.edits import edit_from_dict
     from forecheck.forecasters.neural import NeuralForecaster
@@ -103,7 +103,7 @@ def _network(forecaster: Forecaster, trial: Trial, ledger: Ledger) -> tuple[Fore
     if isinstance(forecaster, NeuralForecaster):
         edit = edit_from_dict(trial.edit) if trial.edit is not None else None
         network = forecaster if edit is None else type(forecaster)(forecaster.task, forecaster.config, edit)
-        return network, {"checkpoint": ledger.checkpoint(trial)}
+        return network, {"checkpoint": store.checkpoint(trial)}
     if trial.edit is not None:
         raise ForecheckError(f"{trial.forecaster} has no attention to edit")
     return forecaster, {}

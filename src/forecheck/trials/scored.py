@@ -15,8 +15,8 @@ from forecheck.data.windows import Experiment, Windows
 from forecheck.forecasters.base import Forecaster
 from forecheck.progress import Progress
 from forecheck.statistics.metrics import observed_mean
-from forecheck.trials.ledger import Array
 from forecheck.trials.score import Predicts, Scores, score
+from forecheck.trials.store import Array
 
 _EXAMPLES = 6
 

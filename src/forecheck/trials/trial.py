@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from forecheck.trials.named import code_of, edit_label
+from forecheck.trials.named import code_of, edit_label, source_of
+from forecheck.trials.record import Key, address_of
 
 GIVEN = "given"
 """Forecaster of trials on a model that was trained elsewhere."""
@@ -50,10 +49,17 @@ class Trial:
     @property
     def address(self) -> str:
         """SHA-256 of the canonical description and of the code that makes the result (`forecheck.trials.named`)."""
-        code = code_of(self.forecaster, self.edit, self.measure, refit=bool(self.refit))
-        described = asdict(self) | {"code": code}
-        text = json.dumps(described, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return address_of(asdict(self), self._code)
+
+    @property
+    def key(self) -> Key:
+        """What its result is stored under."""
+        what = f"{self.label}; lookback {self.lookback}, horizon {self.horizon}"
+        return Key("trial", self.address, what, asdict(self), source_of(self.forecaster), self._code)
+
+    @property
+    def _code(self) -> str:
+        return code_of(self.forecaster, self.edit, self.measure, refit=bool(self.refit))
 
     @property
     def parent(self) -> Trial | None:

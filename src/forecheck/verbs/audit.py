@@ -17,7 +17,7 @@ from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasting.selection import audit_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_ledger, watching
+from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_store, watching
 
 
 def audit(
@@ -42,7 +42,7 @@ def audit(
     step: int = 1,
     options: Options | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Report:
     """Does attention earn its keep? Replace it, after training and before, and compare with linear references.
@@ -74,7 +74,7 @@ def audit(
         period: steps a season; None for that of the data's frequency.
         options: by forecaster, options that differ from the defaults.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
@@ -101,7 +101,7 @@ def audit(
             horizon,
             find_budget(budget, time),
             engine,
-            open_ledger(ledger),
+            open_store(store),
             split=split,
             margin=margin,
             period=period,

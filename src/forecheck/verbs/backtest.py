@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
+from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
 
 
 def backtest(
@@ -26,7 +26,7 @@ def backtest(
     refit: int | None = None,
     options: Options | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Report:
     """Score models on all windows of the standard test part, with pairwise verdicts.
@@ -47,7 +47,7 @@ def backtest(
             lookback,
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             split=split,
             options=options,
             seeds=seeds,

@@ -8,7 +8,7 @@ from pathlib import Path
 from forecheck.calibration.result import Calibration
 from forecheck.calibration.run import run_calibration
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Shown, open_ledger, watching
+from forecheck.verbs.common import Shown, open_store, watching
 
 
 def calibrate(
@@ -16,7 +16,7 @@ def calibrate(
     *,
     only: Sequence[str] = (),
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
@@ -25,7 +25,7 @@ def calibrate(
         budget: quick (minutes) or full (the better part of an hour): how many repetitions.
         only: names of parts; all if empty.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
@@ -37,5 +37,5 @@ def calibrate(
     """
     with watching(progress) as watcher, Engine(workers, watcher) as engine:
         return run_calibration(
-            budget, engine, open_ledger(ledger), only=only, tell=watcher.part, parallel=engine.parallel
+            budget, engine, open_store(store), only=only, tell=watcher.part, parallel=engine.parallel
         )

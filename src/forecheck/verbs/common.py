@@ -13,7 +13,7 @@ from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
 from forecheck.progress import Progress
 from forecheck.trials.engines.base import Silent, Watcher
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 Options = Mapping[str, Mapping[str, Any]]
 """By forecaster, options that differ from the defaults."""
@@ -29,17 +29,17 @@ def as_panel(data: Any) -> Panel:
     return data if isinstance(data, Panel) else load(data)
 
 
-def open_ledger(folder: Path | None) -> Ledger:
-    """A ledger whose folder is there and can be written to, which is better known before the work than after it."""
-    ledger = Ledger(folder)
-    remedy = "Name another folder with --ledger, or in the environment variable FORECHECK_HOME."
+def open_store(folder: Path | None) -> Store:
+    """A store whose folder is there and can be written to, which is better known before the work than after it."""
+    store = Store(folder)
+    remedy = "Name another folder with --store, or in the environment variable FORECHECK_HOME."
     try:
-        ledger.root.mkdir(parents=True, exist_ok=True)
+        store.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot keep results in {ledger.root}: {error.strerror}", remedy) from error
-    if not os.access(ledger.root, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot keep results in {ledger.root}: no permission to write", remedy)
-    return ledger
+        raise UsageError(f"cannot keep results in {store.root}: {error.strerror}", remedy) from error
+    if not os.access(store.root, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot keep results in {store.root}: no permission to write", remedy)
+    return store
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
+from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
 
 
 def fit(
@@ -29,7 +29,7 @@ def fit(
     refit: bool = True,
     output: Path | str | None = None,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Fitted:
     """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
@@ -50,7 +50,7 @@ def fit(
             as_panel(data),
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             model=model,
             candidates=list(candidates),
             lookback=lookback,

@@ -11,7 +11,7 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_ledger, watching
+from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
 
 
 def forecast(
@@ -29,7 +29,7 @@ def forecast(
     options: Options | None = None,
     refit: bool = True,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Forecast:
     """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
@@ -61,7 +61,7 @@ def forecast(
             as_panel(data),
             horizon,
             engine,
-            open_ledger(ledger),
+            open_store(store),
             model=model,
             candidates=list(candidates),
             lookback=lookback,

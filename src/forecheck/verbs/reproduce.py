@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.papers.reports.reproduction import Reproduction
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
-from forecheck.verbs.common import Shown, open_ledger, watching
+from forecheck.verbs.common import Shown, open_store, watching
 
 
 def reproduce(
@@ -18,7 +18,7 @@ def reproduce(
     budget: str = "quick",
     *,
     workers: int | None = None,
-    ledger: Path | None = None,
+    store: Path | None = None,
     progress: Shown = False,
 ) -> Reproduction:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
@@ -29,7 +29,7 @@ def reproduce(
         budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
             and judges what is kept.
         workers: processes, None for one a core, 0 for none.
-        ledger: folder of results; None for the user's cache.
+        store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
@@ -42,10 +42,10 @@ def reproduce(
     names = (papers,) if isinstance(papers, str) else papers
     with watching(progress) as watcher:
         return Reproduction(
-            run_papers(names, claims, budget, ledger=open_ledger(ledger), workers=workers, tell=watcher.part)
+            run_papers(names, claims, budget, store=open_store(store), workers=workers, tell=watcher.part)
         )
 
 
-def papers(ledger: Path | None = None) -> list[dict[str, Any]]:
+def papers(store: Path | None = None) -> list[dict[str, Any]]:
     """Every paper with its claims and their last verdicts."""
-    return list_papers(open_ledger(ledger))
+    return list_papers(open_store(store))

@@ -26,7 +26,7 @@ def survey(
     """Audit several models on several sets: one table of what attention is worth, and every audit's own report.
 
     A model that cannot be run on a set, or a trial that fails, is a cell with its reason. What is finished is kept in
-    the ledger, so the same call goes on where it was.
+    the store, so the same call goes on where it was.
 
     Args:
         data: what `audit` takes, or a list of such, or a mapping from names to such.

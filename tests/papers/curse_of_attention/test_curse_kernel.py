@@ -13,9 +13,9 @@ from forecheck.papers.curse_of_attention.theory.kernel import infinite_tangent_k
 from forecheck.papers.curse_of_attention.theory.training import Optimizer, train
 from forecheck.papers.curse_of_attention.toy import MODEL, network, windows
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
-BENCH = Bench(Ledger(Path("unused")), lambda share, word: None)
+BENCH = Bench(Store(Path("unused")), lambda share, word: None)
 JUDGES = {claim.id: claim.judge for claim in CLAIMS}
 
 

@@ -14,9 +14,9 @@ from forecheck.papers.curse_of_attention.score_claims import CLAIMS as SCORE
 from forecheck.papers.curse_of_attention.theory.kernel import infinite_tangent_kernel
 from forecheck.papers.curse_of_attention.toy import MODEL, log_times, network, windows
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
-BENCH = Bench(Ledger(Path("unused")), lambda share, word: None)
+BENCH = Bench(Store(Path("unused")), lambda share, word: None)
 CLAIMS = {claim.id: claim for claim in (*GRADIENTS, *LEARNING, *SCORE)}
 
 

@@ -9,9 +9,9 @@ from forecheck.papers.claim import Verdict
 from forecheck.papers.curse_of_attention import matrix
 from forecheck.papers.curse_of_attention.matrix_claims import CLAIMS
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
-BENCH = Bench(Ledger(Path("unused")), lambda share, word: None)
+BENCH = Bench(Store(Path("unused")), lambda share, word: None)
 JUDGES = {claim.id: claim.judge for claim in CLAIMS}
 READ = ("local attention", "case 1", "exact", "falls", "case tells score", "case tells attention")
 

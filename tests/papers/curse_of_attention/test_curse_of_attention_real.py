@@ -16,7 +16,7 @@ from forecheck.papers.curse_of_attention import cases, cases_claims, real, real_
 from forecheck.papers.experiment import Bench
 from forecheck.probes.case import Case
 from forecheck.probes.signs import signs
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from panels import hourly
 
 SEEDS = (0, 1, 2)
@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2)
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 @pytest.fixture

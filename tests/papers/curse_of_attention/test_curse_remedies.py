@@ -8,7 +8,7 @@ from forecheck.papers.curse_of_attention import remedies, remedies_claims
 from forecheck.papers.curse_of_attention.sign_task import draw_task
 from forecheck.papers.curse_of_attention.theory import sign
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 CLAIMS = {claim.id: claim for claim in remedies_claims.CLAIMS}
 
@@ -16,7 +16,7 @@ CLAIMS = {claim.id: claim for claim in remedies_claims.CLAIMS}
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(remedies, "TEST", 300)
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 @pytest.mark.parametrize("name", remedies.REMEDIES)

@@ -6,7 +6,7 @@ import pytest
 from forecheck.papers.claim import Verdict
 from forecheck.papers.curse_of_attention import residual, residual_claims
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 CLAIMS = {claim.id: claim for claim in residual_claims.CLAIMS}
 SEEDS = range(4)
@@ -14,7 +14,7 @@ SEEDS = range(4)
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def verdict(name, *rows):

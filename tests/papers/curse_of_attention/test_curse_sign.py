@@ -11,7 +11,7 @@ from forecheck.papers.curse_of_attention.theory.residual_ssm import residual_ssm
 from forecheck.papers.curse_of_attention.theory.training import Optimizer, stable_step, train
 from forecheck.papers.curse_of_attention.theory.two_layer import TwoLayer
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 SMALL = {"windows": 100, "neurons": 8, "steps": 30}
 SEEDS = range(4)
@@ -19,7 +19,7 @@ SEEDS = range(4)
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def task(**settings):

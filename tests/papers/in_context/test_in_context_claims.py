@@ -9,12 +9,12 @@ from forecheck.papers.experiment import Bench
 from forecheck.papers.in_context import gap, gap_claims, learning, learning_claims, rolling, rolling_claims, series
 from forecheck.papers.in_context.theory.linear_self_attention import hankel
 from forecheck.papers.in_context.theory.optimum import least_squares_in_context
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def test_prompts_hold_the_best_forecast_and_what_came_next():

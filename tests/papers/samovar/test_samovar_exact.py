@@ -13,9 +13,9 @@ from forecheck.papers.samovar import exact, exact_claims
 from forecheck.papers.samovar import growth as growth_module
 from forecheck.papers.samovar.growth import growth
 from forecheck.papers.samovar.networks import random_walks, tokens_of, untrained
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
-BENCH = Bench(Ledger(Path("not used")), lambda *_: None)
+BENCH = Bench(Store(Path("not used")), lambda *_: None)
 
 
 def test_layers_and_stacks_are_exact_to_rounding():

@@ -24,7 +24,7 @@ from forecheck.papers.why_attention_fails import (
 )
 from forecheck.papers.why_attention_fails.compared import held
 from forecheck.statistics.metrics import loss_by_time
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 SEEDS = (0, 1, 2)
 LOOKBACK = 48
@@ -60,18 +60,18 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench(Ledger(tmp_path_factory.mktemp("ledger")), lambda share, word: None)
+    return Bench(Store(tmp_path_factory.mktemp("store")), lambda share, word: None)
 
 
 def the_fit(bench, data, edit=None):
     trial = arms.plan(bench, data, arms.RECIPES["patchtst", arms.SHORT], 0, edit)
     arms.run(bench, trial)
-    return trial, registry.load(bench.ledger.folder(trial) / "model")
+    return trial, registry.load(bench.store.folder(trial) / "model")
 
 
 def losses_by_hand(bench, trial, module):
     """Mean squared error of every test window in order of time, without the trials' own scoring."""
-    panel = bench.ledger.get_panel(trial.data)
+    panel = bench.store.get_panel(trial.data)
     test = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step).test
     x, y = test.gather(slice(0, len(test)))
     with torch.no_grad():

@@ -14,7 +14,7 @@ from forecheck.forecasters import registry
 from forecheck.papers.claim import Verdict
 from forecheck.papers.experiment import Bench
 from forecheck.papers.why_attention_fails import toy, toy_claims
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 
 SEEDS = (0, 1, 2)
 TINY = {"seed": 3, "windows": 60, "epochs": 1, "layers": 2}
@@ -22,7 +22,7 @@ TINY = {"seed": 3, "windows": 60, "epochs": 1, "layers": 2}
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(Ledger(tmp_path), lambda share, word: None)
+    return Bench(Store(tmp_path), lambda share, word: None)
 
 
 def test_marks_are_where_the_windows_peak():
@@ -73,7 +73,7 @@ def test_a_fit_is_scored_beside_the_references_of_its_test_windows(bench):
     found = toy.learnt(bench, **TINY, embedding="linear", arm="raw")
     index = np.arange(49, 61)
     windows = events.event_windows(index, 3)
-    result = bench.ledger.need(toy.trial_of(events.events(60, 3), 3, 1, 2, "linear", "raw", 0))
+    result = bench.store.need(toy.trial_of(events.events(60, 3), 3, 1, 2, "linear", "raw", 0))
     experiment = prepare(events.events(60, 3), events.LOOKBACK, events.HORIZON, step=events.BLOCK)
     mean, std = experiment.scaler.mean[0, 0], experiment.scaler.std[0, 0]
     x = torch.from_numpy((windows[:, : events.LOOKBACK, None] - mean) / std).float()

@@ -18,11 +18,11 @@ def cases(bench: Bench, data: str, step: int, epochs: int, seed: int) -> dict[st
         on itself over the uniform one; see `forecheck.probes.gradient`.
     """
     panel, cut = panel_and_windows(data, step)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     fit = trial_of(cut, "patchtst", RECIPE | {"epochs": epochs}, seed)
     measured = replace(fit, measure="gradient")
-    run_inline([fit, measured], bench.ledger)
-    result = bench.ledger.need(measured)
+    run_inline([fit, measured], bench.store)
+    result = bench.store.need(measured)
     layers = [
         {
             "paper": layer["case1"],

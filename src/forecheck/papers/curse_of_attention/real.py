@@ -76,16 +76,16 @@ def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int])
         the gap over the whole horizon beside what the channel is like.
     """
     panel, cut = panel_and_windows(data, step)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     linear = trial_of(cut, "nlinear", {}, 0)
     fits = [trial_of(cut, "patchtst", RECIPE | {"epochs": epochs}, seed) for seed in seeds]
     for done, trial in enumerate([linear, *fits]):
-        run_inline([trial], bench.ledger)
+        run_inline([trial], bench.store)
         bench.told((done + 1) / (len(fits) + 1), trial.label)
     y = _targets(cut.test)
     last = torch.cat([x[:, -2:] for _, x, _ in cut.test.batches(256)])
-    loaded = [registry.load(bench.ledger.folder(trial) / "model") for trial in fits]
-    straight = registry.load(bench.ledger.folder(linear) / "model")
+    loaded = [registry.load(bench.store.model(trial)) for trial in fits]
+    straight = registry.load(bench.store.model(linear))
     errors = {"PatchTST": np.stack([_squared(each, cut.test, y) for each in loaded])}
     errors["linear"] = _squared(straight, cut.test, y)[None]
     before, now, following = last[:, 0], last[:, 1], y[:, 0]
@@ -181,10 +181,10 @@ def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: in
         )
         forecaster.fit(cut.train, cut.validation, seed, bench.told)
     else:
-        bench.ledger.put_panel(panel)
+        bench.store.put_panel(panel)
         trial = trial_of(cut, "patchtst", options, seed)
-        run_inline([trial], bench.ledger)
-        forecaster = registry.load(bench.ledger.folder(trial) / "model")
+        run_inline([trial], bench.store)
+        forecaster = registry.load(bench.store.model(trial))
     assert isinstance(forecaster, NeuralForecaster)
     return {
         "mse": float(_squared(forecaster, cut.test, _targets(cut.test)).mean()),

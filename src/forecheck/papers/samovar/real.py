@@ -21,10 +21,10 @@ def real(bench: Bench, horizon: int, stride: int, epochs: int, seed: int) -> dic
     options = {"train_stride": stride, "epochs": epochs, "patience": epochs}
     config = asdict(registry.read_config(registry.find("samovar"), options))
     trial = Trial(panel.fingerprint, panel.split, LOOKBACKS[horizon], horizon, "samovar", config, seed=seed)
-    if trial not in bench.ledger:
-        bench.ledger.put_panel(panel)
-        run_trial(trial, bench.ledger, bench.told)
-    found = bench.ledger.need(trial)
+    if trial not in bench.store:
+        bench.store.put_panel(panel)
+        run_trial(trial, bench.store, bench.told)
+    found = bench.store.need(trial)
     details = found.summary["fit"]["details"]
     return {
         "mse": found.summary["mse"],

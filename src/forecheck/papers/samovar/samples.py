@@ -14,8 +14,8 @@ from forecheck.data.splits import parse_split
 from forecheck.data.synthetic.blocks import panel_of_blocks
 from forecheck.forecasters import registry
 from forecheck.papers.experiment import Bench
-from forecheck.trials.ledger import Result
 from forecheck.trials.run import run_trial
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
 
@@ -31,13 +31,13 @@ class Samples:
 def fit(
     bench: Bench, panel: Panel, split: str, name: str, lookback: int, options: dict[str, Any], seed: int, step: int = 1
 ) -> Result:
-    """A forecaster of one step, trained on a panel or found in the ledger."""
+    """A forecaster of one step, trained on a panel or found in the store."""
     config = asdict(registry.read_config(registry.find(name), options))
     trial = Trial(panel.fingerprint, split, lookback, 1, name, config, step=step, seed=seed)
-    if trial not in bench.ledger:
-        bench.ledger.put_panel(panel)
-        run_trial(trial, bench.ledger, bench.told)
-    return bench.ledger.need(trial)
+    if trial not in bench.store:
+        bench.store.put_panel(panel)
+        run_trial(trial, bench.store, bench.told)
+    return bench.store.need(trial)
 
 
 def fit_samples(

@@ -18,7 +18,7 @@ from forecheck.progress import Progress
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.inline import run_inline
-from forecheck.trials.ledger import Ledger, Result
+from forecheck.trials.store import Result, Store
 from forecheck.trials.trial import Trial
 
 LOOKBACK, HORIZON = 336, 96
@@ -76,7 +76,7 @@ better on ETTh1 than by all.
 def plan(bench: Bench, data: str, recipe: Recipe, seed: int, edit: Edit | None = None, **options: Any) -> Trial:
     """The trial of a fit, its attention edited before training if so; options beyond the recipe's come last."""
     panel = load(data)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     task = Task(LOOKBACK, HORIZON, len(panel.channels))
     config = registry.create(recipe.forecaster, task, {**recipe.options, **options}).config
     return Trial(
@@ -93,9 +93,9 @@ def plan(bench: Bench, data: str, recipe: Recipe, seed: int, edit: Edit | None =
 
 
 def run(bench: Bench, trial: Trial) -> Result:
-    """The result of a trial, from the ledger if it is there."""
-    run_inline([trial], bench.ledger, _Telling(bench.told))
-    return bench.ledger.need(trial)
+    """The result of a trial, from the store if it is there."""
+    run_inline([trial], bench.store, _Telling(bench.told))
+    return bench.store.need(trial)
 
 
 class _Telling(Silent):
@@ -109,9 +109,9 @@ class _Telling(Silent):
         self._told(fraction, word)
 
 
-def cut(ledger: Ledger, trial: Trial) -> Experiment:
+def cut(store: Store, trial: Trial) -> Experiment:
     """The data of a trial as it saw them."""
-    return prepare(ledger.get_panel(trial.data), trial.lookback, trial.horizon, trial.split, trial.step)
+    return prepare(store.get_panel(trial.data), trial.lookback, trial.horizon, trial.split, trial.step)
 
 
 def scored(bench: Bench, trial: Trial) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def scored(bench: Bench, trial: Trial) -> dict[str, Any]:
         units), of which `overlap` consecutive ones share targets; `mse` and `mae`, their means.
     """
     result = run(bench, trial)
-    experiment = cut(bench.ledger, trial)
+    experiment = cut(bench.store, trial)
     times = experiment.panel.time[experiment.test.origins]
     return {
         "losses": [float(f"{loss:.7g}") for loss in loss_by_time(result.arrays["mse"], times)],
@@ -135,7 +135,7 @@ def scored(bench: Bench, trial: Trial) -> dict[str, Any]:
 def fitted(bench: Bench, trial: Trial) -> dict[str, Any]:
     """`scored`, and what is to be known of the fit."""
     found = scored(bench, trial)
-    summary = bench.ledger.need(trial).summary
+    summary = bench.store.need(trial).summary
     fit = summary["fit"]
     return found | {
         "validation": summary["validation_mse"],

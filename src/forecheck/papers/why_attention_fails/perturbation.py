@@ -82,9 +82,9 @@ def relative_change(bench: Bench, raw: Trial, edit: Edit, name: PartName) -> flo
     Mean over layers, each edited alone, so that what the part reads is what it was.
     """
     run(bench, raw)
-    forecaster = registry.load(bench.ledger.folder(raw) / "model")
+    forecaster = registry.load(bench.store.model(raw))
     assert isinstance(forecaster, NeuralForecaster)
-    batches = calibration(cut(bench.ledger, raw).train)
+    batches = calibration(cut(bench.store, raw).train)
     with attach(forecaster.module, batches[0]) as attached:
         before = _outputs(attached, name, batches[0])
     changes = []

@@ -46,9 +46,9 @@ def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict
         bench.told(k / len(EDITS), name)
         losses[name] = scored(bench, replace(trial, edit=edit.to_dict(), posthoc=True))["losses"]
     run(bench, trial)
-    forecaster = registry.load(bench.ledger.folder(trial) / "model")
+    forecaster = registry.load(bench.store.model(trial))
     assert isinstance(forecaster, NeuralForecaster)
-    example, _ = cut(bench.ledger, trial).train.gather(slice(0, 2))
+    example, _ = cut(bench.store, trial).train.gather(slice(0, 2))
     with attach(forecaster.module, example) as attached:
         codes = find_codes(trace(attached, example))[0]
         rows = codes.rows()[: codes.tokens]

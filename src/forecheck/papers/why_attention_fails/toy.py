@@ -58,13 +58,13 @@ def learnt(
         of the achievable gain; for a raw fit the errors after its attention was replaced, and where it looks.
     """
     panel = events.events(windows, seed)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     trial = trial_of(panel, seed, epochs, layers, embedding, arm, updates)
     modes = ("identity", "mean") if arm == "raw" and embedding != "vq-tokens" else ()
     replaced = {mode: _edited(trial, mode, posthoc=True) for mode in modes}
-    run_inline([trial, *replaced.values()], bench.ledger, _Told(bench))
+    run_inline([trial, *replaced.values()], bench.store, _Told(bench))
     experiment, test, errors = _known(panel, windows, seed)
-    result = bench.ledger.need(trial)
+    result = bench.store.need(trial)
     error = result.summary["mse_real"]
     found: dict[str, Any] = {
         "error": error,
@@ -73,7 +73,7 @@ def learnt(
         "share of the last event": gain(errors["last event"], errors),
         "parameters": result.summary["fit"]["parameters"],
         "codes": result.summary["fit"]["details"].get("vq"),
-        "edited": {mode: bench.ledger.need(each).summary["mse_real"] for mode, each in replaced.items()},
+        "edited": {mode: bench.store.need(each).summary["mse_real"] for mode, each in replaced.items()},
     }
     if modes:
         trained = registry.load(result.folder / "model")
@@ -88,23 +88,23 @@ def learnt(
 def linear(bench: Bench, seed: int, windows: int) -> dict[str, Any]:
     """The closed-form linear forecaster on the same windows."""
     panel = events.events(windows, seed)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     trial = _trial(panel, "linear", {}, seed)
-    run_inline([trial], bench.ledger)
+    run_inline([trial], bench.store)
     _, _, errors = _known(panel, windows, seed)
-    error = bench.ledger.need(trial).summary["mse_real"]
+    error = bench.store.need(trial).summary["mse_real"]
     return {"error": error, "share": gain(error, errors)}
 
 
 def recalled(bench: Bench, seed: int, windows: int, arm: str) -> dict[str, Any]:
     """The same model where the target repeats a patch that only a cue tells: attention is needed."""
     panel = recall.recall(windows, seed)
-    bench.ledger.put_panel(panel)
+    bench.store.put_panel(panel)
     options = _RECALL | _SIZES | _PATCHTST
     lengths = {"lookback": 4 * recall.BLOCK, "horizon": recall.BLOCK, "step": recall.BLOCK}
     trial = _edited(_trial(panel, "patchtst", options, seed, **lengths), arm)
-    run_inline([trial], bench.ledger, _Told(bench))
-    return {"error": bench.ledger.need(trial).summary["mse"]}
+    run_inline([trial], bench.store, _Told(bench))
+    return {"error": bench.store.need(trial).summary["mse"]}
 
 
 def _known(panel: Panel, windows: int, seed: int) -> tuple[Cut, np.ndarray[Any, np.dtype[np.int64]], dict[str, float]]:

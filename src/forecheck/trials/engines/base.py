@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
 
@@ -14,13 +14,13 @@ class Watcher(Protocol):
     """Told what happens; a progress bar, or nothing."""
 
     def planned(self, total: int, finished: int) -> None:
-        """So many trials more, of which so many were in the ledger already; may be called again."""
+        """So many trials more, of which so many were in the store already; may be called again."""
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
         """A running trial got so far."""
 
     def finished(self, trial: Trial) -> None:
-        """A trial is in the ledger now."""
+        """A trial is in the store now."""
 
     def part(self, name: str, done: float, total: int) -> None:
         """Something that is no trial and counts repetitions of its own got so far."""
@@ -48,8 +48,8 @@ class Silent:
         """Nothing."""
 
 
-Run = Callable[[list[Trial], Ledger], None]
-"""An engine: runs the trials that are not in the ledger yet."""
+Run = Callable[[list[Trial], Store], None]
+"""An engine: runs the trials that are not in the store yet."""
 
 
 class Announced:
@@ -65,13 +65,13 @@ class Announced:
         """Nothing."""
 
 
-def to_run(trials: Iterable[Trial], ledger: Ledger, watcher: Watcher) -> list[Trial]:
-    """Trials that are not in the ledger, fits before the post-hoc trials that need them, each once."""
+def to_run(trials: Iterable[Trial], store: Store, watcher: Watcher) -> list[Trial]:
+    """Trials that are not in the store, fits before the post-hoc trials that need them, each once."""
     wanted: dict[str, Trial] = {}
     for trial in trials:
         if trial.parent is not None:
             wanted.setdefault(trial.parent.address, trial.parent)
         wanted.setdefault(trial.address, trial)
-    left = [trial for trial in wanted.values() if ledger.get(trial) is None]
+    left = [trial for trial in wanted.values() if store.get(trial) is None]
     watcher.planned(len(wanted), len(wanted) - len(left))
     return sorted(left, key=lambda trial: trial.parent is not None)

@@ -11,7 +11,7 @@ from forecheck.processes import Pool, default_workers
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local, trial_pool
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from forecheck.trials.trial import GIVEN, Trial
 
 
@@ -44,16 +44,16 @@ class Engine:
         """Trials that are run at once."""
         return default_workers() if self.workers is None else max(1, self.workers)
 
-    def __call__(self, trials: list[Trial], ledger: Ledger) -> None:
-        """Run what is not in the ledger yet."""
+    def __call__(self, trials: list[Trial], store: Store) -> None:
+        """Run what is not in the store yet."""
         watcher = self.watcher or Silent()
-        left = to_run(trials, ledger, watcher)
+        left = to_run(trials, store, watcher)
         # Closed forms take less time than starting a process, and a given model lives here only.
         slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
-        run_inline([trial for trial in left if trial not in slow], ledger, Announced(watcher), self.models)
+        run_inline([trial for trial in left if trial not in slow], store, Announced(watcher), self.models)
         if slow:
-            pool = self._pools.setdefault(ledger.root, trial_pool(ledger, self.workers))
-            run_local(slow, ledger, Announced(watcher), pool=pool)
+            pool = self._pools.setdefault(store.root, trial_pool(store, self.workers))
+            run_local(slow, store, Announced(watcher), pool=pool)
 
 
 def _in_a_worker(trial: Trial) -> bool:

@@ -8,27 +8,27 @@ from functools import partial
 from forecheck.errors import TrialError
 from forecheck.forecasters.base import Forecaster
 from forecheck.trials.engines.base import Silent, Watcher, to_run
-from forecheck.trials.ledger import Ledger
 from forecheck.trials.run import run_trial
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
 
 def run_inline(
     trials: Iterable[Trial],
-    ledger: Ledger,
+    store: Store,
     watcher: Watcher | None = None,
     models: Mapping[str, Forecaster] | None = None,
 ) -> None:
-    """Run what is not in the ledger yet; `models` were trained elsewhere, by fingerprint.
+    """Run what is not in the store yet; `models` were trained elsewhere, by fingerprint.
 
     Raises:
         TrialError: if a trial fails.
         ForecheckError: if a trial cannot be run as described.
     """
     watcher = watcher or Silent()
-    for trial in to_run(trials, ledger, watcher):
+    for trial in to_run(trials, store, watcher):
         try:
-            run_trial(trial, ledger, partial(watcher.progressed, trial), models)
+            run_trial(trial, store, partial(watcher.progressed, trial), models)
         except (FloatingPointError, RuntimeError) as error:
             raise TrialError(f"{trial.label}: {error}") from error
         watcher.finished(trial)

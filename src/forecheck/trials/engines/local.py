@@ -7,15 +7,15 @@ from typing import Any
 
 from forecheck.processes import Pool
 from forecheck.trials.engines.base import Silent, Watcher, to_run
-from forecheck.trials.ledger import Ledger
+from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
 
 class _Trials:
     """Trials as jobs: a post-hoc trial waits for its fit."""
 
-    def __init__(self, ledger: Ledger, watcher: Watcher) -> None:
-        self._ledger = ledger
+    def __init__(self, store: Store, watcher: Watcher) -> None:
+        self._store = store
         self.progressed = watcher.progressed
         self._watcher = watcher
 
@@ -26,7 +26,7 @@ class _Trials:
         return job.label
 
     def ready(self, job: Trial) -> bool:
-        return job.parent is None or job.parent in self._ledger
+        return job.parent is None or job.parent in self._store
 
     def finished(self, job: Trial, answer: Any) -> None:
         self._watcher.finished(job)
@@ -34,18 +34,18 @@ class _Trials:
 
 def run_local(
     trials: Iterable[Trial],
-    ledger: Ledger,
+    store: Store,
     watcher: Watcher | None = None,
     workers: int | None = None,
     pool: Pool[Trial] | None = None,
 ) -> None:
-    """Run what is not in the ledger yet, a trial a worker at a time.
+    """Run what is not in the store yet, a trial a worker at a time.
 
-    Finished trials are in the ledger at once; on Ctrl-C or an error the workers are stopped and the rest is kept.
+    Finished trials are in the store at once; on Ctrl-C or an error the workers are stopped and the rest is kept.
 
     Args:
         trials: what to run.
-        ledger: where results are kept.
+        store: where results are kept.
         watcher: told of progress.
         workers: processes of this call, None for one a core.
         pool: workers that stay, see `trial_pool`; None for some of this call's own.
@@ -54,14 +54,14 @@ def run_local(
         TrialError: if a trial fails, or a worker dies with it twice.
     """
     watcher = watcher or Silent()
-    queue, jobs = to_run(trials, ledger, watcher), _Trials(ledger, watcher)
+    queue, jobs = to_run(trials, store, watcher), _Trials(store, watcher)
     if pool is not None:
         pool.run(queue, jobs)
         return
-    with trial_pool(ledger, workers) as own:
+    with trial_pool(store, workers) as own:
         own.run(queue, jobs)
 
 
-def trial_pool(ledger: Ledger, workers: int | None = None) -> Pool[Trial]:
-    """Workers that run trials of a ledger, None for one a core; they start as they are needed."""
-    return Pool("forecheck.trials.engines.worker", [str(ledger.root)], workers)
+def trial_pool(store: Store, workers: int | None = None) -> Pool[Trial]:
+    """Workers that run trials of a store, None for one a core; they start as they are needed."""
+    return Pool("forecheck.trials.engines.worker", [str(store.root)], workers)

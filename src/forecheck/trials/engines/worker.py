@@ -1,4 +1,4 @@
-"""A worker process that runs trials; its argument is the ledger's folder."""
+"""Worker processes on a store, whose folder is their argument; run as a program, one that runs trials."""
 
 from __future__ import annotations
 
@@ -10,27 +10,41 @@ from typing import Any
 from forecheck.errors import ForecheckError
 from forecheck.processes import serve
 from forecheck.progress import Progress
+from forecheck.trials.store import Store
+
+Job = Callable[[dict[str, Any], Progress], Any]
+"""Runs what a message describes; see `forecheck.processes.serve`."""
 
 
-def start() -> Callable[[dict[str, Any], Progress], None]:
+def serve_store(start: Callable[[Store], Job]) -> None:
+    """Be a worker, of one thread.
+
+    Args:
+        start: imports what is heavy, and gives the function that runs a job.
+    """
+
+    def started() -> Job:
+        import torch
+
+        torch.set_num_threads(1)
+        return start(Store(Path(sys.argv[1])))
+
+    serve(started)
+
+
+def run_trials(store: Store) -> Job:
     """What runs a trial."""
-    import torch
-
-    from forecheck.trials.ledger import Ledger
     from forecheck.trials.run import run_trial
     from forecheck.trials.trial import Trial
-
-    torch.set_num_threads(1)
-    ledger = Ledger(Path(sys.argv[1]))
 
     def run(message: dict[str, Any], progress: Progress) -> None:
         trial = Trial(**message["trial"])
         if trial.address != message["address"]:  # its result would lie where nobody looks for it
             raise ForecheckError("the source code was changed while this ran", "Run the command again.")
-        run_trial(trial, ledger, progress)
+        run_trial(trial, store, progress)
 
     return run
 
 
 if __name__ == "__main__":
-    serve(start)
+    serve_store(run_trials)

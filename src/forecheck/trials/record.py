@@ -1,0 +1,101 @@
+"""A record: what a result is of and what it is, sealed by checksums of itself and of the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from forecheck.files import checksum
+from forecheck.fingerprints import fingerprint
+
+RECORD = "result.json"
+_SEAL = '{"sha256": "%s",\n'
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a result is of.
+
+    Attributes:
+        kind: trial, checkpoint, part, verdict, calibration or panel.
+        address: where it lies.
+        what: in words.
+        described: everything that decides the result but the code, as JSON types.
+        modules: whose code makes the result, as far as they have a source file.
+        code: fingerprint of the code.
+    """
+
+    kind: str
+    address: str
+    what: str
+    described: Mapping[str, Any]
+    modules: tuple[str, ...] = ()
+    code: str = ""
+
+    @classmethod
+    def of(cls, kind: str, what: str, described: Mapping[str, Any], *modules: str) -> Key:
+        """Of the code of modules, and of all that they import."""
+        code = fingerprint(*modules) if modules else ""
+        return cls(kind, address_of(described, code), what, described, modules, code)
+
+
+def address_of(described: Mapping[str, Any], code: str) -> str:
+    """SHA-256 of a canonical description and of the code that makes the result, 32 hexadecimal digits."""
+    text = json.dumps({**described, "code": code}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A result.
+
+    Attributes:
+        key: what it is of.
+        value: what it is, as JSON types.
+        files: SHA-256 of every file beside the record, by its path from there.
+    """
+
+    key: Key
+    value: Any
+    files: Mapping[str, str]
+
+    def whole(self, folder: Path) -> bool:
+        """Whether every file is there as it was written."""
+        try:
+            return all(checksum(folder / name) == expected for name, expected in self.files.items())
+        except OSError:
+            return False
+
+
+def write_record(path: Path, key: Key, value: Any, files: Mapping[str, str]) -> None:
+    """Write a record; its first line is the SHA-256 of all the others."""
+    record = asdict(key) | {"files": dict(files), "value": value}
+    rest = json.dumps(record, indent=1, default=as_plain).removeprefix("{\n")
+    path.write_text(_SEAL % _digest(rest) + rest, encoding="utf-8")
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of a folder; None if it is not there, damaged, or lies under the address of another one."""
+    try:
+        text = (folder / RECORD).read_bytes().decode()
+        seal, line_break, rest = text.partition("\n")
+        if seal + line_break != _SEAL % _digest(rest):
+            return None
+        found = json.loads(text)
+        key = Key(**{name: found[name] for name in Key.__dataclass_fields__} | {"modules": tuple(found["modules"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Record(key, found["value"], found["files"]) if key.address == folder.name else None
+
+
+def as_plain(value: Any) -> Any:
+    """What of numpy is among the numbers; `default` of `json.dumps`."""
+    return value.tolist()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

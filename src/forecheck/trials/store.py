@@ -1,0 +1,172 @@
+"""The store of results: content-addressed, each result written whole or not at all and checked when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from forecheck.data.panel import Panel
+from forecheck.errors import DataError
+from forecheck.files import checksum, home, remove_folder, replace_file, replace_folder
+from forecheck.trials.locks import locks_of
+from forecheck.trials.panels import describe_panel, load_panel, panel_key, save_panel
+from forecheck.trials.record import RECORD, Key, Record, read_record, write_record
+from forecheck.trials.trial import Trial
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_ARRAYS = "arrays.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a trial gave.
+
+    Attributes:
+        trial: its description.
+        summary: losses, timings, choices, versions (JSON types).
+        arrays: per-window losses and whatever else the reports draw; see `forecheck.trials.run`.
+        folder: where it lies; holds `model/` if the forecaster was saved.
+    """
+
+    trial: Trial
+    summary: dict[str, Any]
+    arrays: dict[str, Array]
+    folder: Path
+
+
+class Store:
+    """A folder of results: of trials, parts of papers and of calibrations, and the panels that trials are about.
+
+    A result is a folder with a record (`forecheck.trials.record`) and, for some kinds, more files. Its address says
+    what it is of and which code made it. Whatever cannot be read back as it was written counts as not there. Any number
+    of processes may use a store at once, also for the same result.
+
+    Args:
+        root: its folder; None for the user's cache.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or home() / "store"
+        self.locks = locks_of(self.root)
+
+    def place(self, kind: str, address: str) -> Path:
+        """The folder of a result, which need not be there."""
+        return self.root / kind / address[:2] / address
+
+    def read(self, kind: str, address: str) -> Record | None:
+        """A result that is whole, with all its files, or None; from now on this process uses what lies there."""
+        self.locks.share(f"{kind} {address}")
+        folder = self.place(kind, address)
+        record = read_record(folder)
+        return record if record is not None and record.key.kind == kind and record.whole(folder) else None
+
+    def write(self, key: Key, value: Any, fill: Callable[[Path], None] | None = None) -> None:
+        """Write a result in one step.
+
+        Args:
+            key: what it is of.
+            value: what it is, as JSON types.
+            fill: writes further files into a folder. A result with files stays if it is there and whole; one without is
+                replaced.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.locks.share(f"{key.kind} {key.address}")
+        folder = self.place(key.kind, key.address)
+        if fill is None:
+            replace_file(folder / RECORD, lambda path: write_record(path, key, value, {}))
+            return
+
+        def whole(part: Path) -> None:
+            fill(part)
+            files = {path.relative_to(part).as_posix(): checksum(path) for path in part.rglob("*") if path.is_file()}
+            write_record(part / RECORD, key, value, files)
+            if folder.exists() and self.read(key.kind, key.address) is None:  # damaged
+                remove_folder(folder)
+
+        replace_folder(folder, whole)
+
+    # Trials
+
+    def folder(self, trial: Trial) -> Path:
+        """Where a trial's result lies, or will."""
+        return self.place("trial", trial.address)
+
+    def __contains__(self, trial: Trial) -> bool:
+        return self.read("trial", trial.address) is not None
+
+    def get(self, trial: Trial) -> Result | None:
+        """The result of a trial, or None if it has not been run (or was damaged)."""
+        record, folder = self.read("trial", trial.address), self.folder(trial)
+        return None if record is None else Result(trial, record.value, load_file(folder / _ARRAYS), folder)
+
+    def need(self, trial: Trial) -> Result:
+        """The result of a trial that was run.
+
+        Raises:
+            DataError: if it is not there (somebody emptied the store meanwhile) or damaged.
+        """
+        result = self.get(trial)
+        if result is None:
+            raise _missing(trial, self.folder(trial))
+        return result
+
+    def model(self, trial: Trial) -> Path:
+        """The folder of the forecaster that was saved with the result of a trial.
+
+        Raises:
+            DataError: if the result is not there or damaged.
+        """
+        if trial not in self:
+            raise _missing(trial, self.folder(trial))
+        return self.folder(trial) / "model"
+
+    def put(self, trial: Trial, summary: dict[str, Any], arrays: dict[str, Array], forecaster: Any = None) -> None:
+        """Write the result of a trial, whose checkpoint goes.
+
+        Args:
+            trial: what was run.
+            summary: see `Result`.
+            arrays: see `Result`.
+            forecaster: saved with the result if there is one.
+        """
+
+        def fill(folder: Path) -> None:
+            if forecaster is not None:
+                forecaster.save(folder / "model")
+            save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / _ARRAYS)
+
+        self.write(trial.key, summary, fill)
+        remove_folder(self.place("checkpoint", trial.address))
+
+    def checkpoint(self, trial: Trial) -> Path:
+        """Where a fit in progress writes its state, beside a record of what it is of."""
+        key = replace(trial.key, kind="checkpoint")
+        self.write(key, None)
+        return self.place(key.kind, key.address) / "state.safetensors"
+
+    # Panels
+
+    def put_panel(self, panel: Panel) -> None:
+        """Write a panel, so that workers can read it by its fingerprint."""
+        if self.read("panel", panel.fingerprint) is None:
+            self.write(panel_key(panel), describe_panel(panel), lambda folder: save_panel(panel, folder))
+
+    def get_panel(self, fingerprint: str) -> Panel:
+        """A panel that was put here.
+
+        Raises:
+            DataError: if it is not there or damaged.
+        """
+        record = self.read("panel", fingerprint)
+        if record is None:
+            raise DataError(f"the store {self.root} does not hold panel {fingerprint[:12]}")
+        return load_panel(record.value, self.place("panel", fingerprint))
+
+
+def _missing(trial: Trial, folder: Path) -> DataError:
+    return DataError(f"the result of {trial.label} is missing in {folder}", "Run the command again.")
