@@ -67,17 +67,17 @@ def addresses(monkeypatch):
         ("forecasters/linear.py", {"nlinear", "last, refitted"}),
         ("forecasters/anchored.py", {"last, refitted"}),
         ("trials/rolling.py", {"last, refitted"}),
-        ("trials/measures/gradient.py", {"gradient"}),
-        ("trials/measures/explanation.py", {"explanation"}),
-        ("interventions/outputs.py", {"edited"}),
+        ("probes/gradient.py", {"gradient"}),
+        ("probes/explanation.py", {"explanation"}),
+        ("attention/outputs.py", {"edited"}),
         ("nn/encoder_decoder.py", set()),
-        ("checks/audit.py", set()),
+        ("auditing/audit.py", set()),
         ("reports/html.py", set()),
         ("__init__.py", set()),
         ("trials/run.py", set(TRIALS)),
         ("training/loop.py", set(TRIALS)),
         ("data/windows.py", set(TRIALS)),
-        ("interventions/adapters/chronos.py", set(TRIALS)),  # found by name, as every adapter
+        ("attention/adapters/chronos.py", set(TRIALS)),  # found by name, as every adapter
     ],
 )
 def test_a_change_moves_the_trials_that_use_it(addresses, path, changed):
