@@ -28,6 +28,6 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
 
 
 def test_links_lead_somewhere():
-    for page in [*PAGES, *(ROOT / "docs" / "decisions").glob("*.md")]:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / "decisions").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"

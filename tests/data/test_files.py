@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forecheck.data import files
+from forecheck.data import memory
 from forecheck.data.files import read
 from forecheck.data.frequency import Frequency
 from forecheck.errors import DataError, UsageError
@@ -259,7 +259,7 @@ def test_unknown_names_and_fill(write):
 
 
 def test_files_larger_than_memory_are_refused_before_reading(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "available_memory", lambda: 2000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2000)
     packed = write(gzip.compress(GOOD.encode()), "sales.csv.gz")
     pq.write_table(pa.table({"a": np.arange(1000.0)}), tmp_path / "a.parquet")
     for path in (write(GOOD), packed, tmp_path / "a.parquet"):
@@ -267,9 +267,9 @@ def test_files_larger_than_memory_are_refused_before_reading(write, tmp_path, mo
             read(path)
         assert path.name in caught.value.message
         assert "Cut the file" in caught.value.remedy
-    monkeypatch.setattr(files, "available_memory", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
     assert len(read(packed).values) == 24
 
 
 def test_available_memory_is_plausible():
-    assert 10**6 < files.available_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + 1
+    assert 10**6 < memory.available_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import zlib
 from collections.abc import Sequence
@@ -15,13 +14,15 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from forecheck.data.formats.known import FORMATS, format_of
 from forecheck.data.frames import LONG, check_names, from_table
+from forecheck.data.memory import check_memory
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
 from forecheck.data.text import Layout, layout, line_of, ragged_line
 from forecheck.errors import DataError
 
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_GZIP = b"\x1f\x8b"
 _FOREIGN = {  # first bytes of files that people have beside their CSV
     b"PK\x03\x04": "a ZIP archive (Excel workbooks are such)",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -35,8 +36,8 @@ _FOREIGN = {  # first bytes of files that people have beside their CSV
     b"\x93NUMPY": "a NumPy array",
 }
 # Peak memory, measured: 6 to 10 times the text (18 where every cell is one digit, hence the second check once the
-# cells are counted), 4.5 times the float64 values of Parquet.
-_TEXT_FACTOR, _TABLE_FACTOR, _PARQUET_FACTOR = 10, 2, 5
+# cells are counted).
+_TEXT_FACTOR, _TABLE_FACTOR = 10, 2
 
 
 def read(
@@ -84,43 +85,12 @@ def parse(
     drop: Sequence[str] = (),
 ) -> Panel:
     """Panel of the bytes of a CSV or Parquet file; see `read`."""
-    if data.startswith(_PARQUET):
-        table = _parquet(data, source)
+    if binary := format_of(data):
+        table = binary.read(data, source)
     else:
         table, found = _csv(data, source, series)
         source = replace(source, line=partial(line_of, data, found))
     return from_table(table, source, time=time, series=series, target=target, fill=fill, drop=drop)
-
-
-def available_memory() -> int | None:
-    """Bytes that can be used without swapping, None if the system does not tell."""
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _check_memory(size: int, factor: int, source: Source) -> None:
-    free = available_memory()
-    needed = size * factor
-    if free is not None and needed > free:
-        raise DataError(
-            f"{source.name} is too large for this machine: {_size(size)} of data need about {_size(needed)} of memory, "
-            f"{_size(free)} are free",
-            "Cut the file: fewer columns, or a shorter stretch of time.",
-        )
-
-
-def _size(number: int) -> str:
-    power = min((len(str(number)) - 1) // 3, 4)
-    return f"{number / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def unpacked(path: Path, source: Source) -> bytes:
@@ -153,17 +123,19 @@ def unpacked(path: Path, source: Source) -> bytes:
 def _check_head(file: BinaryIO, path: Path, source: Source) -> None:
     """Refuse by the first and last bytes what is empty, foreign, misnamed or too large, before reading all of it."""
     head = file.read(8)
+    binary = format_of(head)
     size = file.seek(0, os.SEEK_END)
     if not head:
         raise DataError(f"{source.name} is empty", "Give it a header line and one line a time.")
     for magic, kind in _FOREIGN.items():
-        if head.startswith(magic):
+        if head.startswith(magic) and binary is None:
             raise DataError(
                 f"{source.name} is not a CSV or Parquet file but {kind}",
                 "Export the data as CSV (also .gz) or Parquet.",
             )
-    packed, parquet = head.startswith(_GZIP), head.startswith(_PARQUET)
-    for suffixes, kind, so in (((".gz",), "gzip", packed), ((".parquet", ".pq"), "Parquet", parquet)):
+    packed = head.startswith(_GZIP)
+    kinds = ((".gz",), "gzip", packed), *((each.suffixes, each.name, each is binary) for each in FORMATS)
+    for suffixes, kind, so in kinds:
         if path.suffix.lower() in suffixes and not so:
             raise DataError(
                 f"{source.name} is not a {kind} file though its name says so", "Rename it, or fetch or export it again."
@@ -172,24 +144,7 @@ def _check_head(file: BinaryIO, path: Path, source: Source) -> None:
         # The file ends with its unpacked size modulo 4 GB; numbers written as text shrink at least to a half.
         file.seek(max(0, size - 4))
         size = max(int.from_bytes(file.read(4), "little"), 2 * size)
-    _check_memory(size, 1 if parquet else _TEXT_FACTOR, source)
-
-
-def _parquet(data: bytes, source: Source) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        _check_memory(8 * file.metadata.num_rows * file.metadata.num_columns, _PARQUET_FACTOR, source)
-        table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{source.name} is a damaged Parquet file: {str(error).splitlines()[0]}", "Fetch or export it again."
-        ) from error
-    # pandas stores its index last; as columns it comes first. An index that only counts rows is not stored.
-    stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    index = [name for name in stored if isinstance(name, str) and name in table.column_names]
-    return table.select([*index, *(name for name in table.column_names if name not in index)]) if index else table
+    check_memory(size, 1 if binary else _TEXT_FACTOR, source)
 
 
 def _csv(data: bytes, source: Source, series: str | None) -> tuple[pa.Table, Layout]:
@@ -213,5 +168,5 @@ def _csv(data: bytes, source: Source, series: str | None) -> tuple[pa.Table, Lay
             f"{source.name} has {ragged[1]} cells at row {ragged[0]}, but {len(found.names)} at row 1",
             "Correct the line; cells that hold the delimiter must be in quotes.",
         ) from None
-    _check_memory(8 * table.num_rows * table.num_columns, _TABLE_FACTOR, source)
+    check_memory(8 * table.num_rows * table.num_columns, _TABLE_FACTOR, source)
     return table.rename_columns(list(found.names)), found

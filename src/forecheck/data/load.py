@@ -11,12 +11,13 @@ from typing import Any
 
 from forecheck.data import bundled, catalog, fetch
 from forecheck.data.files import parse, read
+from forecheck.data.formats.known import FORMATS
 from forecheck.data.frames import from_frame
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
 from forecheck.errors import DataError, UsageError
 
-_SUFFIXES = (".csv", ".gz", ".txt", ".tsv", ".parquet", ".pq")
+_SUFFIXES = (".csv", ".gz", ".txt", ".tsv", *(suffix for each in FORMATS for suffix in each.suffixes))
 
 
 def load(
