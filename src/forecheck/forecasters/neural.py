@@ -24,6 +24,11 @@ N = TypeVar("N", bound="NeuralForecaster")
 class NeuralForecaster(Forecaster):
     """A torch module with a recipe: its `Config` extends `Recipe`.
 
+    Args:
+        task: what is to be forecast.
+        config: settings and recipe; None for the defaults.
+        edit: an intervention that is built in before training.
+
     Attributes:
         module: maps (batch, lookback, channel) to (batch, horizon, channel).
         edit: the intervention that is part of the architecture (a retrained arm), or None.
@@ -67,7 +72,12 @@ class NeuralForecaster(Forecaster):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Train; with `checkpoint`, resumable after every epoch."""
+        """Train; with `checkpoint`, resumable after every epoch.
+
+        Args:
+            train_windows, validation, seed, progress: as in `Forecaster.fit`.
+            checkpoint: file that an interrupted fit goes on from; it is written after every epoch.
+        """
         started = time.perf_counter()
         self.history = train(
             self.module,
