@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -36,7 +36,7 @@ class NeuralForecaster(Forecaster):
     """
 
     trained = True
-    Module: ClassVar[Callable[[Task, Any], nn.Module]]
+    Module: ClassVar[type[Any]]
     """Makes the untrained network of a task and a config; a forecaster that needs more overrides `build`."""
 
     def __init__(self, task: Task, config: Recipe | None = None, edit: Edit | None = None) -> None:
@@ -54,7 +54,8 @@ class NeuralForecaster(Forecaster):
 
     def build(self) -> nn.Module:
         """The untrained network."""
-        return type(self).Module(self.task, self.config)
+        network: nn.Module = self.Module(self.task, self.config)
+        return network
 
     def prepare(self) -> Prepare | None:
         """What is to be done once before training, or None; a resumed fit does not repeat it."""

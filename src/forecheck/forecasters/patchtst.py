@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from einops import rearrange
 from jaxtyping import Float
@@ -133,4 +134,4 @@ class PatchTST(NeuralForecaster):
     source = "Nie et al. 2023, A Time Series is Worth 64 Words, arXiv 2211.14730"
     rank = 50
     Config = PatchTSTConfig
-    Module = PatchTSTModule
+    Module: ClassVar[type[Any]] = PatchTSTModule
