@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from forecheck.nn.attention import Attention
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.feedforward import FeedForward
 from forecheck.nn.norms import NORMS, TokenBatchNorm, WindowNorm
@@ -80,9 +81,9 @@ def test_positions_are_small_and_added():
     torch.testing.assert_close(positions(torch.ones(2, 5, 4)), 1 + positions.code.expand(2, -1, -1))
 
 
-def block(norm="layer", dropout=0.0, seed=0, **options):
+def block(norm="layer", dropout=0.0, seed=0):
     torch.manual_seed(seed)
-    return EncoderBlock(8, 2, 16, dropout=dropout, norm=norm, **options)
+    return EncoderBlock(Attention(8, 2), 16, dropout=dropout, norm=norm)
 
 
 @pytest.mark.parametrize("norm", list(NORMS))

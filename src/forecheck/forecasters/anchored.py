@@ -118,6 +118,9 @@ class Anchored(Forecaster):
         `details` holds `share` (a), `folds`, `members` (name to weight, the mean over channels, before the share),
         `member_mse` (name to mean squared error over the held windows) and `mse` (of the forecast before the share
         and of the last value, with weights of the other folds).
+
+        Args:
+            train, validation, seed, progress: as in `Forecaster.fit`.
         """
         del seed
         start = time.perf_counter()

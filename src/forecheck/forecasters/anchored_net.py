@@ -20,6 +20,7 @@ from forecheck.forecasters.folds import order_of
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.stacking import certain_share, error_moments
+from forecheck.nn.attention import Attention
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.feedforward import FeedForward
@@ -82,7 +83,13 @@ class AnchoredNetConfig(Recipe):
 
 
 class FeedForwardBlock(nn.Module):
-    """An encoder block without its attention."""
+    """An encoder block without its attention.
+
+    Args:
+        width: features a token.
+        hidden: features between the two maps.
+        dropout: rate after both.
+    """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -119,7 +126,7 @@ class AnchoredNetModule(nn.Module):
         self.positions = LearnedPositions(self.embed.tokens, c.width)
         self.dropout = Dropout(c.dropout)
         self.blocks = nn.ModuleList(
-            EncoderBlock(c.width, c.heads, c.hidden, dropout=c.dropout, norm="layer", kernel=c.kernel)
+            EncoderBlock(Attention(c.width, c.heads, kernel=c.kernel), c.hidden, dropout=c.dropout, norm="layer")
             if c.branch == "attention"
             else FeedForwardBlock(c.width, c.hidden, c.dropout)
             for _ in range(c.layers)
@@ -156,6 +163,9 @@ class AnchoredNet(NeuralForecaster):
     (`stacking.certain_share`, the test that audits use), none if none is. So a branch that learns nothing costs
     nothing, and `details["share"]` says what it was worth.
 
+    Args:
+        task, config, edit: as in `NeuralForecaster`.
+
     Source: this project; the network is that of Nie et al. 2023 with patches that do not overlap.
     """
 
@@ -184,7 +194,11 @@ class AnchoredNet(NeuralForecaster):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Fit the closed forms, train the branch, and see how much of it to keep."""
+        """Fit the closed forms, train the branch, and see how much of it to keep.
+
+        Args:
+            train_windows, validation, seed, progress, checkpoint: as in `NeuralForecaster.fit`.
+        """
         base = self.base.fit(train_windows, validation, seed, within(progress, 0, _FIRST))
         network = self._network
         network.anchor_map.copy_(self.base.linear_map())

@@ -55,6 +55,11 @@ def rolled(
     r"""Weighted sum of rolled series, :math:`y_t = \sum_i w_i \, v_{(t + \tau_i) \bmod T}`.
 
     It is the correlation of v with a series that is w at the lags and zero elsewhere, so it is made by FFT, too.
+
+    Args:
+        v: the series.
+        lags: tau, steps of every roll.
+        shares: w, weight of every roll.
     """
     sparse = v.new_zeros(v.shape[:2]).scatter_add(1, lags, shares)
     return series(spectrum(v) * spectrum(sparse).conj()[..., None], v.shape[1], like=v)

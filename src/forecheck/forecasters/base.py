@@ -93,7 +93,14 @@ class Forecaster(ABC):
 
     @abstractmethod
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
-        """Fit on training windows; choices (strength, stopping) are made on validation windows alone."""
+        """Fit on training windows; choices (strength, stopping) are made on validation windows alone.
+
+        Args:
+            train: windows to fit on.
+            validation: windows for choices.
+            seed: of all that is drawn.
+            progress: called with the share that is done, and a word for the stage.
+        """
 
     @abstractmethod
     def predict(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
@@ -146,5 +153,11 @@ class Forecaster(ABC):
 
 
 def predict_all(forecaster: Forecaster, windows: Windows, batch: int = 256) -> Float[Tensor, "window horizon channel"]:
-    """Forecasts of all windows; for few windows only, since they are held at once."""
+    """Forecasts of all windows; for few windows only, since they are held at once.
+
+    Args:
+        forecaster: fitted.
+        windows: what is forecast, in order.
+        batch: windows at once.
+    """
     return torch.cat([forecaster.predict(x) for _, x, _ in windows.batches(batch)])

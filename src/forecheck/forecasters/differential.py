@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.forecasters.base import Task
@@ -41,47 +41,37 @@ class PreNormBlock(nn.Module):
 
     .. math:: z' = z + D(\mathrm{Attn}(N_1(z))), \qquad z'' = z' + \mathrm{FF}(N_2(z'))
 
+    Args:
+        config: of the network.
+        depth: the layer, from 0.
+        tokens: their number, which only positions need.
+
     Source: Ye et al. 2024 (Differential Transformer, arXiv 2410.05258), section 2.2, whose feed-forward part is SwiGLU.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        hidden: int,
-        *,
-        dropout: float,
-        attention_dropout: float = 0.0,
-        norm: str = "rms",
-        kernel: str = "differential",
-        depth: int = 0,
-        positions: str = "none",
-        tokens: int = 0,
-    ) -> None:
+    def __init__(self, config: DifferentialConfig, depth: int, tokens: int) -> None:
         super().__init__()
-        self.attention_norm = NORMS[norm](width)
+        c = config
+        self.attention_norm = NORMS[c.norm](c.width)
         self.attention = Attention(
-            width,
-            heads,
-            kernel=kernel,
-            dropout=attention_dropout,
+            c.width,
+            c.heads,
+            kernel=c.kernel,
+            dropout=c.attention_dropout,
             bias=False,
             depth=depth,
-            positions=positions,
+            positions=c.positions,
             keys=tokens,
         )
-        self.attention_out_dropout = Dropout(dropout)
-        self.feed_forward_norm = NORMS[norm](width)
-        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.attention_out_dropout = Dropout(c.dropout)
+        self.feed_forward_norm = NORMS[c.norm](c.width)
+        self.feed_forward = FeedForward(c.width, c.hidden, c.dropout)
 
     def forward(
-        self,
-        tokens: Float[Tensor, "series token width"],
-        mask: Bool[Tensor, "token token"] | None = None,
-        bias: Scores | None = None,
+        self, tokens: Float[Tensor, "series token width"], bias: Scores | None = None
     ) -> tuple[Float[Tensor, "series token width"], Scores | None]:
         """The next tokens, and this layer's scores for residual attention."""
-        mixed, scores = self.attention(self.attention_norm(tokens), mask, bias)
+        mixed, scores = self.attention(self.attention_norm(tokens), bias=bias)
         tokens = self.attention_out_dropout(mixed, tokens)
         return self.feed_forward(self.feed_forward_norm(tokens), tokens), scores
 
@@ -89,11 +79,18 @@ class PreNormBlock(nn.Module):
 class DifferentialModule(PatchTSTModule):
     """PatchTST's network with pre-norm blocks, whose tokens only add up, and so with a norm after them."""
 
-    Block = PreNormBlock
-
     def __init__(self, task: Task, config: DifferentialConfig) -> None:
         super().__init__(task, config)
         self.norm = NORMS[config.norm](config.width)
+
+    def block(self, config: PatchTSTConfig, depth: int, tokens: int) -> nn.Module:
+        """A layer of tokens; see `PreNormBlock`.
+
+        Args:
+            config, depth, tokens: as in `PreNormBlock`.
+        """
+        assert isinstance(config, DifferentialConfig)
+        return PreNormBlock(config, depth, tokens)
 
 
 @register

@@ -37,6 +37,11 @@ class GivenConfig:
 class Given(Forecaster):
     """A model that was trained elsewhere.
 
+    Args:
+        task: the shapes that it was made for.
+        config: name and fingerprint.
+        subject: how it forecasts.
+
     Attributes:
         subject: how it forecasts windows in standardised units, and the module inside.
     """
@@ -60,7 +65,11 @@ class Given(Forecaster):
         return sum(p.numel() for p in module.parameters()) if module is not None else 0
 
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
-        """Count parameters; nothing is fitted."""
+        """Count parameters; nothing is fitted.
+
+        Args:
+            train, validation, seed, progress: as in `Forecaster.fit`; not looked at.
+        """
         return FitReport(0.0, self.parameters)
 
     @torch.no_grad()

@@ -97,7 +97,11 @@ class ProbSparse(Kernel):
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """A V and A."""
+        """A V and A.
+
+        Args:
+            q, k, v, mask, need_weights: as in `Kernel.forward`.
+        """
         top = self._most_selective(q, k)
         rows = top[..., None]
         chosen = q.gather(2, rows.expand(-1, -1, -1, q.shape[3]))

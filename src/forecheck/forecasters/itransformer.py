@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
+from forecheck.nn.attention import Attention
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
@@ -66,21 +67,21 @@ class ITransformerModule(nn.Module):
         self.embed = nn.Linear(task.lookback, c.width)
         self.positions = token_positions(c.positions, task.channels, c.width)
         self.dropout = Dropout(c.dropout)
-        self.blocks = nn.ModuleList(
-            EncoderBlock(
+        attentions = (
+            Attention(
                 c.width,
                 c.heads,
-                c.hidden,
-                dropout=c.dropout,
-                attention_dropout=c.attention_dropout,
-                norm="layer",
                 kernel=c.kernel,
-                attention_dropouts=1,
-                depth=layer,
+                dropout=c.attention_dropout,
+                depth=depth,
                 positions=c.positions,
-                tokens=task.channels,
+                keys=task.channels,
             )
-            for layer in range(c.layers)
+            for depth in range(c.layers)
+        )
+        self.blocks = nn.ModuleList(
+            EncoderBlock(attention, c.hidden, dropout=c.dropout, norm="layer", attention_dropouts=1)
+            for attention in attentions
         )
         self.norm = nn.LayerNorm(c.width)
         self.head = nn.Linear(c.width, task.horizon)

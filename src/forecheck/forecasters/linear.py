@@ -102,6 +102,9 @@ class ClosedForm(Forecaster):
 
         `details` holds the chosen `ridge`, the `strengths` of the path and `validation_mse` at each of them (lists
         of these, one a channel, for `ridge` and `validation_mse` if `per_channel`), `normalisation` and `bias`.
+
+        Args:
+            train, validation, seed, progress: as in `Forecaster.fit`.
         """
         del seed
         start = time.perf_counter()

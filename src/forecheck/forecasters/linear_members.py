@@ -65,7 +65,13 @@ def fit_member(gram: Gram, normalisation: str, ridge: float) -> Float[np.ndarray
 def fit_members(
     gram: Gram, lookbacks: Sequence[int], ridge: float
 ) -> list[Float[Tensor, "normalisation lookback horizon"]]:
-    """Maps of every normalisation, one tensor a lookback."""
+    """Maps of every normalisation, one tensor a lookback.
+
+    Args:
+        gram: of the training windows as they are.
+        lookbacks: L of every tensor.
+        ridge: see `fit_member`.
+    """
     # Without gaps all steps share one Gram matrix, and its factor.
     parts = [
         [np.stack([fit_member(suffix(part, L), name, ridge) for name in NORMALISATIONS]) for L in lookbacks]
@@ -77,7 +83,14 @@ def fit_members(
 def naive_members(
     x: Float[Tensor, "batch channel lookback"], horizon: int, period: int, seasons: int
 ) -> Float[Tensor, "naive batch channel horizon"]:
-    """The last value and, if the window holds a season, the last season and the mean of the last few seasons."""
+    """The last value and, if the window holds a season, the last season and the mean of the last few seasons.
+
+    Args:
+        x: windows.
+        horizon: H, steps of forecast.
+        period: steps a season.
+        seasons: how many of the last ones are averaged at most.
+    """
     forecasts = [x[..., -1:].expand(*x.shape[:2], horizon)]
     if has_season(x.shape[-1], period):
         count = min(seasons, x.shape[-1] // period)

@@ -49,7 +49,13 @@ class DLinearSGDConfig(LinearSGDConfig):
 
 
 class TimeLinear(nn.Module):
-    r"""A linear map over time: :math:`y_c = W_{g(c)}^\top x_c + b_{g(c)}`, one group or one a channel."""
+    r"""A linear map over time: :math:`y_c = W_{g(c)}^\top x_c + b_{g(c)}`, one group or one a channel.
+
+    Args:
+        groups: 1, or the number of channels.
+        lookback: L, steps of input.
+        horizon: H, steps of forecast.
+    """
 
     def __init__(self, groups: int, lookback: int, horizon: int) -> None:
         super().__init__()

@@ -15,7 +15,14 @@ from forecheck.nn.rms_norm import RMSNorm
 
 
 class CausalLinearSelfAttention(LinearMixing):
-    r"""Linear attention of tokens to themselves and what came before: :math:`W_o \, O(W_q u, W_k D(u), W_v u)`."""
+    r"""Linear attention of tokens to themselves and what came before: :math:`W_o \, O(W_q u, W_k D(u), W_v u)`.
+
+    Args:
+        width: D, features a token.
+        heads: their number.
+        layers: of the stack; the last map starts the smaller the more there are.
+        dropout: rate on what keys are made of.
+    """
 
     def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -35,7 +42,14 @@ class CausalLinearSelfAttention(LinearMixing):
 
 
 class LinearTransformerBlock(nn.Module):
-    r"""Pre-norm block: :math:`z' = z + D(\mathrm{Attn}(N_1(z)))`, :math:`z'' = z' + \mathrm{MLP}(N_2(z'))`."""
+    r"""Pre-norm block: :math:`z' = z + D(\mathrm{Attn}(N_1(z)))`, :math:`z'' = z' + \mathrm{MLP}(N_2(z'))`.
+
+    Args:
+        width: D, features a token.
+        heads: attention heads.
+        layers: of the stack.
+        dropout: rate on keys, after attention and after the MLP.
+    """
 
     def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -52,6 +66,10 @@ class LinearTransformerBlock(nn.Module):
 
 class LinearTransformer(nn.Module):
     """Blocks one after the other, read at every second token.
+
+    Args:
+        width, heads, dropout: of every block.
+        layers: blocks.
 
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), the control LinTrans, by the official code.
     """

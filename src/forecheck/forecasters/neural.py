@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +25,11 @@ N = TypeVar("N", bound="NeuralForecaster")
 class NeuralForecaster(Forecaster):
     """A torch module with a recipe: its `Config` extends `Recipe`.
 
+    Args:
+        task: what is to be forecast.
+        config: settings and recipe; None for the defaults.
+        edit: an intervention that is built in before training.
+
     Attributes:
         module: maps (batch, lookback, channel) to (batch, horizon, channel).
         edit: the intervention that is part of the architecture (a retrained arm), or None.
@@ -32,7 +37,7 @@ class NeuralForecaster(Forecaster):
     """
 
     trained = True
-    Module: ClassVar[Callable[[Task, Any], nn.Module]]
+    Module: ClassVar[type[Any]]
     """Makes the untrained network of a task and a config; a forecaster that needs more overrides `build`."""
 
     def __init__(self, task: Task, config: Recipe | None = None, edit: Edit | None = None) -> None:
@@ -50,7 +55,8 @@ class NeuralForecaster(Forecaster):
 
     def build(self) -> nn.Module:
         """The untrained network."""
-        return type(self).Module(self.task, self.config)
+        network: nn.Module = self.Module(self.task, self.config)
+        return network
 
     def prepare(self) -> Prepare | None:
         """What is to be done once before training, or None; a resumed fit does not repeat it."""
@@ -68,7 +74,12 @@ class NeuralForecaster(Forecaster):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Train; with `checkpoint`, resumable after every epoch."""
+        """Train; with `checkpoint`, resumable after every epoch.
+
+        Args:
+            train_windows, validation, seed, progress: as in `Forecaster.fit`.
+            checkpoint: file that an interrupted fit goes on from; it is written after every epoch.
+        """
         started = time.perf_counter()
         self.history = train(
             self.module,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from einops import rearrange
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.registry import register
+from forecheck.nn.attention import Attention
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.named import KernelName
@@ -73,8 +74,6 @@ class PatchTSTModule(nn.Module):
     Source: Nie et al. 2023, section 3.1.
     """
 
-    Block: ClassVar[type[nn.Module]] = EncoderBlock
-
     def __init__(self, task: Task, config: PatchTSTConfig) -> None:
         super().__init__()
         c = config
@@ -83,21 +82,7 @@ class PatchTSTModule(nn.Module):
         tokens = self.embed.tokens
         self.positions = token_positions(c.positions, tokens, c.width)
         self.dropout = Dropout(c.dropout)
-        self.blocks = nn.ModuleList(
-            self.Block(
-                c.width,
-                c.heads,
-                c.hidden,
-                dropout=c.dropout,
-                attention_dropout=c.attention_dropout,
-                norm=c.norm,
-                kernel=c.kernel,
-                depth=depth,
-                positions=c.positions,
-                tokens=tokens,
-            )
-            for depth in range(c.layers)
-        )
+        self.blocks = nn.ModuleList(self.block(c, depth, tokens) for depth in range(c.layers))
         self.residual_scores = c.residual_scores
         self.norm: nn.Module = nn.Identity()  # these blocks leave tokens normalised
         self.head = nn.Linear(tokens * c.width, task.horizon)
@@ -106,6 +91,26 @@ class PatchTSTModule(nn.Module):
         """What makes tokens of a window."""
         c = config
         return patch_embedding(c.embedding, lookback, c.patch, c.stride, c.width, padding=c.padding)
+
+    def block(self, config: PatchTSTConfig, depth: int, tokens: int) -> nn.Module:
+        """A layer of tokens.
+
+        Args:
+            config: of the network.
+            depth: the layer, from 0.
+            tokens: their number, which only positions need.
+        """
+        c = config
+        attention = Attention(
+            c.width,
+            c.heads,
+            kernel=c.kernel,
+            dropout=c.attention_dropout,
+            depth=depth,
+            positions=c.positions,
+            keys=tokens,
+        )
+        return EncoderBlock(attention, c.hidden, dropout=c.dropout, norm=c.norm)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast every channel by itself."""
@@ -129,4 +134,4 @@ class PatchTST(NeuralForecaster):
     source = "Nie et al. 2023, A Time Series is Worth 64 Words, arXiv 2211.14730"
     rank = 50
     Config = PatchTSTConfig
-    Module = PatchTSTModule
+    Module: ClassVar[type[Any]] = PatchTSTModule

@@ -83,6 +83,11 @@ def find(name: str) -> type[Forecaster]:
 def create(name: str, task: Task, options: Mapping[str, Any] | None = None) -> Forecaster:
     """A forecaster by name, its options given as values or as text (`ridge=0`).
 
+    Args:
+        name: of the forecaster.
+        task: what is to be forecast.
+        options: that differ from the defaults.
+
     Raises:
         UsageError: if the name or an option is unknown, a value cannot be read as the option's type, or nothing can be
             built from these options for this task.

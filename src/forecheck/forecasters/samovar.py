@@ -50,7 +50,13 @@ class SAMoVAR(ArxForecaster):
     def explain(
         self, x: Float[Tensor, "batch lookback channel"], paths: int = 10, channels: Sequence[int] | None = None
     ) -> Explanation:
-        """What the forecast of some channels (None for all) is made of, exactly; see `Explanation`."""
+        """What the forecast of some channels (None for all) is made of, exactly; see `Explanation`.
+
+        Args:
+            x: windows.
+            paths: how many paths a window and channel.
+            channels: whose forecasts; None for all.
+        """
         return explain(self.module, x, paths, channels)
 
     def jacobian(self, x: Float[Tensor, "batch lookback channel"], channels: Sequence[int] | None = None) -> Jacobian:

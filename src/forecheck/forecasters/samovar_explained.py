@@ -147,7 +147,13 @@ def explain(
 def jacobian(
     network: nn.Module, x: Float[Tensor, "batch lookback channel"], channels: Sequence[int] | None = None
 ) -> Jacobian:
-    """The Jacobian of the forecasts of `x` in some channels (None for all), one backward pass a step and channel."""
+    """The Jacobian of the forecasts of `x` in some channels (None for all), one backward pass a step and channel.
+
+    Args:
+        network: a forecasting network, put into evaluation mode.
+        x: windows.
+        channels: whose forecasts; None for all.
+    """
     network.eval()
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():

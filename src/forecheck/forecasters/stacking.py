@@ -81,7 +81,13 @@ def simplex_weights(moment: Float[np.ndarray, "member member"], shrinkage: float
 def stack(
     moments: Float[np.ndarray, "window channel member member"], shrinkage: float, *, per_channel: bool
 ) -> Float[np.ndarray, "channel member"]:
-    """Weights of every channel from all windows, or the same for all; equal ones without any window."""
+    """Weights of every channel from all windows, or the same for all; equal ones without any window.
+
+    Args:
+        moments: mean products of the members' errors.
+        shrinkage: see `simplex_weights`.
+        per_channel: whether every channel has weights of its own.
+    """
     windows, channels, members, _ = moments.shape
     if not windows:
         return np.full((channels, members), 1 / members)
@@ -98,7 +104,12 @@ def stack_without(
     *,
     per_channel: bool,
 ) -> Float[np.ndarray, "window channel member"]:
-    """Weights for every window from the windows of the other folds, so that its loss says nothing about itself."""
+    """Weights for every window from the windows of the other folds, so that its loss says nothing about itself.
+
+    Args:
+        moments, shrinkage, per_channel: as in `stack`.
+        fold: number of every window's fold.
+    """
     weights = np.empty(moments.shape[:3])
     for number in np.unique(fold):
         weights[fold == number] = stack(moments[fold != number], shrinkage, per_channel=per_channel)

@@ -50,7 +50,13 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class StepChannelNorm(nn.Module):
-    """Batch or layer normalisation of the window as one vector of L C features; numbers are those of Keras."""
+    """Batch or layer normalisation of the window as one vector of L C features; numbers are those of Keras.
+
+    Args:
+        lookback: L, steps of the window.
+        channels: C.
+        kind: `batch` or `layer`.
+    """
 
     def __init__(self, lookback: int, channels: int, kind: Literal["batch", "layer"]) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from einops import rearrange
 from jaxtyping import Float
@@ -162,8 +162,8 @@ class VQPatchTST(VQForecaster):
     mixes = "codes of patches of one channel, by attention"
     source = "Nie et al. 2023, arXiv 2211.14730, with the codes that Zida et al. 2025, arXiv 2509.20942, propose"
     rank = 52
-    Config = VQPatchTSTConfig
-    Module = VQPatchTSTModule
+    Config: ClassVar[type[Any]] = VQPatchTSTConfig
+    Module: ClassVar[type[Any]] = VQPatchTSTModule
 
     @property
     def learns_codes(self) -> bool:

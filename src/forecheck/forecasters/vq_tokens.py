@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.registry import register
 from forecheck.forecasters.vq import VQForecaster, VQRecipe
+from forecheck.nn.attention import Attention
 from forecheck.nn.blocks import EncoderBlock
 from forecheck.nn.causal import CausalPart
 from forecheck.nn.norms import WindowNorm
@@ -83,7 +84,7 @@ class VQTokensModule(nn.Module):
         self.positions = LearnedPositions(self.tokens, c.width)
         # Layer norm: statistics over a batch would mix in tokens that come later.
         self.blocks = nn.ModuleList(
-            EncoderBlock(c.width, c.heads, c.hidden, dropout=c.dropout, norm="layer", attention_dropouts=1)
+            EncoderBlock(Attention(c.width, c.heads), c.hidden, dropout=c.dropout, norm="layer", attention_dropouts=1)
             for _ in range(c.layers)
         )
         self.head = nn.Linear(c.width, c.vq_codes)

@@ -34,6 +34,11 @@ def normalise(x: Float[Tensor, "batch lookback channel"], steps: int, centre: Ce
     with the mean of the last `steps` steps (`last`, the official code) or of the whole window (`window`, the paper's
     appendix A.4), and the window's standard deviation (n - 1). The bound keeps a flat window from being divided by its
     rounding errors; standardised data seldom reach it.
+
+    Args:
+        x: windows.
+        steps: at the end, whose mean is the level if `centre` is `last`.
+        centre: `last` or `window`.
     """
     part = x[:, -steps:] if centre == "last" else x
     mean = part.mean(dim=1, keepdim=True)
@@ -126,6 +131,7 @@ class ArxNetwork(nn.Module):
     The horizon is one patch, so that the last prediction is the forecast, without rolling out.
 
     Args:
+        tokens: makes them of patches.
         stack: maps (series, 2 patch, width) to (series, patch, width), the values at the endogenous tokens.
         centre: see `normalise`.
         next_patch: weight of the loss of the predictions before the last.

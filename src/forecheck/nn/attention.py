@@ -50,7 +50,12 @@ class PatternEdit(nn.Module):
         allowed: Bool[Tensor, "*#batch_head query key"],
         values: Float[Tensor, "batch head key width"],
     ) -> Float[Tensor, "batch head query width"]:
-        """The edited pattern times the values; edits that can do without the product say how."""
+        """The edited pattern times the values; edits that can do without the product say how.
+
+        Args:
+            weights, allowed: as in `forward`.
+            values: what is mixed.
+        """
         return torch.matmul(self(weights, allowed, values), values)
 
 
@@ -140,6 +145,12 @@ class Attention(nn.Module):
         """Mixed tokens, and the scores for a next layer that adds them (residual attention).
 
         With a memory, keys and values are its tokens (cross-attention), all of which may be seen.
+
+        Args:
+            x: tokens.
+            mask: True where a token may look at another one; None for everywhere.
+            bias: scores of the layer below, added to its own.
+            memory: tokens that are looked at; None for x.
         """
         width = self.inner
         if memory is None:

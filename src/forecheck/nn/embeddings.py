@@ -34,6 +34,13 @@ class TimeConvolution(nn.Module):
 class StepEmbedding(nn.Module):
     r"""One token a step: :math:`z_t = D(\mathrm{conv}(x)_t + p_t)` with codes p of positions, see `POSITIONS`.
 
+    Args:
+        channels: C.
+        width: D, features a token.
+        steps: T, of the series.
+        dropout: rate.
+        positions: one of `POSITIONS`.
+
     Source: Zhou et al. 2021 (Informer, arXiv 2012.07436), appendix B, less its time features: windows hold values only.
     """
 

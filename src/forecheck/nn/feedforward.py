@@ -67,6 +67,11 @@ class FeedForward(nn.Module):
     r"""Two linear maps of every token by itself.
 
     .. math:: y = D(W_2 D(\mathrm{GELU}(W_1 x + b_1)) + b_2)
+
+    Args:
+        width: features a token.
+        hidden: features between the two maps.
+        dropout: rate of both D.
     """
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
@@ -92,6 +97,11 @@ class FeedForward(nn.Module):
 
 class ResidualMLP(nn.Module):
     r"""One hidden layer and a linear skip: :math:`y = W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2 + W_s x + b_s`.
+
+    Args:
+        inputs: features of a row.
+        hidden: features between the two maps.
+        outputs: features of a mapped row.
 
     Source: the input block of Chronos-Bolt (amazon-science/chronos-forecasting), with GELU and without layer norm.
     """

@@ -48,6 +48,9 @@ def masked_linear_attention(
     r"""Linear attention by its scores: quadratic in the tokens.
 
     .. math:: O = \mathrm{tril}(Q K^\top) V
+
+    Args:
+        q, k, v: as in `causal_linear_attention`.
     """
     if recorded():
         return torch.matmul(torch.matmul(q, k.mT).tril(), v)
@@ -64,6 +67,10 @@ def chunked_linear_attention(
     r"""Linear attention, `size` tokens at once: linear in the tokens.
 
     .. math:: O_c = Q_c S_c + \mathrm{tril}(Q_c K_c^\top) V_c, \qquad S_{c+1} = S_c + K_c^\top V_c, \qquad S_1 = 0
+
+    Args:
+        q, k, v: as in `causal_linear_attention`.
+        size: tokens at once.
     """
     tokens = q.shape[2]
     # Zero keys and values add nothing, and rows of zero queries are cut off again.
@@ -85,6 +92,11 @@ def causal_linear_attention(
     .. math:: o_t = \sum_{i \le t} (q_t \cdot k_i) v_i = \sum_{i \le t} A_{t,i} k_i, \qquad A_{t,i} = v_i q_t^\top
 
     Masked where tokens are few beside the head width, else chunked; the same numbers, other memory and time.
+
+    Args:
+        q: queries.
+        k: keys.
+        v: values.
 
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 3; Katharopoulos et al. 2020 without a feature map.
     """
@@ -118,7 +130,11 @@ class LinearMixing(nn.Module):
         k: Float[Tensor, "series head token width"],
         v: Float[Tensor, "series head token width"],
     ) -> Float[Tensor, "series head token width"]:
-        """O."""
+        """O.
+
+        Args:
+            q, k, v: as in `causal_linear_attention`.
+        """
         edit = self.edit
         weights = None
         if self.observe is not None or (edit is not None and edit.needs_weights):
@@ -140,5 +156,9 @@ class CausalLinearAttention(LinearMixing):
         k: Float[Tensor, "series head token width"],
         v: Float[Tensor, "series head token width"],
     ) -> Float[Tensor, "series head token width"]:
-        """Mixed values."""
+        """Mixed values.
+
+        Args:
+            q, k, v: as in `causal_linear_attention`.
+        """
         return self.mix(q, k, v)

@@ -11,6 +11,11 @@ from forecheck.nn.feedforward import FeedForward
 class NormalLinear(nn.Linear):
     """A linear map whose weights are drawn from N(0, std²) and whose biases start at 0.
 
+    Args:
+        inputs: features of a row.
+        outputs: features of a mapped row.
+        std: of the weights at the start.
+
     Source: Radford et al. 2019 (GPT-2), section 2.3.
     """
 
@@ -36,6 +41,11 @@ class NormalFeedForward(FeedForward):
     .. math:: y = D(W_2 \mathrm{GELU}(W_1 x + b_1) + b_2)
 
     with :math:`4 D` hidden features, one dropout at the end, and :math:`W_2` that starts small.
+
+    Args:
+        width: D, features a token.
+        layers: of the stack, see `residual_std`.
+        dropout: rate.
     """
 
     def __init__(self, width: int, layers: int, dropout: float) -> None:

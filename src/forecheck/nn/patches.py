@@ -19,6 +19,12 @@ def patch_count(lookback: int, patch: int, stride: int, *, padding: bool = True)
 
     .. math:: T = \lfloor (L - P) / S \rfloor + 1 + [\text{padding}]
 
+    Args:
+        lookback: L, steps of a window.
+        patch: P, steps a patch.
+        stride: S, steps between two patches.
+        padding: whether the last value is repeated S times before cutting.
+
     Raises:
         ValueError: if the patch is longer than the window.
 
@@ -46,6 +52,9 @@ class Patches(Embedding):
 
     With padding the last value is repeated `stride` times first; without, old values that fill no patch are left out.
 
+    Args:
+        lookback, patch, stride, padding: as in `patch_count`.
+
     Source: Nie et al. 2023 (PatchTST, arXiv 2211.14730), section 3.1.
     """
 
@@ -66,6 +75,10 @@ class Patches(Embedding):
 class PatchEmbedding(Patches):
     """Map every patch linearly to a token.
 
+    Args:
+        lookback, patch, stride, padding: as in `patch_count`.
+        width: D, features a token.
+
     Source: Nie et al. 2023 (PatchTST, arXiv 2211.14730), section 3.1.
     """
 
@@ -81,6 +94,10 @@ class PatchEmbedding(Patches):
 
 class MLPEmbedding(Patches):
     """Map every patch by a multi-layer perceptron with a linear skip, P to 2 D to D.
+
+    Args:
+        lookback, patch, stride, padding: as in `patch_count`.
+        width: D, features a token.
 
     Source: the input block of Chronos-Bolt (amazon-science/chronos-forecasting).
     """
@@ -102,6 +119,12 @@ class ConvolutionEmbedding(Embedding):
     kernel 3, two residual blocks (ReLU, kernel 3 to D/2, ReLU, kernel 1 to D), ReLU, and kernel 1, all of D channels.
     A token sees beyond its own steps. If S does not divide the lookback, the last value is repeated up to the next
     multiple; without padding the oldest values are left out instead.
+
+    Args:
+        lookback: L, steps of a window.
+        stride: S, steps a token.
+        width: D, features a token.
+        padding: whether windows are made longer, not shorter.
 
     Source: the encoder of TOTEM (arXiv 2402.16412), with D in place of its channels.
     """

@@ -67,6 +67,11 @@ class SinusoidalPositions(nn.Module):
 def token_positions(name: str, tokens: int, width: int) -> nn.Module:
     """What adds codes to tokens; the tokens themselves if positions act on scores, or there are none.
 
+    Args:
+        name: one of `POSITIONS`.
+        tokens: their number.
+        width: features a token.
+
     Raises:
         ValueError: if there are no such positions.
     """

@@ -38,6 +38,12 @@ def rms_norm(x: Float[Tensor, "*shape"], gain: Float[Tensor, "..."], dim: int = 
 
     .. math:: y = g \, x / \sqrt{\mathrm{mean}(x^2) + \epsilon}
 
+    Args:
+        x: the vectors.
+        gain: g.
+        dim: along which they lie.
+        eps: epsilon.
+
     Source: Zhang & Sennrich 2019, Root Mean Square Layer Normalization, equation 4.
     """
     y: Tensor = _RMSNorm.apply(x, gain, dim, eps)  # type: ignore[no-untyped-call]

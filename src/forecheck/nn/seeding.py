@@ -24,7 +24,13 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def reseed(model: nn.Module, seed: int, step: int) -> None:
-    """Set the stream of every module that draws (`reseed`) to that of `step`: a resumed run draws as the whole one."""
+    """Set the stream of every module that draws (`reseed`) to that of `step`: a resumed run draws as the whole one.
+
+    Args:
+        model: whose modules draw.
+        seed: of the run.
+        step: about to be taken.
+    """
     for name, module in model.named_modules():
         start = getattr(module, "reseed", None)
         if callable(start):

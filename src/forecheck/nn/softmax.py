@@ -22,7 +22,14 @@ _SMALLEST, _LARGEST = 1e-15, 1e15
 
 
 def softmax_mix(q: Tensor, k: Tensor, v: Tensor, need_weights: bool = True) -> tuple[Tensor, Tensor | None]:
-    r"""Mixed values and pattern (None unless needed): :math:`A V` and :math:`A = \mathrm{softmax}(Q K^\top)`."""
+    r"""Mixed values and pattern (None unless needed): :math:`A V` and :math:`A = \mathrm{softmax}(Q K^\top)`.
+
+    Args:
+        q: queries, scaled, (batch, head, query, width).
+        k: keys.
+        v: values.
+        need_weights: whether the pattern is wanted.
+    """
     if recorded():
         weights = torch.softmax(torch.matmul(q, k.mT), dim=-1)
         return torch.matmul(weights, v), weights if need_weights else None
@@ -46,7 +53,12 @@ class SoftmaxAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, need_weights: bool = True) -> tuple[Tensor, Tensor | None]:
-        """Mixed values and pattern (None unless needed), each (batch, head, token, ...)."""
+        """Mixed values and pattern (None unless needed), each (batch, head, token, ...).
+
+        Args:
+            ctx: for the way back.
+            q, k, v, need_weights: as in `softmax_mix`.
+        """
         shape = q.shape[:2]
         q, k, v = (x.transpose(2, 3).reshape(-1, x.shape[3], x.shape[2]) for x in (q, k, v))  # (member, width, token)
         v = torch.cat([v, v.new_ones(len(v), 1, v.shape[2])], dim=1)

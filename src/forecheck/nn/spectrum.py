@@ -22,5 +22,11 @@ def spectrum(x: Float[Tensor, "batch time *features"]) -> Complex[Tensor, "batch
 def series(
     frequencies: Complex[Tensor, "batch frequency *features"], time: int, like: Float[Tensor, "..."]
 ) -> Float[Tensor, "batch time *features"]:
-    """The real series of `time` steps that have these frequencies, in the type of `like`."""
+    """The real series of `time` steps that have these frequencies, in the type of `like`.
+
+    Args:
+        frequencies: of every series.
+        time: T, steps.
+        like: a tensor of the type wanted.
+    """
     return torch.fft.irfft(frequencies, n=time, dim=1).to(like.dtype)

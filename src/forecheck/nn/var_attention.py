@@ -42,6 +42,12 @@ class DynamicCoefficients(CoefficientSource):
     with an RMS norm of every head's d numbers, and s = 1 (`none`, the official code), :math:`1/\sqrt d` (`root`) or
     :math:`1/d` (`width`): without a scale the outputs grow with depth by a factor of about d a layer.
 
+    Args:
+        width: features a token.
+        heads: their number.
+        layers: L.
+        scale: of queries.
+
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4, by the official code.
     """
 
@@ -70,6 +76,13 @@ class DynamicCoefficients(CoefficientSource):
 
 class FixedCoefficients(CoefficientSource):
     """Coefficients that are free parameters, one set a channel and token: they do not depend on the data.
+
+    Args:
+        width: features a token.
+        heads: their number.
+        layers: L.
+        channels: C.
+        tokens: of every channel.
 
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), the control FixedVAR, by the official code.
     """
@@ -149,6 +162,14 @@ class VarAttention(nn.Module):
 
     With the structure `inverse`, the paper's form, the shortcut lies inside: :math:`y_t = D^{-1}(x_t + \sum_l o_t)`.
     Given q and v, y is linear in x: :math:`y_t = \sum_{j \le t} \Gamma_{t,j} x_j`; see `samovar_coefficients`.
+
+    Args:
+        source: of the coefficients.
+        width: features a token.
+        heads: their number.
+        layers: L.
+        dropout: rate in the MLP and on the layers' outputs.
+        structure: `direct` or `inverse`.
 
     Source: Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4, by the official code.
     """

@@ -34,7 +34,11 @@ class Linear(Kernel):
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """A V and A; linear in the number of tokens where neither mask nor pattern is wanted."""
+        """A V and A; linear in the number of tokens where neither mask nor pattern is wanted.
+
+        Args:
+            q, k, v, mask, need_weights: as in `Kernel.forward`.
+        """
         if mask is None and not need_weights:
             return KernelOutput(torch.matmul(q, torch.matmul(k.mT, v)) / k.shape[2], None)
         weights = torch.matmul(q, k.mT)

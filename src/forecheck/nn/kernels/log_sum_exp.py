@@ -30,7 +30,11 @@ class LogSumExp(Kernel):
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """A V and A."""
+        """A V and A.
+
+        Args:
+            q, k, v, mask, need_weights: as in `Kernel.forward`.
+        """
         scores = torch.matmul(q, k.mT)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))

@@ -18,9 +18,12 @@ def softmax_attention(
     *,
     need_weights: bool = True,
 ) -> KernelOutput:
-    r"""Softmax of scores; see `Kernel` for the arguments.
+    r"""Softmax of scores.
 
     .. math:: A = \mathrm{softmax}(Q K^\top), \qquad \mathrm{out} = A V
+
+    Args:
+        q, k, v, mask, need_weights: as in `Kernel.forward`.
 
     Source: Vaswani et al. 2017, equation 1. By products: at small head widths torch's fused CPU kernel is slower.
     """
@@ -44,5 +47,9 @@ class Softmax(Kernel):
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """A V and A."""
+        """A V and A.
+
+        Args:
+            q, k, v, mask, need_weights: as in `Kernel.forward`.
+        """
         return softmax_attention(q, k, v, mask, need_weights=need_weights)

@@ -38,6 +38,12 @@ class Quantiser(nn.Module):
     A code with :math:`N_k` below `revive` is dead: it moves to a random vector of the batch, with the count of an
     average code. So a batch should hold several times `revive` K vectors.
 
+    Args:
+        codes: K.
+        width: numbers a code.
+        decay: lambda.
+        revive: count below which a code is dead.
+
     Attributes:
         codes: e, (K, width).
         counts: N, (K,).
