@@ -32,14 +32,14 @@ def test_a_check_says_what_it_is(check, experiment):
     assert check.severity in ("info", "warning", "error")
     assert pages.question(check).endswith((".", "?"))
     assert "\n\n" in check.about, "a question alone does not say how it is answered"
-    for want in check.wants(setting(experiment)):
-        assert (want.edit is not None) + (want.measure is not None) + bool(want.options) == 1
-        assert not want.posthoc or want.edit is not None
+    for request in check.requests(setting(experiment)):
+        assert (request.edit is not None) + (request.measure is not None) + bool(request.options) == 1
+        assert not request.posthoc or request.edit is not None
 
 
 def test_what_needs_attention_or_training_says_why_it_cannot_run(experiment):
     without = setting(experiment, places=(), why_not="it mixes by frequencies")
-    elsewhere = setting(experiment, given=True)
+    elsewhere = setting(experiment, external=True)
     for check in CHECKS.values():
         if check.white_box:
             assert check.why_not(without) == "it mixes by frequencies"
@@ -80,7 +80,7 @@ def test_slow_checks_wait_for_time_or_for_being_asked(experiment):
     assert {"FC402", "FC505", "FC601"} <= slow
     assert not slow & set(codes(Selection(), quick))
     assert set(codes(Selection(), standard)) == set(CHECKS)
-    assert set(codes(Selection(), setting(experiment, budget=BUDGETS["quick"], given=True))) == set(CHECKS)
+    assert set(codes(Selection(), setting(experiment, budget=BUDGETS["quick"], external=True))) == set(CHECKS)
     assert codes(Selection.of(["FC6"]), quick) == ["FC601", "FC602", "FC603"]
     _, skipped = Selection.of([], ["FC7"]).split(quick)
     why = {one["code"]: one["why"] for one in skipped}

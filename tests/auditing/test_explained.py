@@ -92,7 +92,7 @@ def test_every_form_of_the_report_has_the_numbers(found, report):
 def test_models_that_cannot_split_their_forecasts_say_so(check):
     e = experiment()
     assert "samovar" in check.run(evidence(e)).why
-    assert "samovar" in check.run(evidence(e, given=True, model="mine")).why
+    assert "samovar" in check.run(evidence(e, external=True, model="mine")).why
 
 
 def test_too_many_paths_are_told(tmp_path):

@@ -140,7 +140,7 @@ def test_an_arm_that_was_trained_longer_fails(experiment):
 
 
 def test_what_cannot_be_known_of_a_given_model_is_not_applicable(experiment):
-    known = evidence(experiment, arm(experiment, seeds=1), *references(experiment), given=True)
+    known = evidence(experiment, arm(experiment, seeds=1), *references(experiment), external=True)
     outcomes = {check.code: check.run(known) for check in harness.CHECKS}
     unknown = {code for code, finding in outcomes.items() if finding.outcome != "pass"}
     assert unknown == {"FC107", "FC110", "FC111"}

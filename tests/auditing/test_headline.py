@@ -7,7 +7,7 @@ import pytest
 from made import arm, evidence, experiment
 
 from forecheck.auditing.evidence import Searched
-from forecheck.auditing.headline import headline, how_far, questions, wants_seeds
+from forecheck.auditing.headline import arms_for_more_seeds, headline, how_far, questions
 from forecheck.auditing.verdict import answer, verdict
 
 
@@ -115,8 +115,8 @@ def test_seeds_are_wanted_where_their_spread_binds(e):
     assert said.reference.holds is True
     assert said.attention.holds is None
     assert said.attention.needs.binds == "seeds"
-    assert wants_seeds(said, found, 20) == ["raw", "identity"]
-    assert wants_seeds(headline(known(e, 1.2, identity=1.2)), found, 20) == []
+    assert arms_for_more_seeds(said, found, 20) == ["raw", "identity"]
+    assert arms_for_more_seeds(headline(known(e, 1.2, identity=1.2)), found, 20) == []
 
 
 def test_three_questions_in_order(e):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from forecheck.auditing.budget import Budget, Clock
@@ -19,7 +20,7 @@ from forecheck.auditing.setting import Family
 from forecheck.auditing.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
-from forecheck.data.windows import Experiment, prepare
+from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters.given import Given
 from forecheck.forecasting.backtest import check_margin
@@ -61,7 +62,7 @@ def run_audit(
         horizon: H.
         budget: seeds, training, search and time.
         run: engine; runs the trials that are not in the store yet.
-        store: where results are kept.
+        store: where results are stored.
         split: notation of a split, or None for the panel's standard one.
         margin: relative difference of test MSE below which two forecasters count as equal.
         period: season, or None for that of the panel's frequency.
@@ -70,9 +71,9 @@ def run_audit(
         selection: which checks to run; None for all that the budget has time for.
         remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
         folds: rolling origins, the last of which is the split; None for one, or more where that is cheap and one test
-            part holds few independent stretches.
+            part holds few independent blocks.
         parallel: trials that `run` runs at once, to estimate time by.
-        say: told what the audit can resolve before it trains.
+        say: called, before anything is trained, with what the audit can resolve.
     """
     check_margin(margin)
     if folds is not None and folds > 1 and isinstance(model, Given):
@@ -82,13 +83,15 @@ def run_audit(
         )
     started = time.perf_counter()
     clock = Clock(budget.time, parallel)
-    audit = _Audit(panel, model, budget, options or {}, period or panel.frequency.period, selection, remedies)
+    options, period = options or {}, period or panel.frequency.period
+
     whole = prepare(panel, lookback, horizon, split, step)
-    folds = choose_folds(whole, budget, audit.model) if folds is None else folds
+    folds = choose_folds(whole, budget, model) if folds is None else folds
     splits = fold_splits(panel, whole.split, folds, lookback, horizon) if folds > 1 else [whole.split]
     experiments = [*(prepare(panel, lookback, horizon, each, step) for each in splits[:-1]), whole]
     # What is chosen is chosen on the first fold, whose validation part lies before every test part.
-    planned = audit.plan(experiments[0])
+    planning = partial(plan, experiments[0], model, budget, options, period, selection, remedies)
+    planned = planning()
     store.put_panel(panel)
     watched = _Counted(run)
     references = planned.of("reference")
@@ -98,10 +101,10 @@ def run_audit(
     if say is not None:
         for line in (*whole.notes, resolvable):
             say(line)
-    chosen = dict((options or {}).get(planned.setting.model, {}))
+    chosen = dict(options.get(planned.setting.model, {}))
     bar = min(arm.chosen_by() for arm in simple)
     searched = search(planned, budget, watched, store, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
-    planned = audit.plan(experiments[0], searched.tuned)
+    planned = planning(searched.tuned)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
@@ -129,28 +132,6 @@ def run_audit(
         "environment": environment(raw),
         **_remedies(evidence, planned, splits[-1], store),
     }
-
-
-class _Audit:
-    """What is asked, for planning it again when the search has chosen."""
-
-    def __init__(
-        self,
-        panel: Panel,
-        model: str | Given,
-        budget: Budget,
-        options: Mapping[str, Mapping[str, Any]],
-        period: int,
-        selection: Selection | None,
-        remedies: Sequence[str],
-    ) -> None:
-        self.model = model
-        self._rest = (budget, options, period, selection, remedies)
-
-    def plan(self, experiment: Experiment, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
-        """The plan on an experiment, with what a search chose."""
-        budget, options, period, selection, remedies = self._rest
-        return plan(experiment, self.model, budget, options, period, selection, remedies, tuned)
 
 
 class _Counted:
@@ -227,14 +208,14 @@ def _protocol(
 ) -> dict[str, Any]:
     """How the audit went, as JSON types."""
     raw = evidence.raw.results[0]
-    given = planned.setting.given
+    external = planned.setting.external
     attention = raw.summary.get("attention", {})
     return {
         "model": planned.setting.model,
         "config": raw.trial.config,
-        "budget": None if given else budget.name,
+        "budget": None if external else budget.name,
         "seeds": [result.trial.seed for result in evidence.raw.results],
-        "looks": None if given else list(budget.looks),
+        "looks": None if external else list(budget.looks),
         "level_of_look": rounds.level,
         "stopped": rounds.stopped,
         "time": budget.time,

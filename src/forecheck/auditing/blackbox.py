@@ -51,7 +51,7 @@ class WindowTruncation(BlackBox):
     """Is the older half of the window used?
 
     Input sizes are fixed, so the older half is not cut off but replaced by the mean of the newer half; the table has
-    other shares, and filling by the oldest value that is kept. Beside it stands the shortest suffix, in eighths of the
+    other shares, and filling by the oldest value that is left. The shortest suffix is reported, in eighths of the
     window, from which on every longer one is within 1 % of the full window's loss. A model may suffer from the filling
     itself (it never saw such windows), so harm is no proof that the old values inform; that there is none shows that
     the forecast can do without them.
@@ -62,10 +62,10 @@ class WindowTruncation(BlackBox):
 
     def judge(self, evidence: Evidence, results: Sequence[Result]) -> Finding:
         """Half of the window left; all shares in a table and a chart."""
-        kept = results[0].summary["truncation"]["kept"]
+        left = results[0].summary["truncation"]["kept"]
         enough = max(int(result.summary["truncation"]["enough"]) for result in results)
         curves = {
-            fill: [mean_of(results, "truncation", fill, "ratio", i) for i in range(len(kept))]
+            fill: [mean_of(results, "truncation", fill, "ratio", i) for i in range(len(left))]
             for fill in ("mean", "value")
         }
         rows = []
@@ -82,14 +82,14 @@ class WindowTruncation(BlackBox):
             evidence,
             results,
             "last_0.5_mean",
-            f"The last {enough} of {kept[-1]} steps are enough (loss within 1 %). Replacing the older half of the "
+            f"The last {enough} of {left[-1]} steps are enough (loss within 1 %). Replacing the older half of the "
             f"window by the mean of the newer one",
             titles,
             enough=enough,
             table={"columns": ["what is left", "filled by the mean", "filled by the oldest value"], "rows": rows},
             chart={
                 "kind": "lines",
-                "x": kept,
+                "x": left,
                 "series": [{"label": f"filled by the {fill}", "y": curve} for fill, curve in curves.items()],
                 "x_label": "steps left",
                 "y_label": "MSE over that of the full window",
@@ -138,7 +138,7 @@ class TimeOrder(BlackBox):
 
 
 class ChannelPermutation(BlackBox):
-    """Are channels told apart, and does one depend on the others?
+    """Are channels distinguished, and does one depend on the others?
 
     Channels are permuted and their forecasts put back in order: equal forecasts (to rounding) mean that the model has
     no weights of a channel's own. And all other channels are taken from another window: equal forecasts mean that the
@@ -180,7 +180,7 @@ class ConstantInput(BlackBox):
     Constant windows at several levels, up to three standard deviations. A forecast that is not finite is an error:
     stuck sensors make such windows (FC805). One that leaves the level by more than a tenth of a standard deviation
     draws on what the model remembers of the training rows, which is right for series that come back to a mean and wrong
-    for those whose level wanders. How forecasts follow shifted (x + 1) and scaled (2 x) windows stands beside.
+    for those whose level wanders. How forecasts follow shifted (x + 1) and scaled (2 x) windows is reported too.
     """
 
     code, title = "FC904", "constant input"
@@ -220,7 +220,7 @@ class LinearSurrogate(BlackBox):
     channels where these are few), and asked for forecasts of test windows. R² is the smaller of two: around the mean
     of the forecasts, and around the last value. The first is near 1 for any model that follows the level, the second
     for any that does not, so either alone flatters. From 0.99 on the model is called linear. What the rest is worth is
-    measured by the loss: the surrogate's against the model's own, on test windows. Superposition stands beside: how
+    measured by the loss: the surrogate's against the model's own, on test windows. Superposition is reported too: how
     much the effect of a change of the input differs from window to window (0 for an affine model, with weights a
     channel too).
     """

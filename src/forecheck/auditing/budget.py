@@ -23,7 +23,7 @@ class Candidate:
 
     Attributes:
         rate: learning rate, relative to the recipe's.
-        dropout: whether the forecaster's own dropout is kept; without it tasks are learnt that need exact look-ups.
+        dropout: whether the forecaster's own dropout stays; without it tasks are learnt that need exact look-ups.
     """
 
     rate: float = 1.0
@@ -46,7 +46,7 @@ class Budget:
     """What an audit may spend.
 
     Attributes:
-        name: as given on the command line.
+        name: on the command line.
         looks: numbers of seeds after which it is asked whether the verdict is decided, declared beforehand.
         slow: whether slow checks are run unasked.
         training: recipe fields that differ from the forecaster's own defaults.

@@ -38,7 +38,7 @@ CHECKS: dict[str, Check] = _catalogue()
 
 @dataclass(frozen=True)
 class Selection:
-    """Which checks somebody wants, by prefixes of their codes, as linters have it.
+    """Which checks are run, by prefixes of their codes, as linters have it.
 
     Attributes:
         select: only these; empty for all that the budget runs.

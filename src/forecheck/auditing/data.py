@@ -9,7 +9,7 @@ import numpy as np
 from forecheck.auditing.evidence import LINEAR, Evidence
 from forecheck.auditing.measured import MeasuredCheck, mean_of, share
 from forecheck.auditing.protocol import Check, Finding, percent
-from forecheck.auditing.setting import Setting, Want
+from forecheck.auditing.setting import Request, Setting
 from forecheck.data.panel import Panel
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Windows
@@ -78,18 +78,18 @@ class LossBySign(MeasuredCheck):
     """Is the model worse than linear where signs turn over?
 
     Test MSE of the audited model and of the best closed-form linear forecaster (chosen on validation), apart for
-    steps that are sign-inconsistent and consistent (see FC801). Beside them the last value and zero: labels of one
-    class can be small, so losses compare within a row only. It holds the two ratios model / linear against each other;
-    as no interval is given for either, this is told, not judged.
+    steps that are sign-inconsistent and consistent (see FC801). The last value and zero are in the table too: labels of
+    one class can be small, so losses compare within a row only. It holds the two ratios model / linear against each
+    other; as neither has an interval, this is reported, not judged.
     """
 
     code, title, severity = "FC802", "loss split by sign", "info"
     measure = "signs"
     source = _CURSE
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """The measure on the raw model and on the linear references: which of them is best is not known yet."""
-        return [*super().wants(setting), *(Want("reference", name, measure=self.measure) for name in LINEAR)]
+        return [*super().requests(setting), *(Request("reference", name, measure=self.measure) for name in LINEAR)]
 
     def judge(self, evidence: Evidence, results: Sequence[Result]) -> Finding:
         """Losses by view, class and predictor."""
@@ -230,7 +230,7 @@ class FilledValues(Check):
 
     Values that were missing and have been filled on reading are no truth: targets among them enter no loss, in
     training neither, and inputs see in their place what was known before (the last value, or that of the last season),
-    never the line that leads to the next observation. Still a model that is given many of them is judged on another
+    never the line that leads to the next observation. Still a model that sees many of them is judged on another
     task than on whole data. More than one test input in twenty is worth knowing.
     """
 
@@ -248,11 +248,11 @@ class FilledValues(Check):
             return self.finding("pass", "No value was filled.")
         shares = {f"{part} targets": _filled(e.panel, e.part(part), inputs=False) for part in PARTS}
         shares["test inputs"] = _filled(e.panel, e.test, inputs=True)
-        told = ", ".join(f"{share(value)} of the {what}" for what, value in shares.items())
+        listed = ", ".join(f"{share(value)} of the {what}" for what, value in shares.items())
         return self.passed(
             shares["test inputs"] <= _FILLED,
             f"{int(e.panel.filled.sum()):,} values were missing and have been filled ({e.panel.fill or 'beforehand'}): "
-            f"{told}. Targets among them enter no loss.",
+            f"{listed}. Targets among them enter no loss.",
             table={"columns": ["values", "filled"], "rows": [[what, share(value)] for what, value in shares.items()]},
         )
 

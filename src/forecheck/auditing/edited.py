@@ -23,7 +23,7 @@ from forecheck.auditing.protocol import (
     with_interval,
     worded,
 )
-from forecheck.auditing.setting import Family, Setting, Want
+from forecheck.auditing.setting import Family, Request, Setting
 
 _PERTURBATION = "arXiv 2509.20942, module perturbation"
 
@@ -88,9 +88,9 @@ class Edited(Check):
             return f"{place.path} looks from {place.queries} tokens at {place.keys}: identity is undefined there"
         return ""
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """An arm an edit."""
-        return [Want(self.kind.arms, edit.label, edit, posthoc=not self.retrains) for edit in self.edits]
+        return [Request(self.kind.arms, edit.label, edit, posthoc=not self.retrains) for edit in self.edits]
 
     def look(self, evidence: Evidence) -> Finding | None:
         """Compare the arms with the raw one."""
@@ -109,7 +109,7 @@ class Edited(Check):
             details = {"mse": arm.mean("mse"), "raw_mse": evidence.raw.mean("mse")}
         meaning = self.kind.meaning.format(doing=self.doing, effect=with_interval(c), passing=100 * c.smallest_margin)
         outcome, title, severity = self.kind.words[c.outcome]
-        words = {c.outcome: (outcome, title.format(title=self.title, arm=arm.label), severity)}
+        words: Words = {c.outcome: (outcome, title.format(title=self.title, arm=arm.label), severity)}
         return self.compared(c, meaning, words, advice=None if self.kind.advised else "", **details)
 
 
@@ -328,9 +328,9 @@ class AgainstFeedForward(Check):
     pair: tuple[Edit, Edit]
     text: str
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """Both arms."""
-        return [Want("perturbation", edit.label, edit, posthoc=True) for edit in self.pair]
+        return [Request("perturbation", edit.label, edit, posthoc=True) for edit in self.pair]
 
     def look(self, evidence: Evidence) -> Finding | None:
         """The two arms against each other."""

@@ -180,7 +180,7 @@ class Evidence:
     def paired(self, arm: Arm) -> tuple[Float[np.ndarray, "seed time"], Float[np.ndarray, "seed time"]]:
         """Losses of an arm and of the raw forecaster, by the seeds and folds that both have.
 
-        A reference is fitted without seeds, so its one loss stands beside every seed of the raw forecaster.
+        A reference is fitted without seeds, so its one loss is paired with every seed of the raw forecaster.
         """
         folds = min(len(arm.folds), len(self.raw.folds))
         losses, raw = self.losses(arm, folds), self.losses(self.raw, folds)
@@ -202,7 +202,7 @@ class Evidence:
         families = [*(self.family(family) for family in edited), chosen, *([arm] for arm in others)]
         found: dict[tuple[Family, str], Comparison] = {}
         for arms in filter(None, families):
-            # Arms may have been trained with different numbers of seeds, so each stands beside its own raw loss.
+            # Arms may have been trained with different numbers of seeds, so each is paired with its own raw loss.
             pairs = [self.paired(arm) for arm in arms]
             results = compare(
                 [(losses - raw) / raw.mean() for losses, raw in pairs],
@@ -210,7 +210,7 @@ class Evidence:
                 self.experiment.test.overlap,
                 margin=self.margin,
                 alpha=self.level if arms[0].family in _LOOKED_AT else 0.05,
-                over_seeds="yes" if arms[0].family in _TRAINED and not self.setting.given else "no",
+                over_seeds="yes" if arms[0].family in _TRAINED and not self.setting.external else "no",
                 correction="fdr" if arms[0].family == "heads" else "holm",
             )
             found |= {(arm.family, arm.label): result for arm, result in zip(arms, results, strict=True)}

@@ -17,7 +17,7 @@ from forecheck.trials.store import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_ROWS = 12  # stretches of the horizon in a heat map
+_ROWS = 12  # parts of the horizon in a heat map
 _PATCHES = 64  # older patches are drawn together
 _SOURCE = "Lu & Yang 2025 (SAMoVAR, arXiv 2502.07244), section 4"
 
@@ -31,7 +31,7 @@ class Explained(MeasuredCheck):
 
     def why_not(self, setting: Setting) -> str:
         """Only SAMoVAR is a sum whose terms are known."""
-        if setting.given or not issubclass(registry.find(setting.model), SAMoVAR):
+        if setting.external or not issubclass(registry.find(setting.model), SAMoVAR):
             return "only forecasts of samovar can be split exactly into what they are made of"
         return ""
 
@@ -73,11 +73,11 @@ class Parts(Explained):
                     f"Parts of the forecast, {label}",
                     _steps(parts.shape[3]),
                     _columns(names),
-                    _grouped(_stretches(each.sum(axis=1).T), np.sum),
+                    _grouped(_averaged(each.sum(axis=1).T), np.sum),
                 )
                 for label, each in zip(_labels(results[0]), parts, strict=True)
             ],
-            constant=[[_short(value) for value in each] for each in _stretches(arrays["constant"].T).T],
+            constant=[[_short(value) for value in each] for each in _averaged(arrays["constant"].T).T],
         )
 
 
@@ -179,7 +179,7 @@ def _figures(
         yield _heat(f"Mixture coefficients, {label}", heads, _columns(names), _grouped(weighed, np.linalg.norm))
         whole = np.linalg.norm(answers, axis=0)  # (horizon, patch)
         yield _heat(
-            f"Jacobian, {label}", _steps(len(whole)), _columns(names), _grouped(_stretches(whole), np.linalg.norm)
+            f"Jacobian, {label}", _steps(len(whole)), _columns(names), _grouped(_averaged(whole), np.linalg.norm)
         )
 
 
@@ -195,7 +195,7 @@ def _heat(title: str, rows: Sequence[str], columns: Sequence[str], values: Array
 
 
 def _labels(result: Result) -> list[str]:
-    """What tells the windows apart."""
+    """Names of the windows: series, channel and origin."""
     windows = result.summary["windows"]
     return [f"{each['series']} {each['channel']} from {each['origin'].replace('T', ' ')}".strip() for each in windows]
 
@@ -210,13 +210,13 @@ def _chain(nodes: Sequence[int], tokens: Sequence[str]) -> str:
 
 
 def _steps(horizon: int) -> list[str]:
-    """Stretches of the horizon by their steps."""
+    """Parts of the horizon by their steps."""
     parts = [part + 1 for part in np.array_split(np.arange(horizon), min(horizon, _ROWS))]
     return [f"steps {part[0]}-{part[-1]}" if len(part) > 1 else f"step {part[0]}" for part in parts]
 
 
-def _stretches(values: Array) -> Array:
-    """Means over stretches of the horizon, the first axis."""
+def _averaged(values: Array) -> Array:
+    """Means over parts of the horizon, the first axis."""
     return np.stack([part.mean(axis=0) for part in np.array_split(values, min(len(values), _ROWS))])
 
 

@@ -35,7 +35,7 @@ def harness_line(setting: Setting) -> str:
         ". Which rows the model has seen is not known, as it was trained elsewhere: make sure that its training ended "
         "before the test part begins"
     )
-    return f"{rules}; {measured}{unseen if setting.given else ''}"
+    return f"{rules}; {measured}{unseen if setting.external else ''}"
 
 
 _RECIPE = {field.name for field in fields(Recipe)}
@@ -116,7 +116,7 @@ class TrainedHere(HarnessCheck):
 
     def why_not(self, setting: Setting) -> str:
         """Nothing is trained of a model that was trained elsewhere."""
-        return "the model was trained elsewhere: nothing is trained here" if setting.given else ""
+        return "the model was trained elsewhere: nothing is trained here" if setting.external else ""
 
 
 class Seeds(TrainedHere):

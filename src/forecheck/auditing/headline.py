@@ -129,7 +129,7 @@ def _beyond_or_below(c: Comparison) -> Callable[[Mean], bool]:
     return decides
 
 
-def wants_seeds(found: Headline, evidence: Evidence, most: int) -> list[str]:
+def arms_for_more_seeds(found: Headline, evidence: Evidence, most: int) -> list[str]:
     """Labels of the arms (`raw` among them) that more seeds may decide something for; none if nothing is to be had.
 
     Args:
@@ -137,18 +137,18 @@ def wants_seeds(found: Headline, evidence: Evidence, most: int) -> list[str]:
         evidence: what it stands on.
         most: seeds that can be reached at most.
     """
-    wanted: list[str] = []
+    chosen: list[str] = []
     for fact in found.facts:
         needs = fact.needs
         if fact.holds is not None or needs is None or needs.binds == "both":
             continue
         if needs.seeds is None or needs.seeds > 2 * most:  # an estimate from few seeds
             continue
-        wanted.append("raw")
+        chosen.append("raw")
         if fact is found.attention and fact.arm.family == "retrained":
             arms = evidence.family("retrained")
-            wanted += [arm.label for arm in arms if evidence.comparisons[arm.family, arm.label].outcome != "greater"]
-    return list(dict.fromkeys(wanted))
+            chosen += [arm.label for arm in arms if evidence.comparisons[arm.family, arm.label].outcome != "greater"]
+    return list(dict.fromkeys(chosen))
 
 
 Need = Literal["needed", "not needed", "undecided", "not asked"]

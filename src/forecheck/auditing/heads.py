@@ -10,7 +10,7 @@ from forecheck.attention.replace import Replace
 from forecheck.auditing.evidence import Arm, Evidence
 from forecheck.auditing.measured import heat
 from forecheck.auditing.protocol import Check, Finding, percent, with_interval
-from forecheck.auditing.setting import Setting, Want
+from forecheck.auditing.setting import Request, Setting
 from forecheck.statistics.inference import Comparison
 
 _NAMED = 8  # heads named in a sentence
@@ -43,9 +43,9 @@ class Heads(Check):
             return why
         return "" if sum(place.heads for place in setting.places) > 1 else "the model has one head: see FC303"
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """An arm a head."""
-        return [Want("heads", edit.label, edit, posthoc=True) for *_, edit in _edits(setting)]
+        return [Request("heads", edit.label, edit, posthoc=True) for *_, edit in _edits(setting)]
 
     def look(self, evidence: Evidence) -> Finding | None:
         """All heads that were run."""
@@ -177,8 +177,8 @@ class HeadsThatCarry(Heads):
     """How few heads carry what attention does?
 
     The same arms as FC601, counted: heads that can be replaced one by one without a difference (equivalent within the
-    margin, false discovery rate 5 %), heads that matter, heads that hurt, and heads of which neither is shown. Beside
-    it stands how much of the sum of all harm the most harmful heads make up, counted up to 90 %.
+    margin, false discovery rate 5 %), heads that matter, heads that hurt, and heads of which neither is shown. The
+    most harmful heads that make up 90 % of the sum of all harm are counted too.
     """
 
     code, title = "FC603", "how few heads carry it"

@@ -11,7 +11,7 @@ import numpy as np
 
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import Check, Finding
-from forecheck.auditing.setting import Setting, Want
+from forecheck.auditing.setting import Request, Setting
 from forecheck.statistics.inference import Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.store import Result
@@ -26,9 +26,9 @@ class MeasuredCheck(Check):
 
     measure: str
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """The measure on the raw model."""
-        return [Want("raw", self.measure, measure=self.measure)]
+        return [Request("raw", self.measure, measure=self.measure)]
 
     def look(self, evidence: Evidence) -> Finding | None:
         """Look at the measure, or say why it could not be made."""

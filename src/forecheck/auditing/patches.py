@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import PASSES, Check, Finding, percent, with_interval, worded
-from forecheck.auditing.setting import Setting, Want
+from forecheck.auditing.setting import Request, Setting
 
 
 class PatchSweep(Check):
@@ -30,12 +30,12 @@ class PatchSweep(Check):
             return why
         return "" if "patch" in setting.config else "the model does not cut its input into patches"
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
+    def requests(self, setting: Setting) -> Sequence[Request]:
         """Patches without overlap of a few lengths that divide the lookback."""
-        if "patch" not in setting.config or setting.given:
+        if "patch" not in setting.config or setting.external:
             return []
         return [
-            Want("patches", _label(patch), options={"patch": patch, "stride": patch, "padding": False})
+            Request("patches", _label(patch), options={"patch": patch, "stride": patch, "padding": False})
             for patch in patch_lengths(setting.task.lookback)
         ]
 

@@ -17,7 +17,7 @@ from forecheck.auditing.catalogue import Selection
 from forecheck.auditing.evidence import LINEAR, NAIVE, Arm
 from forecheck.auditing.protocol import Check
 from forecheck.auditing.remedies import treatments
-from forecheck.auditing.setting import Family, Place, Setting, Want
+from forecheck.auditing.setting import Family, Place, Request, Setting
 from forecheck.data.splits import most_folds
 from forecheck.data.windows import Experiment
 from forecheck.errors import UsageError
@@ -53,7 +53,7 @@ class PlannedArm:
         return self.family in ("raw", "retrained")
 
     def trials(self, seeds: int | None = None, split: str | None = None) -> tuple[Trial, ...]:
-        """A trial a seed; those of the first round if no number is given, on another split if one is given."""
+        """A trial a seed; those of the first round if there is no number, on another split if there is one."""
         first = self.trial if split is None else replace(self.trial, split=split)
         return tuple(replace(first, seed=seed) for seed in range(self.seeds if seeds is None else seeds))
 
@@ -66,7 +66,7 @@ class Plan:
         setting: what was known when planning.
         checks: those that will look at the results.
         skipped: those that will not, with the reason.
-        arms: the references first, then the raw model, then what the checks want.
+        arms: the references first, then the raw model, then what the checks request.
         measures: by name and label of the arm that is measured.
         treated: by remedy and what attention is replaced by.
     """
@@ -99,7 +99,7 @@ def plan(
     remedies: Sequence[str] = (),
     tuned: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """Which trials an audit of `model` consists of: the raw model, the references, what the checks want, remedies.
+    """Which trials an audit of `model` consists of: the raw model, the references, what the checks request, remedies.
 
     Args:
         experiment: the data as cut; their training windows decide how long a budget trains.
@@ -123,8 +123,8 @@ def plan(
     if stray := set(options) - {setting.model, *names, *(each.model for each in treated)}:
         raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
     checks, skipped = (selection or Selection()).split(setting)
-    forecaster = GIVEN if setting.given else setting.model
-    seeds = 1 if setting.given else budget.seeds
+    forecaster = GIVEN if setting.external else setting.model
+    seeds = 1 if setting.external else budget.seeds
 
     def arm(family: Family, label: str, name: str, config: Mapping[str, Any], **kw: Any) -> PlannedArm:
         data, split = experiment.panel.fingerprint, experiment.split
@@ -135,23 +135,23 @@ def plan(
     arms = [arm("reference", name, name, config) for name, config in chosen.items()]
     arms.append(arm("raw", setting.model, forecaster, setting.config))
     measures: dict[tuple[str, str], PlannedArm] = {}
-    wanted: dict[tuple[Family, str], Want] = {}
+    requested: dict[tuple[Family, str], Request] = {}
     for check in checks:
-        for want in () if check.why_not(setting) else check.wants(setting):
-            if want.measure is None:
-                wanted.setdefault((want.family, want.label), want)
+        for request in () if check.why_not(setting) else check.requests(setting):
+            if request.measure is None:
+                requested.setdefault((request.family, request.label), request)
                 continue
-            of = want.label if want.label in chosen else setting.model
+            of = request.label if request.label in chosen else setting.model
             name, config = (of, chosen[of]) if of in chosen else (forecaster, setting.config)
-            measures[want.measure, of] = arm("raw", of, name, config, measure=want.measure)
-    for (family, label), want in wanted.items():
-        edit = want.edit.to_dict() if want.edit else None
+            measures[request.measure, of] = arm("raw", of, name, config, measure=request.measure)
+    for (family, label), request in requested.items():
+        edit = request.edit.to_dict() if request.edit else None
         config = dict(setting.config)
         if family == "retrained":
             config |= tuned.get(label, {})
-        if want.options:
-            config = asdict(registry.create(forecaster, task, {**config, **want.options}).config)
-        arms.append(arm(family, label, forecaster, config, edit=edit, posthoc=want.posthoc))
+        if request.options:
+            config = asdict(registry.create(forecaster, task, {**config, **request.options}).config)
+        arms.append(arm(family, label, forecaster, config, edit=edit, posthoc=request.posthoc))
     return Plan(
         setting,
         tuple(checks),
@@ -213,7 +213,7 @@ def _setting(
 
 
 _ENOUGH = 30
-"""Independent stretches from which on one test part is left alone."""
+"""Independent blocks from which on one test part is left alone."""
 _PLENTY = 100
 """From here on folds are not worth a word."""
 _MOST = 4
@@ -222,21 +222,26 @@ _CHEAP = 500_000
 """Numbers that an epoch reads (windows x lookback x channels), below which further folds cost little."""
 
 
-def stretches(experiment: Experiment) -> float:
-    """N / H: independent stretches of the test part."""
+def independent_blocks(experiment: Experiment) -> float:
+    """N / H: independent blocks of the test part."""
     times = experiment.panel.time[experiment.test.origins]
     return len(np.unique(times)) / experiment.test.overlap
 
 
 def choose_folds(experiment: Experiment, budget: Budget, model: str | Given) -> int:
-    """Rolling origins chosen unasked: as many as make enough stretches, where fits are cheap; else one.
+    """Rolling origins chosen unasked: as many as make enough blocks, where fits are cheap; else one.
 
     A model that was trained elsewhere has one test part: it may have seen the rows before.
+
+    Args:
+        experiment: the data as cut by the standard split.
+        budget: one without a fixed number of windows (`Budget.windows`) trains too long for more folds.
+        model: name of a forecaster, or the external model.
     """
     if isinstance(model, Given) or budget.windows is None or not issubclass(registry.find(model), NeuralForecaster):
         return 1
     test = experiment.test
-    enough = math.ceil(_ENOUGH / max(1.0, stretches(experiment)))
+    enough = math.ceil(_ENOUGH / max(1.0, independent_blocks(experiment)))
     if enough == 1 or min(len(experiment.train), 4096) * test.lookback * test.channels > _CHEAP:
         return 1
     return max(1, min(enough, _MOST, most_folds(experiment.panel, experiment.split, test.lookback, test.horizon)))
@@ -257,7 +262,7 @@ def resolution(experiments: Sequence[Experiment], references: Sequence[Arm]) -> 
     """
     last, folds = experiments[-1], len(experiments)
     times = last.panel.time[last.test.origins]
-    windows, count = len(np.unique(times)), sum(map(stretches, experiments))
+    windows, count = len(np.unique(times)), sum(map(independent_blocks, experiments))
     said = f"{windows:,} windows" if folds == 1 else f"{folds} folds of about {windows:,} windows"
     said += f" are {count:.0f} independent stretches"
     best = min(references, key=Arm.chosen_by)

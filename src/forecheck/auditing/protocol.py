@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.setting import Setting, Want
+from forecheck.auditing.setting import Request, Setting
 from forecheck.statistics.inference import Comparison
 
 Outcome = Literal["helps", "hurts", "no difference", "undecided", "pass", "fail", "not applicable"]
@@ -37,7 +37,8 @@ def worded(
         titles: the finding in a few words, in that order.
         severities: in that order.
     """
-    return {side: (outcomes[side], *rest) for side, *rest in zip(_SIDES, titles, severities, strict=True)}
+    rows = zip(_SIDES, titles, severities, strict=True)
+    return {side: (outcomes[side], title, severity) for side, title, severity in rows}
 
 
 FAMILIES = {
@@ -133,15 +134,15 @@ class Check(ABC):
         """What is asked and how it is measured."""
         return inspect.cleandoc(self.text or type(self).__doc__ or "")
 
-    def wants(self, setting: Setting) -> Sequence[Want]:
-        """What has to be run for it, beside the raw model and the references."""
+    def requests(self, setting: Setting) -> Sequence[Request]:
+        """What has to be run for it, besides the raw model and the references."""
         return ()
 
     def why_not(self, setting: Setting) -> str:
         """Why the question cannot be asked here; empty if it can."""
         if self.white_box and not setting.places:
             return setting.why_not or "the model has no attention that could be reached"
-        if self.retrains and setting.given:
+        if self.retrains and setting.external:
             return "the model was trained elsewhere, so it cannot be trained again"
         if self.retrains and not setting.native:
             return "its attention is not forecheck's own, so it can be edited after training only"
@@ -151,7 +152,7 @@ class Check(ABC):
         """Look at the evidence; None if the audit did not run what this check is about."""
         why = self.why_not(evidence.setting)
         if not why:
-            reasons = [evidence.why_not.get((want.family, want.label), "") for want in self.wants(evidence.setting)]
+            reasons = [evidence.why_not.get((each.family, each.label), "") for each in self.requests(evidence.setting)]
             # One thing that could not be run is enough only if nothing else was.
             if reasons and all(reasons):
                 why = reasons[0]

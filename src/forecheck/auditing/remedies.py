@@ -67,10 +67,10 @@ def treatments(
         return []
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"the remedy {twice!r} is named twice")
-    if setting.given or not setting.native or not setting.places:
+    if setting.external or not setting.native or not setting.places:
         why = (
             "it was trained elsewhere, and a remedy needs training"
-            if setting.given
+            if setting.external
             else setting.why_not or "its attention is not forecheck's own, so it cannot be trained without it"
         )
         raise UsageError(f"{setting.model} cannot take a remedy: {why}")

@@ -28,7 +28,7 @@ class Representation(MeasuredCheck):
     measure = "representation"
 
     def missing(self, results: Sequence[Result]) -> Finding:
-        """A finding that hands on why tokens could not be had."""
+        """A finding that says why tokens could not be had."""
         reasons = [layer["tokens"].get("why_not", "") for layer in layers_of(results)]
         return self.not_applicable(next(filter(None, reasons), "the tokens could not be had"))
 
@@ -52,7 +52,7 @@ class EffectiveRank(Representation):
     The effective rank of what enters and leaves every attention layer, exp of the entropy of the normalised singular
     values of the centred token matrix: all windows together, and within one window. It lies between 1 and the smaller
     side of the matrix. Few directions in a wide model say that width is spent in vain. Nothing is wrong with any value
-    by itself, so this is told, not judged; FC707 judges.
+    by itself, so this is reported, not judged; FC707 judges.
     """
 
     code, title, severity = "FC701", "effective rank of tokens", "info"
@@ -201,7 +201,7 @@ class CaseOne(MeasuredCheck):
     D_ii > 0 (a step of descent on A would lower the token's weight on itself); the exact criterion for the score is
     D_ii > sum_j A_ij D_ij. At the end of training about a half is what chance gives. Above 0.6 by the exact criterion
     in some layer the pull away is called systematic. That it goes with attention that fails is a hypothesis, so this is
-    told and not held against the model.
+    reported and not held against the model.
     """
 
     code, title, severity = "FC705", "share of gradient Case 1", "info"
@@ -268,7 +268,7 @@ class RankCollapse(Representation):
     """Have the tokens of a window become the same?
 
     The share of the tokens' squared size that is not their common mean, over windows; under 0.01 on entering an
-    attention layer, what tells tokens apart is a tenth of their size, and attention can hardly tell where to look.
+    attention layer, what distinguishes tokens is a tenth of their size, and attention can hardly tell where to look.
     """
 
     code, title = "FC707", "rank collapse"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from forecheck.auditing.budget import Budget, Clock, work_of
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.headline import headline, wants_seeds
+from forecheck.auditing.headline import arms_for_more_seeds, headline
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.auditing.setting import Family
 from forecheck.statistics.sequential import spend
@@ -53,12 +53,12 @@ def train_in_rounds(
         budget: the looks.
         splits: of the folds, the first one first.
         run: engine.
-        store: where fits are kept.
+        store: where fits are stored.
         clock: says whether a further round can be afforded; the first one is always run.
         gather: gives the evidence so far.
     """
     arms = {(arm.family, arm.label): arm for arm in planned.of("raw", "retrained")}
-    if planned.setting.given:
+    if planned.setting.external:
         run([arm.trials(1)[0] for arm in arms.values()], store)
         return Rounds(dict.fromkeys(arms, 1), 0.05, "one trained model was given")
     levels = spend(budget.looks)
@@ -72,8 +72,8 @@ def train_in_rounds(
         if all(fact.holds is not None for fact in found.facts):
             stopped = "both questions are decided"
             break
-        wanted = wants_seeds(found, evidence, budget.looks[-1])
-        open_arms = [key for key, arm in arms.items() if ("raw" if arm.family == "raw" else arm.label) in wanted]
+        chosen = arms_for_more_seeds(found, evidence, budget.looks[-1])
+        open_arms = [key for key, arm in arms.items() if ("raw" if arm.family == "raw" else arm.label) in chosen]
         if not open_arms:
             stopped = "the seeds of the declared looks would not decide it"
             break

@@ -39,7 +39,7 @@ def search(
         planned: its raw and retrained arms are searched, with the first seed.
         budget: candidates, and doublings at most; without any nothing is searched.
         run: engine.
-        store: where fits are kept.
+        store: where fits are stored.
         clock: says what can be afforded.
         chosen: the user's options of the forecaster.
         margin: relative gain of validation loss that counts.
@@ -47,7 +47,7 @@ def search(
         folds: parts of the data on which the arms will be trained.
     """
     arms = {("raw" if arm.family == "raw" else arm.label): arm for arm in planned.of("raw", "retrained")}
-    if planned.setting.given or budget.doublings == 0:
+    if planned.setting.external or budget.doublings == 0:
         return Searched(tolerance=margin)
     ways = list({str(way.options(planned.setting.config, chosen)): way for way in budget.candidates}.values())
     state = _State(arms, chosen, run, store)
@@ -107,9 +107,9 @@ class _State:
         longer = {name: config[name] * factor for name in ("epochs", "average")}
         return way.options(config, self._chosen) | longer
 
-    def fit(self, wanted: list[_Fit]) -> None:
+    def fit(self, fits: list[_Fit]) -> None:
         """Have these fits run."""
-        trials = {each: self._trial(*each) for each in wanted}
+        trials = {each: self._trial(*each) for each in fits}
         try:
             self._run(list(trials.values()), self._store)
         except TrialError:  # a way of training that diverges is no reason to end
@@ -117,7 +117,7 @@ class _State:
                 with contextlib.suppress(TrialError):
                     self._run([trial], self._store)
                 self._results[each] = self._store.get(trial)
-            if any(self._failed(name) for name, *_ in wanted):
+            if any(self._failed(name) for name, *_ in fits):
                 raise
         self._results |= {each: self._store.get(trial) for each, trial in trials.items()}
 
@@ -131,7 +131,7 @@ class _State:
         return replace(trial, config=trial.config | self.options(name, way, factor))
 
     def loss(self, name: str, way: Candidate, factor: int) -> float:
-        """Validation loss of a fit, infinite if it failed; an arm that cannot be run on this model has none."""
+        """Validation loss of a fit, infinite if it failed; 1 for an arm that cannot be run on this model."""
         result = self._results[name, way, factor]
         return math.inf if result is None else float(result.summary.get("validation_mse", 1.0))
 
@@ -139,9 +139,9 @@ class _State:
         """By how much of its validation loss a fit twice as long is better."""
         return 1 - self.loss(name, way, 2 * factor) / self.loss(name, way, factor)
 
-    def work(self, wanted: list[_Fit]) -> float:
+    def work(self, fits: list[_Fit]) -> float:
         """Seconds that these fits took."""
-        return work_of(result for each in wanted if (result := self._results[each]) is not None)
+        return work_of(result for each in fits if (result := self._results[each]) is not None)
 
     def best(self, ways: list[Candidate], factor: int) -> dict[str, Candidate]:
         """The way with the lowest validation loss at this length, by arm."""

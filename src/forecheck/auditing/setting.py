@@ -36,7 +36,7 @@ class Setting:
         config: options of the audited forecaster.
         places: where attention sits; empty if no adapter reached any, or the one that did is not to be believed.
         why_not: why there are no places.
-        given: the model was trained elsewhere, so that it cannot be retrained.
+        external: the model was trained elsewhere, so that it cannot be retrained.
         native: the attention is forecheck's own, which alone can be edited before training.
         identity: largest difference of the adapter's identity test, None if no adapter reached anything.
     """
@@ -47,19 +47,19 @@ class Setting:
     config: Mapping[str, Any]
     places: tuple[Place, ...] = ()
     why_not: str = ""
-    given: bool = False
+    external: bool = False
     native: bool = True
     identity: float | None = None
 
     @property
     def slow(self) -> bool:
         """Whether slow checks are run unasked: as the budget says, and always if nothing has to be trained."""
-        return self.given or self.budget.slow
+        return self.external or self.budget.slow
 
 
 @dataclass(frozen=True)
-class Want:
-    """Something that a check wants run: an arm, or a measure on the trained model.
+class Request:
+    """Something that is run for a check: an arm, or a measure on the trained model.
 
     Attributes:
         family: family of the arm; ignored for a measure.

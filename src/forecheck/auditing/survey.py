@@ -16,7 +16,7 @@ Audit = Callable[[str, str], Mapping[str, Any]]
 """Gives the report of a model, by name, on a set, by name."""
 
 LEVEL = 0.05
-# Of a cell: what is kept of its verdict, and the hypothesis that must fall for an outcome to hold.
+# Of a cell: what is taken of its verdict, and the hypothesis that must fall for an outcome to hold.
 _VERDICT = ("worth", "outcome", "question", "effect", "interval", "margin", "reference", "sentence", "why", "advice")
 _PROTOCOL = ("lookback", "horizon", "seeds", "seconds")
 _SHARED = ("horizon", "margin", "level", "budget", "step")
@@ -45,7 +45,13 @@ class Cell:
 
 
 def run_cell(model: str, data: str, audit: Audit) -> Cell:
-    """Audit one model on one set; an error that belongs to the cell becomes its reason."""
+    """Audit one model on one set; an error that belongs to the cell becomes its reason.
+
+    Args:
+        model: name.
+        data: name of the set.
+        audit: runs the audit.
+    """
     try:
         return Cell(model, data, "done", report=audit(model, data))
     except ForecheckError as error:
@@ -55,7 +61,7 @@ def run_cell(model: str, data: str, audit: Audit) -> Cell:
 
 
 def run_survey(
-    models: Sequence[str], sets: Sequence[str], audit: Audit, told: Callable[[Json], None] | None = None
+    models: Sequence[str], sets: Sequence[str], audit: Audit, callback: Callable[[Json], None] | None = None
 ) -> Json:
     """Audit every model on every set, model by model.
 
@@ -63,7 +69,7 @@ def run_survey(
         models: names, the rows of the survey.
         sets: names of the sets, its columns.
         audit: runs one audit.
-        told: handed the survey so far after every cell, in which what is to come is "not run".
+        callback: called after every cell with the survey so far, in which what is to come is "not run".
 
     Returns:
         The survey as a plain dict, see `assemble`.
@@ -80,8 +86,8 @@ def run_survey(
     for model in models:
         for data in sets:
             cells.append(run_cell(model, data, audit))
-            if told is not None:
-                told(assemble(models, sets, cells))
+            if callback is not None:
+                callback(assemble(models, sets, cells))
     if all(cell.state == "cannot be run" for cell in cells):
         first = cells[0]
         others = f"; nor can the other {len(cells) - 1} cells of the survey be run" if len(cells) > 1 else ""
@@ -156,8 +162,8 @@ def p_values(report: Mapping[str, Any]) -> dict[str, float] | None:
         None if no replacement was tested.
     """
     family = "retrained" if report.get("verdict", {}).get("question") == "architecture" else "post-hoc"
-    given = [finding.get("p_values") for finding in report.get("findings", []) if finding.get("family") == family]
-    found = [p for p in given if p]
+    tested = [finding.get("p_values") for finding in report.get("findings", []) if finding.get("family") == family]
+    found = [p for p in tested if p]
     if not found:
         return None
     looks = max(1, len(report.get("protocol", {}).get("looks") or ()))

@@ -124,8 +124,8 @@ def _answered(evidence: Evidence, subject: Subject, found: Answer | None) -> dic
     if found is None:
         return None
     asked = questions(evidence, _FAMILIES[subject])
-    told = how_far(asked, _WHO[subject].format(evidence.setting.model))
-    return found.to_dict() | {"questions": [each.to_dict() for each in asked], "how_far": f"{told}."}
+    said = how_far(asked, _WHO[subject].format(evidence.setting.model))
+    return found.to_dict() | {"questions": [each.to_dict() for each in asked], "how_far": f"{said}."}
 
 
 def _where(evidence: Evidence) -> str:
@@ -249,7 +249,7 @@ def _advice(evidence: Evidence, found: Headline) -> str:
     c = found.reference.comparison
     seconds = f", and it fits in {arm.seconds:.2g} s" if arm.seconds else ""
     if found.reference.holds:
-        how = "" if evidence.setting.given else f" ({command} --model {name})"
+        how = "" if evidence.setting.external else f" ({command} --model {name})"
         without = found.attention if found.worth == "not for its attention" else None
         if without is not None:
             return f"Keep {name} without its attention ({without.arm.label}), or as it is{how}."
