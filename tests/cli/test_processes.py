@@ -35,7 +35,7 @@ def start(tmp_path):
                 stream.close()
 
 
-def until(condition, process=None, seconds=60.0):
+def until(condition, process=None, seconds=120.0):
     """Wait for something to become true, while a process runs."""
     end = time.monotonic() + seconds
     while not condition():

@@ -65,7 +65,7 @@ def list_entries(store: Store) -> list[Entry]:
     wanted = _panels_of(entry for entry in found if entry.used is not False)
     panels = list(_entries(store, "panel", lambda key: key.address in wanted))
     names = {panel.key.address: panel.key.described.get("name") for panel in panels}
-    return [_on(entry, names.get(entry.key.described.get("data"))) for entry in found] + panels
+    return [_on(entry, names.get(entry.key.described.get("data", ""))) for entry in found] + panels
 
 
 def _on(entry: Entry, panel: str | None) -> Entry:

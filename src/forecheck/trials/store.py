@@ -101,7 +101,8 @@ class Store:
 
     def get(self, trial: Trial) -> Result | None:
         """The result of a trial, or None if it has not been run (or was damaged)."""
-        record, folder = self.read("trial", trial.address), self.folder(trial)
+        address = trial.address
+        record, folder = self.read("trial", address), self.place("trial", address)
         return None if record is None else Result(trial, record.value, load_file(folder / _ARRAYS), folder)
 
     def need(self, trial: Trial) -> Result:
@@ -140,8 +141,9 @@ class Store:
                 forecaster.save(folder / "model")
             save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / _ARRAYS)
 
-        self.write(trial.key, summary, fill)
-        remove_folder(self.place("checkpoint", trial.address))
+        key = trial.key
+        self.write(key, summary, fill)
+        remove_folder(self.place("checkpoint", key.address))
 
     def checkpoint(self, trial: Trial) -> Path:
         """Where a fit in progress writes its state, beside a record of what it is of."""
