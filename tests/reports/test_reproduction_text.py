@@ -201,3 +201,18 @@ def test_everything_may_be_missing(make):
     assert str(nothing) == "no claims"
     for form in (nothing.to_text(), nothing.to_markdown(), nothing.to_html()):
         assert "no claims" in form
+
+
+def test_claims_of_ours_are_counted_apart():
+    data = {
+        "papers": [
+            {
+                "name": "p",
+                "claims": [{"id": "a", "verdict": "refuted"}, {"id": "b", "verdict": "confirmed", "claimed_by": "us"}],
+            }
+        ]
+    }
+    found = outcomes.verdict(data)
+    assert found["sentence"] == "1 claim refuted; beside them 1 claim of ours confirmed"
+    assert (found["counts"], found["ours"]) == ({"refuted": 1}, {"confirmed": 1})
+    assert outcomes.sentence([{"verdict": "uneven", "claimed_by": "us"}] * 2) == "2 claims of ours uneven"

@@ -71,12 +71,13 @@ class Claim:
     Attributes:
         id: unique in its paper, short: `E2`, `gap`.
         title: what is claimed, as a sentence.
-        where: section, theorem, table of the paper; or whose claim it is, if it is not the paper's.
+        where: section, theorem, table of the paper; what it stands beside, if it is not the paper's.
         rule: what confirms it and what refutes it, written before it was measured.
         experiments: what is measured; none if it is not testable here at all, then `judge` says why.
         judge: gives the outcome of what was measured.
         quantity: what our number and the published one are, with its unit.
         published: the published number or range as text, empty if there is none.
+        ours: not a claim of the paper: a control, or what we claim ourselves; it is counted apart.
     """
 
     id: str
@@ -87,6 +88,12 @@ class Claim:
     judge: Callable[[Measured], Outcome]
     quantity: str = ""
     published: str = ""
+    ours: bool = False
+
+    @property
+    def claimed_by(self) -> str:
+        """`paper` or `us`, as reports have it; there `ours` is our number."""
+        return "us" if self.ours else "paper"
 
 
 @dataclass(frozen=True)

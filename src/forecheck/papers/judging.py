@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -33,9 +33,7 @@ def ratio_estimate(values: Sequence[float], references: Sequence[float]) -> Esti
     For numbers of many sizes, such as errors that grow exponentially: of these one repetition would be the whole mean.
     """
     logarithms = np.log(np.asarray(values, dtype=float)) - np.log(np.asarray(references, dtype=float))
-    found = mean_estimate(logarithms.tolist())
-    bounds = [None if each is None else float(np.exp(each)) for each in (found.low, found.high)]
-    return Estimate(float(np.exp(found.value)), *bounds)
+    return transformed(mean_estimate(logarithms.tolist()), lambda each: float(np.exp(each)))
 
 
 def share_estimate(count: int, of: int) -> Estimate:
@@ -44,9 +42,20 @@ def share_estimate(count: int, of: int) -> Estimate:
     return Estimate(count / of, float(bounds.low), float(bounds.high))
 
 
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean, no interval."""
+    return sum(values) / len(values)
+
+
 def averaged(repeats: Sequence[Sequence[float]]) -> list[float]:
     """Means over repeats, position by position."""
-    return [sum(column) / len(column) for column in zip(*repeats, strict=True)]
+    return [mean(column) for column in zip(*repeats, strict=True)]
+
+
+def transformed(estimate: Estimate, change: Callable[[float], float]) -> Estimate:
+    """An estimate in another unit; `change` must increase."""
+    low, high = (None if each is None else change(each) for each in (estimate.low, estimate.high))
+    return Estimate(change(estimate.value), low, high)
 
 
 def slope_estimate(x: Sequence[float], y: Sequence[float]) -> Estimate:
@@ -71,9 +80,24 @@ def holds(estimate: Estimate, *, above: float | None = None, below: float | None
         checks.append(True if low > above else False if high <= above else None)
     if below is not None:
         checks.append(True if high < below else False if low >= below else None)
+    return both(*checks)
+
+
+def both(*checks: bool | None) -> bool | None:
+    """True if all are, False if one is, else None."""
     if False in checks:
         return False
     return None if None in checks else True
+
+
+def opposite(check: bool | None) -> bool | None:
+    """Not, if it is known."""
+    return None if check is None else not check
+
+
+def all_or_none(reached: Sequence[bool]) -> bool | None:
+    """True if every one is, False if none is, else None."""
+    return True if all(reached) else None if any(reached) else False
 
 
 def verdict_of(held: Sequence[bool | None]) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from forecheck.papers.experiment import Row
@@ -16,6 +16,19 @@ def select(rows: Sequence[Row], **wanted: Any) -> list[Row]:
 def distinct(rows: Sequence[Row], key: str) -> list[Any]:
     """What a setting was, each once, in the order of the rows."""
     return list(dict.fromkeys(row[key] for row in rows))
+
+
+def grouped(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by these settings, each group where its first row was."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def cells(row: Row, *names: str) -> list[Any]:
+    """What a row holds under these names."""
+    return [row[name] for name in names]
 
 
 def thinned(count: int, points: int = 60) -> list[int]:

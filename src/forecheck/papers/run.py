@@ -21,9 +21,10 @@ from forecheck.trials.describe import header, machine
 from forecheck.trials.record import as_plain
 from forecheck.trials.store import Store
 
+_SHOWN = ("id", "title", "where", "claimed_by", "rule", "quantity", "published")
 _UNDECIDED = "The intervals do not decide it; --budget full has more seeds."
 Tell = Callable[[str, float, int], None]
-"""Progress of a paper's progress: its name, parts done (with what is done of those that are running), parts in all."""
+"""Progress of a paper: its name, parts done (with what is done of those that are running), parts in all."""
 
 
 def reproduce(
@@ -62,11 +63,12 @@ def reproduce(
     tasks = [_Task(paper, find_claims(paper, claims), budget, store) for paper in find_papers(list(papers))]
     _run([task for task in tasks if task.left], store, workers, tell or (lambda *_: None))
     described = [task.judged() for task in tasks]
-    counts = [claim["verdict"] for paper in described for claim in paper["claims"]]
+    outcomes = [(claim["claimed_by"], claim["verdict"]) for paper in described for claim in paper["claims"]]
     found = {
         **header("reproduction"),
         "budget": budget,
-        "counts": {str(verdict): counts.count(verdict) for verdict in Verdict},
+        "counts": {str(verdict): outcomes.count(("paper", verdict)) for verdict in Verdict},
+        "counts_of_ours": {str(verdict): outcomes.count(("us", verdict)) for verdict in Verdict},
         "papers": described,
         "environment": machine(),
         "seconds": _worked(tasks) if budget == FINISHED else round(time.perf_counter() - started, 1),
@@ -101,6 +103,7 @@ def list_papers(store: Store | None = None) -> list[dict[str, Any]]:
                     "id": claim.id,
                     "title": claim.title,
                     "where": claim.where,
+                    "claimed_by": claim.claimed_by,
                     "last": get_verdict(store, paper.name, claim.id),
                 }
                 for claim in paper.claims
@@ -236,7 +239,7 @@ def _run(tasks: Sequence[_Task], store: Store, workers: int | None, tell: Tell) 
 
 def _described(claim: Claim, outcome: Outcome) -> dict[str, Any]:
     """A claim and its outcome as JSON types."""
-    about = {name: getattr(claim, name) for name in ("id", "title", "where", "rule", "quantity", "published")}
+    about = {name: getattr(claim, name) for name in _SHOWN}
     # Python's percent format has no space before the sign; reports do.
     said = {"verdict": str(outcome.verdict), "found": re.sub(r"(?<=\d)%", " %", outcome.found)}
     return about | asdict(outcome) | said

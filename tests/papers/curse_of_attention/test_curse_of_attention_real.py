@@ -134,7 +134,7 @@ def case_rows(exact, spread=0.01):
     ],
 )
 def test_verdicts_on_cases(exact, spread, verdict):
-    outcome = cases_claims.judge_model({"cases": case_rows(exact, spread)})
+    outcome = cases_claims.CLAIMS[0].judge({"cases": case_rows(exact, spread)})
     assert outcome.verdict is verdict
     assert all(len(row) == len(outcome.table.columns) for row in outcome.table.rows)
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.cross_attention.contexts import CONTEXTS
 from forecheck.papers.cross_attention.steps import FLOW, MINIMISERS
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean,
+    mean_estimate,
+    ratio_estimate,
+    share_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select
+from forecheck.papers.settings import (
+    table,
+)
 
 CLOSE = 0.005
 """Relative distance from a limit that counts as none."""
@@ -37,10 +48,6 @@ def at(row: Row, depth: int, key: str = "means") -> list[float]:
     return [errors[index] for errors in row[key]]
 
 
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 def judge_single(measured: Measured) -> Outcome:
     """One layer keeps its excess, however long the context is."""
     held, cells, drawn = [], [], []
@@ -49,19 +56,17 @@ def judge_single(measured: Measured) -> Outcome:
         held += [holds(ratio, above=0.8) for ratio in ratios]
         lengths = [row["length"] for row in group]
         drawn += [
-            curve(f"one layer {told(group[0])}", lengths, [_average(row["single"]) for row in group]),
-            curve(f"10 layers {told(group[0])}", lengths, [_average(at(row, 10)) for row in group]),
-            curve(
-                f"regression {told(group[0])}", lengths, [_average(row["regression"]) for row in group], style="dashed"
-            ),
+            curve(f"one layer {told(group[0])}", lengths, [mean(row["single"]) for row in group]),
+            curve(f"10 layers {told(group[0])}", lengths, [mean(at(row, 10)) for row in group]),
+            curve(f"regression {told(group[0])}", lengths, [mean(row["regression"]) for row in group], style="dashed"),
         ]
         cells += [
             [
                 told(row),
                 row["length"],
-                _average(row["single"]),
+                mean(row["single"]),
                 row["floor"],
-                _average(row["regression"]),
+                mean(row["regression"]),
                 row["explained"],
             ]
             for row in group
@@ -70,10 +75,10 @@ def judge_single(measured: Measured) -> Outcome:
     ours = mean_estimate([error / last["floor"] for error in last["single"]])
     return Outcome(
         verdict_of(held),
-        f"With {last['length']} examples the best single layer is {_average(last['single']):.3f} above the Bayes error "
-        f"({ours.value:.2f} of what it keeps without limit), regression in context {_average(last['regression']):.4f}.",
+        f"With {last['length']} examples the best single layer is {mean(last['single']):.3f} above the Bayes error "
+        f"({ours.value:.2f} of what it keeps without limit), regression in context {mean(last['regression']):.4f}.",
         ours,
-        Table(["m", "context", "one layer", "without limit", "regression in context", "of explained variance"], cells),
+        table("m | context | one layer | without limit | regression in context | of explained variance", cells),
         [curves("Excess by length of context", "context L", "excess error", drawn, x_scale="log", y_scale="log")],
     )
 
@@ -87,12 +92,12 @@ def judge_depth(measured: Measured) -> Outcome:
         held.append(holds(ratio_estimate(at(last, 20), at(before, 20)), below=0.7))
         drawn = []
         for row in group:
-            means = [_average(at(row, depth)) for depth in row["depths"]]
-            cells.append([told(row), row["length"], _average(row["single"]), *means, _average(row["regression"])])
+            means = [mean(at(row, depth)) for depth in row["depths"]]
+            cells.append([told(row), row["length"], mean(row["single"]), *means, mean(row["regression"])])
             if row["length"] >= LONG:
                 drawn.append(curve(f"L = {row['length']}", row["depths"], means))
-        levels = [(f"regression in context, L = {last['length']}", _average(last["regression"]))]
-        levels.append(("best single layer", _average(last["single"])))
+        levels = [(f"regression in context, L = {last['length']}", mean(last["regression"]))]
+        levels.append(("best single layer", mean(last["single"])))
         title = f"Excess by depth, m in {told(last)}"
         charts.append(curves(title, "layers T", "excess error", drawn, x_scale="log", y_scale="log", levels=levels))
     last = spans(measured["contexts"])[0][-1]
@@ -100,7 +105,7 @@ def judge_depth(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of(held),
         f"With {last['length']} examples 20 layers leave {ratio.value:.2%} of a single layer's excess; regression in "
-        f"context leaves {_average(last['regression']) / _average(last['single']):.2%}.",
+        f"context leaves {mean(last['regression']) / mean(last['single']):.2%}.",
         ratio,
         Table(
             ["m", "context", "one layer, best", *(f"T = {depth}" for depth in last["depths"]), "regression"],
@@ -163,21 +168,7 @@ def judge_limit(measured: Measured) -> Outcome:
         f"At {first[-1]['depth']} layers the trained step is {first[-1]['alpha']:.4f}, extrapolated {ours:.4f}; the "
         f"formula gives {first[-1]['limit']:.4f}. Gradient flow from (0.01, -0.01) ends at the minimum.",
         Estimate(ours),
-        Table(
-            [
-                "m",
-                "T",
-                "alpha",
-                "alpha of two",
-                "beta of two",
-                "flow: alpha",
-                "beta",
-                "limit",
-                "excess",
-                "at the limit",
-            ],
-            cells,
-        ),
+        table("m | T | alpha | alpha of two | beta of two | flow: alpha | beta | limit | excess | at the limit", cells),
         charts,
     )
 
@@ -193,13 +184,13 @@ def judge_short(measured: Measured) -> Outcome:
         held.append(holds(ratio_estimate(at(shortest, 20), at(shortest, 2)), above=1.0))
         held.append(holds(_share(longest), below=share.value))
         for row in group:
-            means, medians = ([_average(at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
-            cells.append([told(row), row["length"], _share(row).value, *means, *medians, _average(at(row, 20, "safe"))])
+            means, medians = ([mean(at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
+            cells.append([told(row), row["length"], _share(row).value, *means, *medians, mean(at(row, 20, "safe"))])
         drawn += [
             curve(
                 f"{name}, {told(shortest)}",
                 shortest["depths"],
-                [_average(at(shortest, k, key)) for k in shortest["depths"]],
+                [mean(at(shortest, k, key)) for k in shortest["depths"]],
             )
             for name, key in (("mean", "means"), ("median", "medians"), ("mean, safe step", "safe"))
         ]
@@ -207,10 +198,10 @@ def judge_short(measured: Measured) -> Outcome:
     share = _share(row)
     return Outcome(
         verdict_of(held),
-        f"In {share.value:.1%} of prompts of {row['length']} examples the sample spectrum exceeds 2 / alpha*: the mean "
-        f"excess grows from {_average(at(row, 2)):.2f} at 2 to {_average(at(row, 20)):.1e} at 20 layers, the median "
-        f"from {_average(at(row, 2, 'medians')):.3f} to {_average(at(row, 20, 'medians')):.3f}. A step for each "
-        f"prompt's own spectrum leaves a mean of {_average(at(row, 20, 'safe')):.2f}.",
+        f"In {share.value:.1%} of prompts of {row['length']} examples the sample spectrum exceeds 2 / alpha*: the "
+        f"mean excess grows from {mean(at(row, 2)):.2f} at 2 to {mean(at(row, 20)):.1e} at 20 layers, the median from "
+        f"{mean(at(row, 2, 'medians')):.3f} to {mean(at(row, 20, 'medians')):.3f}. A step for each prompt's own "
+        f"spectrum leaves a mean of {mean(at(row, 20, 'safe')):.2f}.",
         share,
         Table(
             [
@@ -236,13 +227,13 @@ def judge_regression(measured: Measured) -> Outcome:
     for group in spans(measured["contexts"]):
         for row in group:
             deepest = ratio_estimate(at(row, row["depths"][-1], "safe"), row["regression"])
-            means = [_average(at(row, depth)) for depth in row["depths"]]
+            means = [mean(at(row, depth)) for depth in row["depths"]]
             best = row["depths"][means.index(min(means))]
             gain = ratio_estimate(at(row, best), row["regression"])
             if row["length"] >= LONG:
                 held += [holds(deepest, above=0.95, below=1.05), holds(gain, below=1.0)]
                 gains.append(gain.value)
-            cells.append([told(row), row["length"], deepest.value, best, gain.value, _average(row["regression"])])
+            cells.append([told(row), row["length"], deepest.value, best, gain.value, mean(row["regression"])])
     longest = spans(measured["contexts"])[0][-1]
     ours = ratio_estimate(at(longest, longest["depths"][-1], "safe"), longest["regression"])
     return Outcome(
@@ -251,62 +242,20 @@ def judge_regression(measured: Measured) -> Outcome:
         f"in context; with alpha* and the best depth it is {min(gains):.2f} to {max(gains):.2f} times, from {LONG} "
         "examples on. More where a prompt diverges at that depth.",
         ours,
-        Table(["m", "context", "deepest / regression", "best T", "best T / regression", "regression"], cells),
+        table("m | context | deepest / regression | best T | best T / regression | regression", cells),
     )
 
 
-CLAIMS = (
-    Claim(
-        id="single-layer",
-        title="One layer of linear self-attention cannot be Bayes-optimal for tasks with covariances of their own.",
-        where="first result; in the reconstruction one scalar is all that one layer can use",
-        rule="Confirmed if at every length of context its excess lies above 0.8 of the one without limit (95 % "
-        "intervals over task draws), so that context does not remove it; refuted if nowhere.",
-        experiments=(CONTEXTS,),
-        judge=judge_single,
-        quantity="excess of one layer over that without limit, longest context",
-    ),
-    Claim(
-        id="depth",
-        title="Deep cross-attention tends to the Bayes predictor as depth and context grow.",
-        where="second result",
-        rule="Confirmed if with the longest context 20 layers with alpha* leave under 5 % of a single layer's excess "
-        "and under 0.7 of what they leave with the next shorter context; refuted if neither.",
-        experiments=(CONTEXTS,),
-        judge=judge_depth,
-        quantity="excess of 20 layers over that of the best single layer, longest context",
-    ),
-    Claim(
-        id="step",
-        title="The trained step tends to alpha* = 2 / (2 + low + high) with depth, and beta to -alpha*.",
-        where="limit of the trained scalar and of the pair",
-        rule=f"Confirmed if, for both ranges of m, trained alphas approach the formula with every depth, extrapolate "
-        f"to it within {CLOSE:.1%} (alone and beside beta), beta is -alpha within {CLOSE:.1%} at the largest depth, "
-        "and gradient flow ends at the minimum; refuted if nothing of it holds.",
-        experiments=(MINIMISERS, FLOW),
-        judge=judge_limit,
-        quantity="extrapolated step for m in [1, 9]",
-        published="2 / (2 + low + high) = 0.1667",
-    ),
-    Claim(
-        id="short-context",
-        title="With short context the step that is best without limit makes deep models diverge in a share of prompts.",
-        where="ours: the order of limits, context first and then depth, matters",
-        rule="Confirmed if at the shortest context the share of prompts with an eigenvalue of S above 2 / alpha* is "
-        f"above {RARE:.1%} and larger than at the longest, and the mean excess grows from 2 to 20 layers; refuted if "
-        "nothing of it holds.",
-        experiments=(CONTEXTS,),
-        judge=judge_short,
-        quantity="share of prompts that diverge, shortest context",
-    ),
-    Claim(
-        id="regression",
-        title="What depth tends to is least squares in context, which it beats only by stopping early.",
-        where="ours: beside the paper's comparison with one layer",
-        rule=f"Confirmed if from {LONG} examples on 50 layers with a safe step have 0.95 to 1.05 of the excess of "
-        "regression in context and the best depth with alpha* has less; refuted if neither anywhere.",
-        experiments=(CONTEXTS,),
-        judge=judge_regression,
-        quantity="excess of 50 layers with a safe step over that of regression, longest context",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "single-layer": Tested(judge_single, (CONTEXTS,)),
+        "depth": Tested(judge_depth, (CONTEXTS,)),
+        "step": Tested(judge_limit, (MINIMISERS, FLOW)),
+        "short-context": Tested(judge_short, (CONTEXTS,)),
+        "regression": Tested(judge_regression, (CONTEXTS,)),
+    },
+    CLOSE=CLOSE,
+    LONG=LONG,
+    RARE=RARE,
 )

@@ -1,5 +1,6 @@
 """The paper's claims, by the numbers of the experiments that test them."""
 
+from forecheck.papers.claims import in_order
 from forecheck.papers.curse_of_attention import (
     cases_claims,
     gradients_claims,
@@ -14,21 +15,17 @@ from forecheck.papers.curse_of_attention import (
     sign_claims,
 )
 
-CLAIMS = tuple(
-    sorted(
-        (
-            *gradients_claims.CLAIMS,
-            *sign_claims.CLAIMS,
-            *residual_claims.CLAIMS,
-            *shift_claims.CLAIMS,
-            *learning_claims.CLAIMS,
-            *score_claims.CLAIMS,
-            *kernel_claims.CLAIMS,
-            *remedies_claims.CLAIMS,
-            *matrix_claims.CLAIMS,
-            *cases_claims.CLAIMS,
-            *real_claims.CLAIMS,
-        ),
-        key=lambda claim: int(claim.id[1:].split("-")[0]),
-    )
+CLAIMS = in_order(
+    __name__,
+    gradients_claims.CLAIMS,
+    sign_claims.CLAIMS,
+    residual_claims.CLAIMS,
+    shift_claims.CLAIMS,
+    learning_claims.CLAIMS,
+    score_claims.CLAIMS,
+    kernel_claims.CLAIMS,
+    remedies_claims.CLAIMS,
+    matrix_claims.CLAIMS,
+    cases_claims.CLAIMS,
+    real_claims.CLAIMS,
 )

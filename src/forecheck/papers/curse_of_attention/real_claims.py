@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean
+from statistics import mean as exact
 from typing import Any
 
 from scipy import stats
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.real import CLASSES, REMEDIES, SPLIT, VARIANT, VARIANTS
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
+from forecheck.papers.judging import (
+    both,
+    holds,
+    mean_estimate,
+    ratio_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars, curve, curves
 from forecheck.papers.rows import distinct, select
+from forecheck.papers.settings import (
+    table,
+)
 
 COMMON = 0.05
 """Share of sign-inconsistent steps from which on they are common."""
@@ -38,8 +48,8 @@ def judge_share(measured: Measured) -> Outcome:
         verdict_of([holds(each["level"], above=COMMON) for each in shares.values()]),
         f"The next value has another sign than the last in {told} of all cases; the next step turns against the last "
         f"step in {steps}.",
-        Estimate(mean(each["level"].value for each in shares.values())),
-        Table(["set", "sign of", "inconsistent share", "from", "to", "arccos(rho) / pi", "products of zero"], cells),
+        Estimate(exact(each["level"].value for each in shares.values())),
+        table("set | sign of | inconsistent share | from | to | arccos(rho) / pi | products of zero", cells),
         [
             bars(
                 "Sign-inconsistent next steps",
@@ -63,17 +73,17 @@ def judge_gap(measured: Measured) -> Outcome:
                 losses = [found["mse"][name][key] for key in ("PatchTST", "linear", "last")]
                 cells.append([row["data"], word, name, *losses, *found["gap"][name]])
     gaps = {name: [row["views"]["difference"]["gap"][name][0] for row in rows] for name in CLASSES}
-    whole = [f"{100 * mean(row['by channel']['gap']):+.0f} %" for row in rows]
+    whole = [f"{100 * exact(row['by channel']['gap']):+.0f} %" for row in rows]
     told = ", ".join(
         f"{100 * one:+.0f} % and {100 * other:+.0f} % ({row['data']})"
         for row, one, other in zip(rows, *gaps.values(), strict=True)
     )
     return Outcome(
         verdict_of(held),
-        f"One step ahead PatchTST's error is above the linear model's by {told}, where the step turns against the last "
-        f"one and where it does not; over the whole horizon by {', '.join(whole)}.",
-        Estimate(mean(gaps["inconsistent"]) - mean(gaps["consistent"])),
-        Table(["set", "sign of", "class", "PatchTST", "linear", "last value", "gap", "from", "to"], cells),
+        f"One step ahead PatchTST's error is above the linear model's by {told}, where the step turns against the "
+        f"last one and where it does not; over the whole horizon by {', '.join(whole)}.",
+        Estimate(exact(gaps["inconsistent"]) - exact(gaps["consistent"])),
+        table("set | sign of | class | PatchTST | linear | last value | gap | from | to", cells),
         [
             bars(
                 "PatchTST's error over the linear model's, less 1",
@@ -88,7 +98,7 @@ def judge_gap(measured: Measured) -> Outcome:
 def _lost_there(view: dict[str, Any]) -> bool | None:
     """Whether the gap is positive where signs turn over, and larger than elsewhere."""
     parts = [holds(Estimate(*view["gap"]["inconsistent"]), above=0.0), holds(Estimate(*view["excess"]), above=0.0)]
-    return False if False in parts else None if None in parts else True
+    return both(*parts)
 
 
 def judge_traits(measured: Measured) -> Outcome:
@@ -179,18 +189,15 @@ def _varied(
     for data in sets:
         for name in VARIANTS:
             fits = select(rows, data=data, name=name)
-            looks = [mean(values) for values in zip(*(row["last patch"] for row in fits), strict=True)]
+            looks = [exact(values) for values in zip(*(row["last patch"] for row in fits), strict=True)]
             change = [*vars(changes[data, name]).values()] if name != "PatchTST" else [1.0, None, None]
-            error, weights = mean(row["mse"] for row in fits), fits[0]["parameters"]
+            error, weights = exact(row["mse"] for row in fits), fits[0]["parameters"]
             cells.append([data, name, error, *change, weights, looks[0], looks[-1]])
     return Outcome(
         verdict,
         f"Change of PatchTST's test error on {' and '.join(sets)}: {told}.",
         ours,
-        Table(
-            ["set", "variant", "MSE", "over PatchTST", "from", "to", "weights", "last patch, layer 1", "last layer"],
-            cells,
-        ),
+        table("set | variant | MSE | over PatchTST | from | to | weights | last patch, layer 1 | last layer", cells),
         [
             bars(
                 "Test error over PatchTST's",
@@ -202,62 +209,15 @@ def _varied(
     )
 
 
-_SIZES = "Small models and few epochs; every few rows a window, for training and for tests."
-CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        id="E9-share",
-        title="Sign-inconsistent next steps, on which attention is said to fail, are common in real series.",
-        where="section 6 (definition 6.1), which takes them for granted; the count is ours",
-        rule=f"Of standardised values: confirmed if on every set more than {COMMON:.0%} of the next values have "
-        "another sign than the last one, refuted if fewer on every set; with intervals from windows in their order. "
-        "The same of differences is told beside, and what normal values of the same correlation would give.",
-        experiments=(SPLIT,),
-        judge=judge_share,
-        quantity="share of next values of another sign than the last, mean over sets",
-    ),
-    Claim(
-        id="E9-gap",
-        title="On real series attention loses to a linear model where the next step turns against the last one, and "
-        "more so than elsewhere.",
-        where="section 6 applied to real series; figure 1(a) shows whole errors only",
-        rule="One step ahead, signs of differences: confirmed if on every set PatchTST's error on steps that turn over "
-        "is above that of closed-form NLinear, and relatively more so than on the other steps; refuted if on every set "
-        f"either is not so; with intervals from windows and seeds. {_SIZES}",
-        experiments=(SPLIT,),
-        judge=judge_gap,
-        quantity="relative gap on steps that turn over less that on the others, mean over sets",
-    ),
-    Claim(
-        id="E10",
-        title="The more steps of a series turn over, the more attention loses to a linear model.",
-        where="our reading of the open question which characteristics decide; the paper predicts nothing",
-        rule="Confirmed if the rank correlation over the channels of a set, of the share of steps that turn over and "
-        "the relative loss gap over the whole horizon, is positive on average of the four sets, refuted if not; with "
-        "the t interval over sets, which is wide. Channels of one set are alike, and four sets are few.",
-        experiments=(SPLIT,),
-        judge=judge_traits,
-        quantity="rank correlation within a set, mean over sets",
-    ),
-    Claim(
-        id="E11-remedies",
-        title="Rotary positions, a recency bias and differential attention make PatchTST better on real series.",
-        where="section 7.2, which lists them without an experiment; the recency bias is ours",
-        rule=f"Confirmed if each lowers the test error by more than {MARGIN:.0%} on every set, refuted if none does on "
-        f"any; with intervals over seeds, paired. {_SIZES}",
-        experiments=(VARIANT,),
-        judge=judge_remedies,
-        quantity="test error over that of PatchTST, best remedy and set",
-    ),
-    Claim(
-        id="E11-order",
-        title="What attention lacks is the order of what it looks at: without positions and without a head that knows "
-        "them PatchTST fails most.",
-        where="ours, what the toy network suggests; the paper blames asymmetric learning",
-        rule="The head sees the last token alone, as the paper's network does. Confirmed if on every set PatchTST "
-        f"without positions and with this head has an error more than {MARGIN:.0%} above PatchTST's and above that of "
-        "every other variant, refuted if none of this is so; with intervals over seeds, paired.",
-        experiments=(VARIANT,),
-        judge=judge_order,
-        quantity="test error of neither over that of PatchTST, first set",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "E9-share": Tested(judge_share, (SPLIT,)),
+        "E9-gap": Tested(judge_gap, (SPLIT,)),
+        "E10": Tested(judge_traits, (SPLIT,)),
+        "E11-remedies": Tested(judge_remedies, (VARIANT,)),
+        "E11-order": Tested(judge_order, (VARIANT,)),
+    },
+    COMMON=COMMON,
+    MARGIN=MARGIN,
 )

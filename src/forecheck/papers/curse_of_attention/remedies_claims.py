@@ -6,12 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, untestable
-from forecheck.papers.curse_of_attention.remedies import REMEDIES, REMEDY, base_of
-from forecheck.papers.curse_of_attention.sign_reading import FAR, both
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table, untestable
+from forecheck.papers.claims import Tested, claims
+from forecheck.papers.curse_of_attention.remedies import REMEDY, base_of
+from forecheck.papers.curse_of_attention.sign_reading import FAR
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    both,
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars
+from forecheck.papers.settings import (
+    table,
+)
 
 RELIEF = 0.8
 """Share of the untreated network's risk above the floor under which a remedy counts as one."""
@@ -102,21 +111,9 @@ def _table(rows: dict[Any, Row], names: Sequence[str], forms: Sequence[str]) -> 
                 + [share.value, share.low, share.high]
                 + [mean_estimate([each["last share"] for each in row["repetitions"]]).value]
             )
-    return Table(
-        [
-            "data",
-            "remedy",
-            "taken by validation",
-            "all signs",
-            "differing signs",
-            "stopped early",
-            "over floor",
-            "over zero's",
-            "excess over untreated",
-            "low",
-            "high",
-            "attention to the last step",
-        ],
+    return table(
+        "data | remedy | taken by validation | all signs | differing signs | stopped early | over floor | "
+        "over zero's | excess over untreated | low | high | attention to the last step",
         cells,
     )
 
@@ -133,70 +130,28 @@ def _chart(rows: dict[Any, Row], names: Sequence[str], forms: Sequence[str]) -> 
     )
 
 
-_RELIEVED = (
-    f"A remedy relieves the failure if where signs differ it leaves less than {RELIEF:g} of the untreated network's "
-    "risk above the floor and has less risk than forecasting zero, both with 95 % intervals over repetitions; all "
-    "strengths and step sizes are chosen on validation windows of another repetition. Confirmed if it does on every "
-    "form of the data and in every variant, refuted if in none."
-)
-_CURED = (
-    f"Confirmed if where signs differ the risk lies under {FAR:g} times the floor on every form of the data, with a "
-    "95 % interval over repetitions; refuted if on none."
-)
-
-
-def _claim(name: str, title: str, names: Sequence[str], held: Held) -> Claim:
-    assert set(names) <= REMEDIES.keys()
-    ours = held is cures
-    return Claim(
-        id=f"E7-{name}",
-        title=title,
-        where="ours, a control of section 7.2" if ours else "section 7.2, without experiments",
-        rule=_CURED if ours else _RELIEVED,
-        experiments=(REMEDY,),
-        judge=judge_remedies(names, held),
-        quantity="risk over the floor where signs differ, best variant on unit data",
-    )
-
-
-CLAIMS = (
-    _claim("adam", "Adam in place of gradient descent relieves the failure.", ["none (adam)"], relieves),
-    _claim(
-        "decay",
-        "Weight decay relieves the failure.",
-        ["weight decay (gd)", "decoupled weight decay (adam)"],
-        relieves,
-    ),
-    _claim("differential", "Differential attention relieves the failure.", ["differential"], relieves),
-    _claim("rope", "Rotary positions relieve it.", ["rope"], relieves),
-    _claim(
-        "gradient",
-        "Correcting the gradient relieves the failure.",
-        ["without drift (gd)", "local penalty", "entropy floor"],
-        relieves,
-    ),
-    Claim(
-        id="E7-patches",
-        title="Patching relieves the failure.",
-        where="section 7.2, without experiments",
-        rule="",
-        experiments=(),
-        judge=untestable("Windows of scalars have no patches; see E11, on real data."),
-    ),
-    _claim("recency", "A recency bias in the scores alone cures the failure.", ["recency"], cures),
-    _claim("skip", "A residual connection around attention alone cures the failure.", ["skip"], cures),
-    _claim("output", "Training the output weights alone cures the failure.", ["trained a"], cures),
-    _claim("bias", "A learned bias of the scores by position alone cures the failure.", ["position bias"], cures),
-    _claim(
-        "both",
-        "A learned bias by position and trained output weights together cure the failure.",
-        ["position bias, trained a", "position bias, trained a, skip"],
-        cures,
-    ),
-    _claim(
-        "output-with",
-        "With trained output weights, differential attention, rotary positions or a recency bias cure the failure.",
-        ["differential, trained a", "rope, trained a", "recency, trained a"],
-        cures,
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "E7-adam": Tested(judge_remedies(["none (adam)"], relieves), (REMEDY,)),
+        "E7-decay": Tested(judge_remedies(["weight decay (gd)", "decoupled weight decay (adam)"], relieves), (REMEDY,)),
+        "E7-differential": Tested(judge_remedies(["differential"], relieves), (REMEDY,)),
+        "E7-rope": Tested(judge_remedies(["rope"], relieves), (REMEDY,)),
+        "E7-gradient": Tested(
+            judge_remedies(["without drift (gd)", "local penalty", "entropy floor"], relieves), (REMEDY,)
+        ),
+        "E7-patches": Tested(untestable("Windows of scalars have no patches; see E11, on real data.")),
+        "E7-recency": Tested(judge_remedies(["recency"], cures), (REMEDY,)),
+        "E7-skip": Tested(judge_remedies(["skip"], cures), (REMEDY,)),
+        "E7-output": Tested(judge_remedies(["trained a"], cures), (REMEDY,)),
+        "E7-bias": Tested(judge_remedies(["position bias"], cures), (REMEDY,)),
+        "E7-both": Tested(
+            judge_remedies(["position bias, trained a", "position bias, trained a, skip"], cures), (REMEDY,)
+        ),
+        "E7-output-with": Tested(
+            judge_remedies(["differential, trained a", "rope, trained a", "recency, trained a"], cures), (REMEDY,)
+        ),
+    },
+    FAR=FAR,
+    RELIEF=RELIEF,
 )

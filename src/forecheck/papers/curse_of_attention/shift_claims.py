@@ -2,297 +2,223 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.sign import GAMMA, TEST_MIX, TRAIN_MIX
 from forecheck.papers.curse_of_attention.sign_reading import (
-    FAILURE,
     FAR,
-    both,
-    claim,
     fails,
-    groups,
-    mean_risk,
-    opposite,
     over_floor,
     per_zero,
+    risks,
+    times_floor,
 )
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, slope_estimate, verdict_of
+from forecheck.papers.judging import (
+    mean,
+    mean_estimate,
+    opposite,
+    slope_estimate,
+)
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.settings import (
+    BySetting,
+    Column,
+    Found,
+    Rows,
+    named,
+    settings,
+    shared,
+)
 
 
-def _sweep(measured: Measured) -> list[tuple[float, list[Row], Estimate]]:
-    """By gamma, the rows and how much larger the risk is where signs differ than where they agree."""
-    return [
-        (
-            gamma,
-            rows,
-            mean_estimate([row["attention"]["inconsistent"] - row["attention"]["consistent"] for row in rows]),
-        )
-        for (gamma,), rows in groups(measured[GAMMA.name], "gamma")
-    ]
+def _more(rows: Rows) -> Estimate:
+    """How much larger attention's risk is where signs differ than where they agree."""
+    return mean_estimate([row["attention"]["inconsistent"] - row["attention"]["consistent"] for row in rows])
 
 
-def judge_sign(measured: Measured) -> Outcome:
-    """Whether differing signs are harder at every correlation."""
-    found = _sweep(measured)
-    harder = [gamma for gamma, _, more in found if holds(more, above=0.0)]
-    linear = max(over_floor(rows, "residual", s).value for _, rows, _ in found for s in ("consistent", "inconsistent"))
-    easier = [gamma for gamma, _, more in found if holds(more, above=0.0) is False]
-    return Outcome(
-        verdict_of([holds(more, above=0.0) for _, _, more in found]),
-        f"Differing signs are harder for attention at gamma = {_listed(harder)} and easier at {_listed(easier)}; the "
-        f"residual linear network has at most {linear:.2f} times the floor on both.",
-        min(found, key=lambda each: abs(each[0] - 0.5))[2],
-        _gamma_table(found),
-        [_gamma_chart(found)],
-    )
+def _rarer(rows: Rows) -> Estimate:
+    """How much larger it is on the rarer signs."""
+    more = _more(rows)
+    if rows[0]["rarer"] == "inconsistent":
+        return more
+    low, high = (None if end is None else -end for end in (more.high, more.low))
+    return Estimate(-more.value, low, high)
 
 
-def judge_rarer(measured: Measured) -> Outcome:
-    """Whether the rarer signs are the harder ones; at gamma = 0 both are as frequent."""
-    found = [
-        (gamma, rows, more if rows[0]["rarer"] == "inconsistent" else _negative(more))
-        for gamma, rows, more in _sweep(measured)
-        if gamma
-    ]
-    held = [holds(more, above=0.0) for _, _, more in found]
-    return Outcome(
-        verdict_of(held),
-        f"At {sum(each is True for each in held)} of {len(held)} correlations attention does worse on the signs that "
-        "are rarer in training, whether these agree or differ.",
-        table=_gamma_table(found, "rarer minus more frequent"),
-        charts=[_gamma_chart(_sweep(measured))],
-    )
-
-
-def _negative(estimate: Estimate) -> Estimate:
-    low, high = (None if end is None else -end for end in (estimate.high, estimate.low))
-    return Estimate(-estimate.value, low, high)
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values) or "none"
-
-
-def _gamma_table(found: Sequence[tuple[float, list[Row], Estimate]], gap: str = "differing minus agreeing") -> Table:
-    return Table(
-        [
-            "gamma",
-            "all",
-            "agreeing",
-            "differing",
-            "zero, agreeing",
-            "zero, differing",
-            "residual linear, differing",
-            gap,
-            "low",
-            "high",
-        ],
-        [
-            [gamma]
-            + [mean_risk(rows, "attention", signs) for signs in ("all", "consistent", "inconsistent")]
-            + [mean_risk(rows, "zero", signs) for signs in ("consistent", "inconsistent")]
-            + [mean_risk(rows, "residual", "inconsistent"), more.value, more.low, more.high]
-            for gamma, rows, more in found
-        ],
-    )
-
-
-def _gamma_chart(found: Sequence[tuple[float, list[Row], Estimate]]) -> dict[str, Any]:
-    def drawn(label: str, model: str, signs: str, style: Any = "line") -> dict[str, Any]:
-        each = [mean_estimate([row[model][signs] for row in rows]) for _, rows, _ in found]
-        low, high = ([e.low for e in each], [e.high for e in each]) if style == "line" else (None, None)
-        return curve(label, [gamma for gamma, _, _ in found], [e.value for e in each], low, high, style)
-
-    return curves(
-        "Risk by the correlation of the last and the next step",
-        "gamma",
-        "mean squared error",
-        [
-            drawn("attention, signs differ", "attention", "inconsistent"),
-            drawn("attention, signs agree", "attention", "consistent"),
-            drawn("zero, signs differ", "zero", "inconsistent", "dashed"),
-            drawn("zero, signs agree", "zero", "consistent", "dashed"),
-            drawn("residual linear, signs differ", "residual", "inconsistent"),
-        ],
-        y_scale="log",
-    )
-
-
-def judge_mix(measured: Measured) -> Outcome:
-    """Slopes of the risk over the share of differing signs in the test."""
-    found = groups(measured[TEST_MIX.name], "form", "gamma")
-    slopes = {
-        (setting, model): mean_estimate([_slope(row, model) for row in rows])
-        for setting, rows in found
-        for model in ("attention", "residual")
+def _columns(last: str, gap: Any) -> dict[str, Column]:
+    return {
+        "gamma": shared("gamma", "gamma"),
+        "risks": risks(
+            "all | agreeing | differing | zero, agreeing | zero, differing | residual linear, differing",
+            *(("attention", signs) for signs in ("all", "consistent", "inconsistent")),
+            *(("zero", signs) for signs in ("consistent", "inconsistent")),
+            ("residual", "inconsistent"),
+        ),
+        "more": Column(f"{last} | low | high", gap, above=0.0),
+        "agree": times_floor("", "residual", "consistent"),
+        "differ": times_floor("", "residual", "inconsistent"),
     }
-    held = [
-        both(
-            holds(slopes[setting, "attention"], above=0.0),
-            holds(slopes[setting, "residual"], above=-0.25, below=0.25),
-        )
-        for setting, _ in found
+
+
+def _sign(found: Found) -> str:
+    harder, easier = (
+        ", ".join(f"{gamma:g}" for gamma, each in zip(found["gamma"], found.held, strict=True) if each is side)
+        for side in (True, False)
+    )
+    linear = max(*found["agree"].numbers, *found["differ"].numbers)
+    return (
+        f"Differing signs are harder for attention at gamma = {harder or 'none'} and easier at {easier or 'none'}; "
+        f"the residual linear network has at most {linear:.2f} times the floor on both."
+    )
+
+
+def _gamma_chart(found: Found) -> list[dict[str, Any]]:
+    groups = settings(GAMMA, by=("gamma",))(found.measured)
+
+    def drawn(label: str, model: str, signs: str, style: Any = "line") -> dict[str, Any]:
+        each = [mean_estimate([row[model][signs] for row in rows]) for rows in groups]
+        low, high = ([e.low for e in each], [e.high for e in each]) if style == "line" else (None, None)
+        return curve(label, [rows[0]["gamma"] for rows in groups], [e.value for e in each], low, high, style)
+
+    series = [
+        drawn("attention, signs differ", "attention", "inconsistent"),
+        drawn("attention, signs agree", "attention", "consistent"),
+        drawn("zero, signs differ", "zero", "inconsistent", "dashed"),
+        drawn("zero, signs agree", "zero", "consistent", "dashed"),
+        drawn("residual linear, signs differ", "residual", "inconsistent"),
     ]
-    told = ", ".join(f"{slopes[(s, 'attention')].value:+.1f} ({s[0]}, gamma {s[1]:g})" for s, _ in found)
-    cells = []
-    for (form, gamma), rows in found:
-        each = slopes[(form, gamma), "attention"]
-        rule = slopes[(form, gamma), "residual"]
-        bend = max(_bend(rows, k) for k in range(len(rows[0]["shares"])))
-        cells.append([form, gamma, each.value, each.low, each.high, rule.value, rule.low, rule.high, bend])
-    steepest = max((slopes[setting, "residual"].value for setting, _ in found), key=abs)
-    bent = max(cell[-1] for cell in cells)
-    return Outcome(
-        verdict_of(held),
-        f"From none to all steps with differing signs attention's risk changes by {told} floors, the residual linear "
-        f"network's by {steepest:+.2f} at most. Mixtures lie within {bent:.1%} of the line between the ends.",
-        slopes[found[0][0], "attention"],
-        Table(
-            [
-                "data",
-                "gamma",
-                "slope, floors",
-                "low",
-                "high",
-                "slope, residual linear",
-                "low, residual",
-                "high, residual",
-                "farthest from a line",
-            ],
-            cells,
-        ),
-        [
-            curves(
-                "Risk by the share of differing signs in the test",
-                "share",
-                "times the floor",
-                [
-                    curve(
-                        f"{model}, {form}, gamma {gamma:g}",
-                        rows[0]["shares"],
-                        [
-                            sum(row[key][k] / row["floor"] for row in rows) / len(rows)
-                            for k in range(len(rows[0]["shares"]))
-                        ],
-                    )
-                    for (form, gamma), rows in found
-                    for model, key in (("attention", "attention"), ("residual linear", "residual"))
-                ],
-                y_scale="log",
-            )
-        ],
+    title = "Risk by the correlation of the last and the next step"
+    return [curves(title, "gamma", "mean squared error", series, y_scale="log")]
+
+
+def _slope(model: str) -> Any:
+    """Slopes of a model's risk over the share of differing signs in the test, in floors."""
+    return lambda rows: mean_estimate(
+        [slope_estimate(row["shares"], [each / row["floor"] for each in row[model]]).value for row in rows]
     )
 
 
-def _slope(row: Row, model: str) -> float:
-    """In floors."""
-    return slope_estimate(row["shares"], [each / row["floor"] for each in row[model]]).value
+def _bend(rows: Rows) -> float:
+    """How far mixtures lie from the line between risks on other windows, relative, mean over repetitions."""
 
-
-def _bend(rows: Sequence[Row], k: int) -> float:
-    """How far the k-th mixture lies from the line between risks on other windows, relative, mean over repetitions."""
-    apart = []
-    for row in rows:
+    def apart(row: Row, k: int) -> float:
         low, high = row["ends"]
-        line = low + row["shares"][k] * (high - low)
-        apart.append(row["attention"][k] / line - 1)
-    return abs(sum(apart) / len(apart))
+        return float(row["attention"][k] / (low + row["shares"][k] * (high - low)) - 1)
+
+    return max(abs(mean([apart(row, k) for row in rows])) for k in range(len(rows[0]["shares"])))
 
 
-def judge_shift(measured: Measured) -> Outcome:
-    """Attention that was trained on differing signs only, tested on such."""
-    found = groups(measured[TRAIN_MIX.name], "form", "share")
-    alone = {form: rows for (form, share), rows in found if share == 1}
-    held = [opposite(fails(rows, "inconsistent")) for rows in alone.values()]
-    ratios = {form: over_floor(rows, "attention", "inconsistent") for form, rows in alone.items()}
-    told = ", ".join(f"{each.value:.1f} ({form})" for form, each in ratios.items())
-    forms = list(alone)
-    return Outcome(
-        verdict_of(held),
-        f"Trained on differing signs only, where nothing shifts, attention has {told} times the floor's risk.",
-        next(iter(ratios.values())),
-        Table(
-            [
-                "data",
-                "share in training",
-                "agreeing",
-                "differing",
-                "agreeing, over floor",
-                "differing, over floor",
-                "differing, over zero's",
-            ],
-            [
-                [form, share]
-                + [mean_risk(rows, "attention", signs) for signs in ("consistent", "inconsistent")]
-                + [over_floor(rows, "attention", signs).value for signs in ("consistent", "inconsistent")]
-                + [per_zero(rows, "inconsistent").value]
-                for (form, share), rows in found
-            ],
-        ),
-        [
-            curves(
-                "Risk by the share of differing signs in training",
-                "share",
-                "times the floor",
-                [
-                    curve(
-                        f"{form}, signs {word}",
-                        [share for (other, share), _ in found if other == form],
-                        [over_floor(rows, "attention", signs).value for (other, _), rows in found if other == form],
-                    )
-                    for form in forms
-                    for word, signs in (("agree", "consistent"), ("differ", "inconsistent"))
-                ],
-                y_scale="log",
-                levels=[("the floor", 1.0), ("failure", FAR)],
-            )
-        ],
+def _mix_chart(found: Found) -> list[dict[str, Any]]:
+    series = []
+    for rows in found.groups:
+        shares = rows[0]["shares"]
+        for model, key in (("attention", "attention"), ("residual linear", "residual")):
+            risk = [mean([row[key][k] / row["floor"] for row in rows]) for k in range(len(shares))]
+            series.append(curve(f"{model}, {rows[0]['form']}, gamma {rows[0]['gamma']:g}", shares, risk))
+    title = "Risk by the share of differing signs in the test"
+    return [curves(title, "share", "times the floor", series, y_scale="log")]
+
+
+def _shift_chart(found: Found) -> list[dict[str, Any]]:
+    series = []
+    for form in dict.fromkeys(row["form"] for row in found.rows):
+        own = [rows for rows in found.groups if rows[0]["form"] == form]
+        for word, signs in (("agree", "consistent"), ("differ", "inconsistent")):
+            risk = [over_floor(rows, "attention", signs).value for rows in own]
+            series.append(curve(f"{form}, signs {word}", [rows[0]["share"] for rows in own], risk))
+    title, levels = "Risk by the share of differing signs in training", [("the floor", 1.0), ("failure", FAR)]
+    return [curves(title, "share", "times the floor", series, y_scale="log", levels=levels)]
+
+
+def _alone(found: Found) -> dict[str, Rows]:
+    """By form of the data, what was trained on differing signs only."""
+    return {rows[0]["form"]: rows for rows in found.groups if rows[0]["share"] == 1}
+
+
+def _shift(found: Found) -> str:
+    ratios = {form: over_floor(rows, "attention", "inconsistent").value for form, rows in _alone(found).items()}
+    return (
+        "Trained on differing signs only, where nothing shifts, attention has "
+        f"{', '.join(f'{each:.1f} ({form})' for form, each in ratios.items())} times the floor's risk."
     )
 
 
-CLAIMS = (
-    claim(
-        "E3-sign",
-        "It is the sign: whatever the correlation gamma of the last and the next step, attention does worse where "
-        "their signs differ than where they agree.",
-        "implied by section 6; all proofs take gamma > 0",
-        "Confirmed if at every gamma the interval of the difference of risks lies above 0, refuted if at none.",
-        GAMMA,
-        judge_sign,
-        "difference of risks at gamma 0.5",
-    ),
-    claim(
-        "E3-rarer",
-        "It is rarity: attention does worse on whichever signs are rarer in training.",
-        "ours, a control of E3-sign",
-        "Confirmed if at every gamma but 0 the interval of the risk on the rarer signs minus that on the others lies "
-        "above 0, refuted if at none.",
-        GAMMA,
-        judge_rarer,
-        "",
-    ),
-    claim(
-        "E3-mix",
-        "The more steps of a test are sign-inconsistent, the worse attention does, but not the residual linear one.",
-        "implied by section 6",
-        "Confirmed if for every law the slope of attention's risk over the share lies above 0 and that of the residual "
-        "linear network within a quarter of a floor; refuted if for none.",
-        TEST_MIX,
-        judge_mix,
-        "slope in floors, unit data, gamma 0.5",
-    ),
-    claim(
-        "E3-shift",
-        "It is the shift: trained on sign-inconsistent steps alone, attention does not fail on them.",
-        "ours, a control of E2",
-        f"{FAILURE}. Confirmed if it fails on no form of the data, refuted if on all.",
-        TRAIN_MIX,
-        judge_shift,
-        "risk over the floor, unit data",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "E3-sign": Tested(
+            BySetting(
+                settings(GAMMA, by=("gamma",)),
+                _columns("differing minus agreeing", _more),
+                _sign,
+                lambda found: min(zip(found["gamma"], found["more"], strict=True), key=lambda each: abs(each[0] - 0.5))[
+                    1
+                ],
+                _gamma_chart,
+            ),
+            (GAMMA,),
+        ),
+        "E3-rarer": Tested(
+            BySetting(
+                settings(GAMMA, by=("gamma",), where=lambda row: bool(row["gamma"])),
+                _columns("rarer minus more frequent", _rarer),
+                lambda found: (
+                    f"At {found.held.count(True)} of {len(found.held)} correlations attention does worse on the signs "
+                    "that are rarer in training, whether these agree or differ."
+                ),
+                lambda _: None,
+                _gamma_chart,
+            ),
+            (GAMMA,),
+        ),
+        "E3-mix": Tested(
+            BySetting(
+                settings(TEST_MIX, by=("form", "gamma")),
+                {
+                    "law": named("{form}, gamma {gamma:g}", ""),
+                    "form": shared("data", "form"),
+                    "gamma": shared("gamma", "gamma"),
+                    "attention": Column("slope, floors | low | high", _slope("attention"), above=0.0),
+                    "linear": Column(
+                        "slope, residual linear | low, residual | high, residual",
+                        _slope("residual"),
+                        above=-0.25,
+                        below=0.25,
+                    ),
+                    "bend": Column("farthest from a line", _bend),
+                },
+                lambda found: (
+                    "From none to all steps with differing signs attention's risk changes by "
+                    f"{found['attention']:each +.1f} floors, the residual linear network's by "
+                    f"{max(found['linear'].numbers, key=abs):+.2f} at most. Mixtures lie within "
+                    f"{found['bend']:most .1%} of the line between the ends."
+                ),
+                "first attention",
+                _mix_chart,
+                together=True,
+            ),
+            (TEST_MIX,),
+        ),
+        "E3-shift": Tested(
+            BySetting(
+                settings(TRAIN_MIX, by=("form", "share")),
+                {
+                    "form": shared("data", "form"),
+                    "share": shared("share in training", "share"),
+                    "risks": risks("agreeing | differing", ("attention", "consistent"), ("attention", "inconsistent")),
+                    "agree": times_floor("agreeing, over floor", "attention", "consistent"),
+                    "differ": times_floor("differing, over floor", "attention", "inconsistent"),
+                    "zero": Column("differing, over zero's", lambda rows: per_zero(rows, "inconsistent")),
+                },
+                _shift,
+                lambda found: over_floor(next(iter(_alone(found).values())), "attention", "inconsistent"),
+                _shift_chart,
+                also=lambda found: [opposite(fails(rows, "inconsistent")) for rows in _alone(found).values()],
+            ),
+            (TRAIN_MIX,),
+        ),
+    },
 )

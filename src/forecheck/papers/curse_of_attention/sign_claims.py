@@ -3,163 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
 
-from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.sign import SPLIT
 from forecheck.papers.curse_of_attention.sign_reading import (
-    FAILURE,
     NEAR,
-    both,
-    claim,
     fails,
-    groups,
     mean_risk,
-    opposite,
     over_floor,
     per_zero,
+    risks,
+    times_floor,
 )
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
-from forecheck.papers.plots import bars
+from forecheck.papers.judging import (
+    both,
+    holds,
+    mean_estimate,
+    opposite,
+    transformed,
+)
+from forecheck.papers.settings import (
+    BySetting,
+    Column,
+    Found,
+    Rows,
+    average,
+    bar_chart,
+    settings,
+    shared,
+)
+
+_ON_ALL = settings(SPLIT, by=("form",), where=lambda row: row["share"] is None)
+_BARS = {"attention": "attention", "residual linear": "linear", "zero": "zero"}
 
 
-def judge_consistent(measured: Measured) -> Outcome:
-    """Attention against the floor where signs agree."""
-    found = groups(measured[SPLIT.name], "form", "share")
-    held = [opposite(fails(rows, "consistent")) for _, rows in found]
-    laws = [(form, "all" if share is None else "consistent only") for (form, share), _ in found]
-    cells = [
-        [
-            form,
-            trained_on,
-            *(
-                mean_risk(rows, model, "consistent")
-                for model in ("attention", "stopped", "residual", "ols", "oracle", "zero")
-            ),
-            over_floor(rows, "attention", "consistent").value,
-        ]
-        for (form, trained_on), (_, rows) in zip(laws, found, strict=True)
-    ]
-    ours = over_floor(found[0][1], "attention", "consistent")
-    linear = max(over_floor(rows, "residual", "consistent").value for _, rows in found)
-    return Outcome(
-        verdict_of(held),
-        f"Where signs agree attention has {ours.value:.0f} times the risk of the floor ({laws[0][0]}) and in no "
-        f"setting less than {min(row[-1] for row in cells):.1f} times; residual linear at most {linear:.2f}.",
-        ours,
-        Table(
-            [
-                "data",
-                "trained on",
-                "attention",
-                "stopped early",
-                "residual linear",
-                "OLS",
-                "oracle",
-                "zero",
-                "over floor",
-            ],
-            cells,
-        ),
-        [
-            bars(
-                "Risk where signs agree, over the floor",
-                "times the floor",
-                [f"{form}, {trained_on}" for form, trained_on in laws],
-                [
-                    (name, [over_floor(rows, model, "consistent").value for _, rows in found])
-                    for name, model in (("attention", "attention"), ("residual linear", "residual"), ("zero", "zero"))
-                ],
-            )
-        ],
-    )
-
-
-def _unrestricted(rows: Iterable[Row]) -> list[tuple[tuple[Any, ...], list[Row]]]:
-    return groups([row for row in rows if row["share"] is None], "form")
-
-
-def judge_inconsistent(measured: Measured) -> Outcome:
-    """Attention and the residual linear network where signs differ."""
-    found = _unrestricted(measured[SPLIT.name])
-    held = [
-        both(fails(rows, "inconsistent"), holds(over_floor(rows, "residual", "inconsistent"), below=NEAR))
-        for _, rows in found
-    ]
-    ratios = {form: over_floor(rows, "attention", "inconsistent") for (form,), rows in found}
-    told = ", ".join(f"{each.value:.1f} ({form})" for form, each in ratios.items())
-    linear = max(over_floor(rows, "residual", "inconsistent").value for _, rows in found)
-    return Outcome(
-        verdict_of(held),
-        f"Where signs differ attention has {told} times the risk of the floor, the residual linear network at most "
-        f"{linear:.2f} times.",
-        next(iter(ratios.values())),
-        Table(
-            [
-                "data",
-                "all signs",
-                "differing signs",
-                "stopped early",
-                "residual linear",
-                "OLS",
-                "zero",
-                "persistence",
-                "floor",
-                "over floor",
-                "low",
-                "high",
-            ],
-            [
-                [form, mean_risk(rows, "attention", "all")]
-                + [
-                    mean_risk(rows, model, "inconsistent")
-                    for model in ("attention", "stopped", "residual", "ols", "zero", "persistence")
-                ]
-                + [sum(row["floor"] for row in rows) / len(rows)]
-                + [ratios[form].value, ratios[form].low, ratios[form].high]
-                for (form,), rows in found
-            ],
-        ),
-        [
-            bars(
-                "Risk where signs differ, over the floor",
-                "times the floor",
-                list(ratios),
-                [
-                    (name, [over_floor(rows, model, "inconsistent").value for _, rows in found])
-                    for name, model in (("attention", "attention"), ("residual linear", "residual"), ("zero", "zero"))
-                ],
-            )
-        ],
-    )
-
-
-def judge_gap(measured: Measured) -> Outcome:
-    """What attention leaves of the zero predictor's risk, out of distribution against in distribution."""
-    found = _unrestricted(measured[SPLIT.name])
-    logs = {form: mean_estimate([_gap(row) for row in rows]) for (form,), rows in found}
-    held = [holds(each, above=0.0) for each in logs.values()]
-    cells = [
-        [
-            form,
-            *(per_zero(rows, signs).value for signs in ("all", "consistent", "inconsistent")),
-            mean_risk(rows, "attention", "inconsistent") / mean_risk(rows, "attention", "all"),
-            *_exp(logs[form]),
-        ]
-        for (form,), rows in found
-    ]
-    first = next(iter(logs))
-    told = ", ".join(f"{per_zero(rows, 'inconsistent').value:.2f} ({form})" for (form,), rows in found)
-    return Outcome(
-        verdict_of(held),
-        f"Where signs differ attention's risk is {told} times that of forecasting zero; this share is "
-        f"{math.exp(logs[first].value):.1f} times that on all windows ({first}). Raw risks would mislead, as targets "
-        "are smaller where signs differ.",
-        Estimate(*_exp(logs[first])),
-        Table(["data", "all, over zero's", "agreeing", "differing", "raw risk over all", "gap", "low", "high"], cells),
-    )
+def _trained_on(rows: Rows) -> str:
+    return f"{rows[0]['form']}, {'all' if rows[0]['share'] is None else 'consistent only'}"
 
 
 def _gap(row: Row) -> float:
@@ -167,39 +48,98 @@ def _gap(row: Row) -> float:
     return math.log(shares[0] / shares[1])
 
 
-def _exp(estimate: Estimate) -> list[float]:
-    values = (estimate.value, estimate.low, estimate.high)
-    return [math.exp(value) for value in values if value is not None]
+def _gaps(rows: Rows) -> Estimate:
+    return transformed(mean_estimate([_gap(row) for row in rows]), math.exp)
 
 
-CLAIMS = (
-    claim(
-        "E1",
-        "Attention fails on sign-inconsistent steps: where the signs of the last and the next step agree it does not.",
-        "implied by section 6, which looks at inconsistent steps only; trained on all or on agreeing signs",
-        f"{FAILURE}. Confirmed if it fails in no setting where signs agree, refuted if in all.",
-        SPLIT,
-        judge_consistent,
-        "risk over the floor where signs agree, unit data",
-    ),
-    claim(
-        "E2",
-        "Trained on all signs, attention fails where signs differ, and the residual linear network does not.",
-        "section 6, proposition 6.3",
-        f"{FAILURE}. Confirmed if it fails on every form of the data, with the residual linear network under {NEAR:g} "
-        "times the floor; refuted if on none. Step size by validation windows; ten repetitions.",
-        SPLIT,
-        judge_inconsistent,
-        "risk over the floor where signs differ, unit data",
-    ),
-    claim(
-        "E2-gap",
-        "Attention does not carry over from the training law to sign-inconsistent steps.",
-        "section 6, definition 6.1",
-        "Confirmed if on every form of the data attention's share of the zero predictor's risk is larger where signs "
-        "differ than on all windows, with a 95 % interval over repetitions; refuted if on none.",
-        SPLIT,
-        judge_gap,
-        "share of zero's risk where signs differ over that on all windows, unit data",
-    ),
+def _judge_gap(found: Found) -> list[bool | None]:
+    return [holds(mean_estimate([_gap(row) for row in rows]), above=0.0) for rows in found.groups]
+
+
+CLAIMS = claims(
+    __name__,
+    {
+        "E1": Tested(
+            BySetting(
+                settings(SPLIT, by=("form", "share")),
+                {
+                    "laws": Column("", _trained_on),
+                    "law": Column("data | trained on", lambda rows: _trained_on(rows).split(", ")),
+                    "risks": risks(
+                        "attention | stopped early | residual linear | OLS | oracle | zero",
+                        *(
+                            (each, "consistent")
+                            for each in ("attention", "stopped", "residual", "ols", "oracle", "zero")
+                        ),
+                    ),
+                    "attention": times_floor("over floor", "attention", "consistent"),
+                    "linear": times_floor("", "residual", "consistent"),
+                    "zero": times_floor("", "zero", "consistent"),
+                },
+                lambda found: (
+                    f"Where signs agree attention has {found['attention']:first .0f} times the risk of the floor "
+                    f"({found['law'][0][0]}) and in no setting less than {found['attention']:least .1f} times; "
+                    f"residual linear at most {found['linear']:most .2f}."
+                ),
+                "first attention",
+                bar_chart("Risk where signs agree, over the floor", "times the floor", _BARS),
+                also=lambda found: [opposite(fails(rows, "consistent")) for rows in found.groups],
+            ),
+            (SPLIT,),
+        ),
+        "E2": Tested(
+            BySetting(
+                _ON_ALL,
+                {
+                    "form": shared("data", "form"),
+                    "risks": risks(
+                        "all signs | differing signs | stopped early | residual linear | OLS | zero | persistence",
+                        ("attention", "all"),
+                        *(
+                            (model, "inconsistent")
+                            for model in ("attention", "stopped", "residual", "ols", "zero", "persistence")
+                        ),
+                    ),
+                    "floor": average("floor", "floor"),
+                    "attention": times_floor("over floor | low | high", "attention", "inconsistent"),
+                    "linear": times_floor("", "residual", "inconsistent"),
+                    "zero": times_floor("", "zero", "inconsistent"),
+                },
+                "Where signs differ attention has {attention:each .1f} times the risk of the floor, the residual "
+                "linear network at most {linear:most .2f} times.",
+                "first attention",
+                bar_chart("Risk where signs differ, over the floor", "times the floor", _BARS),
+                also=lambda found: [
+                    both(fails(rows, "inconsistent"), holds(over_floor(rows, "residual", "inconsistent"), below=NEAR))
+                    for rows in found.groups
+                ],
+            ),
+            (SPLIT,),
+        ),
+        "E2-gap": Tested(
+            BySetting(
+                _ON_ALL,
+                {
+                    "form": shared("data", "form"),
+                    "all": Column("all, over zero's", lambda rows: per_zero(rows, "all")),
+                    "agree": Column("agreeing", lambda rows: per_zero(rows, "consistent")),
+                    "differ": Column("differing", lambda rows: per_zero(rows, "inconsistent")),
+                    "raw": Column(
+                        "raw risk over all",
+                        lambda rows: mean_risk(rows, "attention", "inconsistent") / mean_risk(rows, "attention", "all"),
+                    ),
+                    "gap": Column("gap | low | high", _gaps),
+                },
+                lambda found: (
+                    f"Where signs differ attention's risk is {found['differ']:each .2f} times that of forecasting "
+                    f"zero; this share is {found['gap']:first .1f} times that on all windows ({found.labels[0]}). Raw "
+                    "risks would mislead, as targets are smaller where signs differ."
+                ),
+                "first gap",
+                also=_judge_gap,
+            ),
+            (SPLIT,),
+        ),
+    },
+    NEAR=NEAR,
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome
-from forecheck.papers.experiment import Experiment, Row
-from forecheck.papers.judging import holds, mean_estimate
+from forecheck.papers.claim import Estimate
+from forecheck.papers.experiment import Row
+from forecheck.papers.judging import both, holds, mean, mean_estimate
+from forecheck.papers.settings import Column
 
 FAR = 3.0
 """Times the floor from which a risk counts as a failure."""
@@ -20,15 +20,6 @@ FAILURE = (
 )
 
 
-def groups(rows: Iterable[Row], *names: str) -> list[tuple[tuple[Any, ...], list[Row]]]:
-    """Rows of one setting each, in the order in which they were made."""
-
-    def key(row: Row) -> tuple[Any, ...]:
-        return tuple(row[name] for name in names)
-
-    return [(setting, list(same)) for setting, same in groupby(rows, key)]
-
-
 def over_floor(rows: Sequence[Row], model: str, signs: str) -> Estimate:
     """A model's risk over the floor."""
     return mean_estimate([row[model][signs] / row["floor"] for row in rows])
@@ -36,7 +27,7 @@ def over_floor(rows: Sequence[Row], model: str, signs: str) -> Estimate:
 
 def mean_risk(rows: Sequence[Row], model: str, signs: str) -> float:
     """A model's mean risk."""
-    return sum(row[model][signs] for row in rows) / len(rows)
+    return mean([row[model][signs] for row in rows])
 
 
 def fails(rows: Sequence[Row], signs: str, model: str = "attention") -> bool | None:
@@ -45,31 +36,16 @@ def fails(rows: Sequence[Row], signs: str, model: str = "attention") -> bool | N
     return both(holds(over_floor(rows, model, signs), above=FAR), holds(more, above=0.0))
 
 
-def both(*checks: bool | None) -> bool | None:
-    """True if all are, False if one is, else None."""
-    if False in checks:
-        return False
-    return None if None in checks else True
-
-
-def opposite(check: bool | None) -> bool | None:
-    """Not, if it is known."""
-    return None if check is None else not check
-
-
 def per_zero(rows: Sequence[Row], signs: str) -> Estimate:
     """Attention's risk over that of forecasting zero."""
     return mean_estimate([row["attention"][signs] / row["zero"][signs] for row in rows])
 
 
-def claim(
-    name: str,
-    title: str,
-    where: str,
-    rule: str,
-    experiment: Experiment,
-    judge: Callable[[Measured], Outcome],
-    quantity: str,
-) -> Claim:
-    """A claim that rests on one experiment."""
-    return Claim(name, title, where, rule, (experiment,), judge, quantity)
+def risks(head: str, *of: tuple[str, str]) -> Column:
+    """Mean risks of models on test sets, named in `head`."""
+    return Column(head, lambda rows: [mean_risk(rows, model, signs) for model, signs in of])
+
+
+def times_floor(head: str, model: str, signs: str, **bounds: Any) -> Column:
+    """A model's risk over the floor on a test set."""
+    return Column(head, lambda rows: over_floor(rows, model, signs), **bounds)

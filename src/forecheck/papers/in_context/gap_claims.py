@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
 from forecheck.papers.in_context.gap import GAPS, LAPLACE, LONG, MANY
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, slope_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean,
+    mean_estimate,
+    ratio_estimate,
+    slope_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select
+from forecheck.papers.settings import (
+    table,
+)
 
 LIMIT = 100
 """Columns from which on a rate in n is read off."""
@@ -18,21 +29,14 @@ SHARE = "excess over explained variance"
 METHODS = ("relaxed", "fitted head", "closed form", "in context", "on the series")
 
 
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 def _by_length(rows: Sequence[Row], name: str) -> list[Row]:
     return sorted(select(rows, process_name=name), key=lambda row: row["columns"])
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    return Table(
-        ["process", "n", "2 / (n + 2)", "any heads", "fitted head", "closed form", "OLS in context", "OLS on series"],
-        [
-            [row["process_name"], row["columns"], row["predicted"], *(_average(row[key]) for key in METHODS)]
-            for row in rows
-        ],
+    return table(
+        "process | n | 2 / (n + 2) | any heads | fitted head | closed form | OLS in context | OLS on series",
+        [[row["process_name"], row["columns"], row["predicted"], *(mean(row[key]) for key in METHODS)] for row in rows],
     )
 
 
@@ -41,11 +45,11 @@ def _drawn(rows: Sequence[Row], name: str) -> dict[str, object]:
     lengths = [row["columns"] for row in group]
     names = ("one layer, any heads", "closed-form head", "OLS in context")
     series = [
-        curve(told, lengths, [_average(row[key]) for row in group])
+        curve(told, lengths, [mean(row[key]) for row in group])
         for told, key in zip(names, ("relaxed", "closed form", "in context"), strict=True)
     ]
     series.append(curve("2 / (n + 2)", lengths, [row["predicted"] for row in group], style="dashed"))
-    levels = [("OLS on the series", _average(group[0]["on the series"]))]
+    levels = [("OLS on the series", mean(group[0]["on the series"]))]
     title = f"Gap to the best linear predictor, {name}"
     return curves(title, "columns n", SHARE, series, x_scale="log", y_scale="log", levels=levels)
 
@@ -55,12 +59,13 @@ def judge_gap(measured: Measured) -> Outcome:
     rows = measured["gaps"]
     lead = [mean_estimate([a - b for a, b in zip(row["relaxed"], row["on the series"], strict=True)]) for row in rows]
     held = [holds(each, above=0.0) for each in lead]
-    least = min(rows, key=lambda row: _average(row["relaxed"]))
+    least = min(rows, key=lambda row: mean(row["relaxed"]))
     ours = mean_estimate(least["relaxed"])
     return Outcome(
         verdict_of([*held, *(holds(mean_estimate(row["relaxed"]), above=0.0) for row in rows)]),
-        f"Over {len(rows)} cases the least gap is {ours.value:.2%} of the explained variance (n = {least['columns']}); "
-        f"OLS on one series of 40,000 steps is {_average(least['on the series']):.3%} above the best predictor there.",
+        f"Over {len(rows)} cases the least gap is {ours.value:.2%} of the explained variance (n = "
+        f"{least['columns']}); OLS on one series of 40,000 steps is {mean(least['on the series']):.3%} above the best "
+        "predictor there.",
         ours,
         _table(rows),
         [_drawn(rows, name) for name in distinct(rows, "process_name")],
@@ -88,7 +93,7 @@ def judge_rate(measured: Measured) -> Outcome:
         f"{', '.join(f'{cell[4]:.2f}' for cell in cells)} at n = {cells[0][5]}, where 2n / (n + 2) is "
         f"{2 * cells[0][5] / (cells[0][5] + 2):.2f}.",
         mean_estimate([cell[1] for cell in cells]),
-        Table(["process", "slope", "low", "high", "n gap / explained", "at n"], cells),
+        table("process | slope | low | high | n gap / explained | at n", cells),
     )
 
 
@@ -109,7 +114,7 @@ def judge_constant(measured: Measured) -> Outcome:
         f"innovations; with Laplace ones, where the 2 becomes 5, {min(c[3] for c in other):.2f} to "
         f"{max(c[3] for c in other):.2f}, nearer to 1 the longer the context.",
         ours,
-        Table(["process", "innovations", "n", "measured / predicted", "low", "high"], cells),
+        table("process | innovations | n | measured / predicted | low | high", cells),
     )
 
 
@@ -128,7 +133,7 @@ def judge_closed_form(measured: Measured) -> Outcome:
         f"The closed-form head has {ours.value:.3f} times the gap of the best layer at n = {last} and "
         f"{max(cell[2] for cell in cells):.2f} times at most at short context; no training is needed.",
         ours,
-        Table(["process", "n", "closed form / best layer", "low", "high"], cells),
+        table("process | n | closed form / best layer | low | high", cells),
     )
 
 
@@ -165,7 +170,7 @@ def judge_many(measured: Measured) -> Outcome:
         f"Left without limit of context, as a share of the explained variance: {told}. Only first-order processes of "
         "unit variance are recovered.",
         ours,
-        Table(["p", "variance of prompts", "excess", "low", "high"], cells),
+        table("p | variance of prompts | excess | low | high", cells),
     )
 
 
@@ -186,80 +191,19 @@ def judge_baselines(measured: Measured) -> Outcome:
         + ", ".join(f"{cell[4]:.2f} ({cell[0]})" for cell in cells if cell[1] == last[1])
         + " times that of OLS in the same context: weights that know the process win where it explains little.",
         mean_estimate([cell[4] for cell in cells if cell[1] == last[1] and cell[2] < cell[3]] or [math.nan]),
-        Table(["process", "n", "2 (gamma_0 - sigma^2)", "p sigma^2", "gap over OLS in context"], cells),
+        table("process | n | 2 (gamma_0 - sigma^2) | p sigma^2 | gap over OLS in context", cells),
     )
 
 
-CLAIMS = (
-    Claim(
-        id="gap",
-        title="One layer of linear self-attention stays above the best linear predictor at every length of context.",
-        where="strict finite-sample gap",
-        rule="Confirmed if at every n and process the optimum of any number of heads, on the windows it was fitted to, "
-        "has an excess above zero and above that of OLS on one long series (95 % intervals); refuted if nowhere.",
-        experiments=(GAPS,),
-        judge=judge_gap,
-        quantity="least gap over the explained variance",
-    ),
-    Claim(
-        id="rate",
-        title="The gap falls like 1/n.",
-        where="excess B_p / n + o(1/n)",
-        rule="Confirmed if the log-log slope of the best layer's gap over n >= 100 has an interval within (-1.1, -0.9) "
-        "for every process; refuted if outside for all. At shorter context 2 / (n + 2) itself is flatter.",
-        experiments=(GAPS, LONG),
-        judge=judge_rate,
-        quantity="log-log slope, mean over processes",
-        published="-1",
-    ),
-    Claim(
-        id="constant",
-        title="The gap is 2 (gamma_0 - sigma^2) / (n + 2), and (2 + kappa) / (n + 2 + kappa) with excess kurtosis.",
-        where="derived here; the paper has a Schur complement without numbers",
-        rule="Confirmed if the interval of measured over predicted gap of the closed form lies within 0.85 to 1.15 at "
-        "n >= 25 with normal innovations and at n >= 200 with Laplace ones, whose form is of first order only; refuted "
-        "if outside everywhere. Shorter context is told: so few windows do not decide it.",
-        experiments=(GAPS, LAPLACE),
-        judge=judge_constant,
-        quantity="measured over predicted gap, normal innovations",
-    ),
-    Claim(
-        id="closed-form",
-        title="A single head in closed form attains the optimum as context grows.",
-        where="derived here",
-        rule="Confirmed if from n = 100 on its gap is under 1.1 times that of the best layer with any number of heads, "
-        "both on fresh windows; refuted if above it everywhere.",
-        experiments=(GAPS,),
-        judge=judge_closed_form,
-        quantity="gap of the closed form over that of the best layer, longest context",
-    ),
-    Claim(
-        id="recovery",
-        title="With unlimited context one layer recovers the linear predictor of a process.",
-        where="asymptotic recovery under teacher forcing",
-        rule="Confirmed if at the longest context the gap's interval lies under 1 % of the explained variance for "
-        "every process; refuted if above for all.",
-        experiments=(GAPS, LONG),
-        judge=judge_recovery,
-        quantity="gap over the explained variance, longest context",
-    ),
-    Claim(
-        id="many-processes",
-        title="It does not recover them if one model serves many processes, even with unlimited context.",
-        where="ours; the paper trains one model a process",
-        rule="Confirmed if the excess of the best layer lies above 1 % of the explained variance at every order, with "
-        "prompts of their own and of unit variance; uneven if not at all of them.",
-        experiments=(MANY,),
-        judge=judge_many,
-        quantity="excess over the explained variance, p = 3, unit variance",
-    ),
-    Claim(
-        id="in-context-baseline",
-        title="Against OLS in the same context one layer wins where 2 (gamma_0 - sigma^2) < p sigma^2, and loses else.",
-        where="ours; the paper compares with OLS on the whole series only",
-        rule="Confirmed if from n = 50 on the ratio of gaps lies on the predicted side of 1 for every process.",
-        experiments=(GAPS,),
-        judge=judge_baselines,
-        quantity="gap of one layer over that of OLS in context where it should win, longest context",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "gap": Tested(judge_gap, (GAPS,)),
+        "rate": Tested(judge_rate, (GAPS, LONG)),
+        "constant": Tested(judge_constant, (GAPS, LAPLACE)),
+        "closed-form": Tested(judge_closed_form, (GAPS,)),
+        "recovery": Tested(judge_recovery, (GAPS, LONG)),
+        "many-processes": Tested(judge_many, (MANY,)),
+        "in-context-baseline": Tested(judge_baselines, (GAPS,)),
+    },
 )

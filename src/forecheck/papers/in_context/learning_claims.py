@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.in_context.learning import DEEP, PUBLISHED
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    ratio_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select, thinned
+from forecheck.papers.settings import (
+    table,
+)
 
 HALF = 0.5
 
@@ -25,8 +34,8 @@ def judge_trained(measured: Measured) -> Outcome:
         f"{max(row['trained'] for row in rows):.2f} times the error of OLS on the series; the best head, fitted "
         f"exactly, has {min(row['fitted'] for row in rows):.2f} to {max(row['fitted'] for row in rows):.2f} times.",
         ours,
-        Table(
-            ["p", "seed", "n", "standardised", "epochs", "trained", "fitted", "closed form", "OLS in context", "zero"],
+        table(
+            "p | seed | n | standardised | epochs | trained | fitted | closed form | OLS in context | zero",
             [
                 [row["order"], row["seed"], row["columns"], "yes" if row["scaled"] else "no", row["epochs run"]]
                 + [row[key] for key in ("trained", "fitted", "closed form", "in context", "zero")]
@@ -72,10 +81,10 @@ def judge_optimisation(measured: Measured) -> Outcome:
     better = mean_estimate(next(values for (scaled, _), values in shares.items() if scaled))
     return Outcome(
         verdict_of(held),
-        f"{ours.value:.0%} of the gap of training as published is gone with the best weights of the same layer; of the "
-        f"gap on standardised series, same budget, {better.value:.0%}.",
+        f"{ours.value:.0%} of the gap of training as published is gone with the best weights of the same layer; of "
+        f"the gap on standardised series, same budget, {better.value:.0%}.",
         ours,
-        Table(["standardised", "epochs", "share of the gap that is optimisation", "low", "high"], cells),
+        table("standardised | epochs | share of the gap that is optimisation | low | high", cells),
     )
 
 
@@ -103,7 +112,7 @@ def judge_depth(measured: Measured) -> Outcome:
         f"Two layers leave {ours.value:.2f} of one layer's excess: {cells[0][2]:.2f}, {cells[1][2]:.2f} and "
         f"{cells[2][2]:.2f} of the innovation variance for 1, 2 and 3 layers at n = {rows[0]['columns']}.",
         ours,
-        Table(["process", "layers", "excess / sigma^2", "low", "high", "one layer, closed form"], cells),
+        table("process | layers | excess / sigma^2 | low | high | one layer, closed form", cells),
         [curves("Excess by depth", "layers", "excess / sigma^2", drawn, y_scale="log")],
     )
 
@@ -123,49 +132,16 @@ def judge_softmax(measured: Measured) -> Outcome:
         f"One layer with softmax, as released, is {ours.value:.2f} of the innovation variance above the best linear "
         f"predictor after this training; the best linear layer is {rows[0]['one layer, closed form']:.2f} above it.",
         ours,
-        Table(["process", "layers", "excess / sigma^2", "low", "high"], cells),
+        table("process | layers | excess / sigma^2 | low | high", cells),
     )
 
 
-CLAIMS = (
-    Claim(
-        id="trained",
-        title="Trained on a series, one layer of linear self-attention stays above OLS under teacher forcing.",
-        where="figures of teacher-forced error by length of history",
-        rule="Confirmed if for every series the interval of its test error less that of OLS, over ten blocks of the "
-        "test part, lies above zero; refuted if below for all.",
-        experiments=(PUBLISHED,),
-        judge=judge_trained,
-        quantity="test error over that of OLS, trained as published, geometric mean over series",
-    ),
-    Claim(
-        id="optimisation",
-        title="Most of the gap of the published training is optimisation, not representation.",
-        where="ours: the series are not standardised (sigma = 0.05), so useful weights are large",
-        rule="Confirmed if for every series the best weights of the same layer remove more than half of the trained "
-        "layer's gap to OLS (interval over ten blocks of the test part), refuted if less for all.",
-        experiments=(PUBLISHED,),
-        judge=judge_optimisation,
-        quantity="share of the gap that is optimisation, trained as published",
-    ),
-    Claim(
-        id="depth",
-        title="More layers never hurt.",
-        where="monotone in depth, not strictly",
-        rule="Confirmed if a further layer's excess is not above that of one fewer, to a twentieth of one layer's "
-        "excess, for 1, 2 and 3 layers (95 % intervals over seeds); refuted if every one is.",
-        experiments=(DEEP,),
-        judge=judge_depth,
-        quantity="excess of two layers over that of one",
-    ),
-    Claim(
-        id="softmax",
-        title="A layer trained with softmax stays above the linear predictor as well.",
-        where="comparison with softmax; nothing is proved for it",
-        rule="Confirmed if the interval over seeds of its excess lies above zero, refuted if below. An excess after "
-        "training bounds the best weights from above only.",
-        experiments=(DEEP,),
-        judge=judge_softmax,
-        quantity="excess of one softmax layer over sigma^2",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "trained": Tested(judge_trained, (PUBLISHED,)),
+        "optimisation": Tested(judge_optimisation, (PUBLISHED,)),
+        "depth": Tested(judge_depth, (DEEP,)),
+        "softmax": Tested(judge_softmax, (DEEP,)),
+    },
 )

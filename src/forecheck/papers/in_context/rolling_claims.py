@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
 from forecheck.papers.in_context.rolling import ROLLOUTS
-from forecheck.papers.judging import averaged, holds, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.judging import (
+    averaged,
+    holds,
+    ratio_estimate,
+    share_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.settings import (
+    table,
+)
 
 HORIZONS = (1, 2, 5, 10, 20, 40)
 RARE = 0.005
@@ -44,10 +54,7 @@ def judge_decay(measured: Measured) -> Outcome:
         "Both go to the mean, as every optimal forecast does; one layer goes there faster than exponentially, because "
         "what it predicts adds no residual to its context.",
         Estimate(first[1]),
-        Table(
-            ["process", "collapse", "linear", "sooner, share", "size, h = 5", "linear ", "size, h = 10", "linear  "],
-            cells,
-        ),
+        table("process | collapse | linear | sooner, share | size, h = 5 | linear  | size, h = 10 | linear  ", cells),
         charts,
     )
 
@@ -75,9 +82,9 @@ def judge_compounding(measured: Measured) -> Outcome:
         charts.append(curves(f"Error by horizon, {told(row)}", "step", "squared error / gamma_0", drawn))
     return Outcome(
         verdict_of(held),
-        f"Where it stays finite its error is at most {worst:.2f} times that of the linear forecast, and the ratio goes "
-        "back to 1 at long horizons, where both predict the mean. Over all roll-outs the mean is that of the few that "
-        "diverge.",
+        f"Where it stays finite its error is at most {worst:.2f} times that of the linear forecast, and the ratio "
+        "goes back to 1 at long horizons, where both predict the mean. Over all roll-outs the mean is that of the few "
+        "that diverge.",
         Estimate(worst),
         Table(["process", *(f"h = {h}" for h in HORIZONS), "all roll-outs, h = 60"], cells),
         charts,
@@ -95,8 +102,8 @@ def judge_divergence(measured: Measured) -> Outcome:
         + ", ".join(f"{share.value:.1%} ({told(row)})" for share, row in zip(shares, measured["rollouts"], strict=True))
         + " of the roll-outs leave 50 standard deviations; the linear forecast never does.",
         largest,
-        Table(
-            ["process", "share diverging", "low", "high"],
+        table(
+            "process | share diverging | low | high",
             [
                 [told(row), share.value, share.low, share.high]
                 for row, share in zip(measured["rollouts"], shares, strict=True)
@@ -105,36 +112,13 @@ def judge_divergence(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = (
-    Claim(
-        id="roll-out-decay",
-        title="Rolled out, predictions of one layer decay to the mean, sooner than those of the linear model.",
-        where="chain of thought: predictions decay exponentially; figures of trajectories",
-        rule="Confirmed if in every process more than half of the histories that tell the two apart collapse sooner "
-        "(the released rule: eight steps under 0.05 standard deviations), and the median size at step 10 is smaller; "
-        "refuted if in none.",
-        experiments=(ROLLOUTS,),
-        judge=judge_decay,
-        quantity="median collapse step, first process",
-    ),
-    Claim(
-        id="roll-out-error",
-        title="Rolled out, error compounds: it is above the linear model's at every horizon.",
-        where="chain of thought: error compounds, worse than linear at every horizon",
-        rule=f"Confirmed if at every one of the horizons {HORIZONS} and in every process the interval of the ratio of "
-        "mean squared errors lies above 1, over histories that do not diverge; refuted if nowhere.",
-        experiments=(ROLLOUTS,),
-        judge=judge_compounding,
-        quantity="largest ratio of errors to the linear forecast, roll-outs that stay finite",
-    ),
-    Claim(
-        id="roll-out-divergence",
-        title="A share of roll-outs does not decay but blows up in finite time.",
-        where="ours; single trajectories, as released, hide it",
-        rule=f"Confirmed if in every slow process (all but AR(1) 0.5) the share's interval lies above {RARE:.1%}, "
-        "refuted if under it.",
-        experiments=(ROLLOUTS,),
-        judge=judge_divergence,
-        quantity="largest share of roll-outs that diverge within 60 steps",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "roll-out-decay": Tested(judge_decay, (ROLLOUTS,)),
+        "roll-out-error": Tested(judge_compounding, (ROLLOUTS,)),
+        "roll-out-divergence": Tested(judge_divergence, (ROLLOUTS,)),
+    },
+    HORIZONS=HORIZONS,
+    RARE=RARE,
 )

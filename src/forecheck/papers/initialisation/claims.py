@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict, untestable
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict, untestable
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.initialisation.experiments import EXACT, HEAD_COUNT, TRAINED
-from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    averaged,
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import select
+from forecheck.papers.settings import (
+    table,
+)
 
 SAME = 0.02
 """Relative difference of errors that counts as none: twice the Monte Carlo error of 60,000 test tasks."""
@@ -96,10 +105,7 @@ def judge_trained(measured: Measured) -> Outcome:
         f"Trained from random weights, one head with a linear guess ends at {ratio.value:.3f} times the error of one "
         "step from the prior mean, with the weights of that step.",
         ratio,
-        Table(
-            ["prior mean", "with guess", "without", "step from mean", "guess", "v_x / v_y (minus the mean)", "step"],
-            cells,
-        ),
+        table("prior mean | with guess | without | step from mean | guess | v_x / v_y (minus the mean) | step", cells),
         [
             curves(
                 "Training with and without a guess",
@@ -114,42 +120,14 @@ def judge_trained(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = (
-    Claim(
-        id="heads",
-        title="With a non-zero prior mean more heads reduce the error of linear self-attention, up to d + 1, but no "
-        "number of them reaches one step of gradient descent from that mean.",
-        where="section 4; the bound d + 1 is derived here",
-        rule="Confirmed if at every non-zero mean the error falls from 1 to d + 1 heads and that of d + 1 heads stays "
-        "above the step's (by 2 % at means of 1 and more), with 95 % intervals over task draws.",
-        experiments=(HEAD_COUNT,),
-        judge=judge_heads,
-        quantity="error of d + 1 heads over that of one step, at the largest mean",
-    ),
-    Claim(
-        id="closure",
-        title="A linear guess in the query's label slot makes one head equal to one step of gradient descent from it.",
-        where="section 4; the weights are derived here",
-        rule="Confirmed if the predictions agree to 1e-10.",
-        experiments=(EXACT,),
-        judge=judge_exact,
-        quantity="largest relative difference of predictions",
-    ),
-    Claim(
-        id="trained",
-        title="Trained, the head with a guess (yq-LSA) attains the error of one step of gradient descent.",
-        where="section 5, d = C = 10",
-        rule="Confirmed if at every prior mean the interval over seeds of its error over the step's lies under 1.02.",
-        experiments=(TRAINED,),
-        judge=judge_trained,
-        quantity="error over that of one step, at the largest mean",
-    ),
-    Claim(
-        id="language-models",
-        title="An explicit initial guess in the prompt improves the similarity scores of large language models.",
-        where="section 5, Llama-3.1-8B and Qwen2.5-7B on STS-Benchmark",
-        rule="",
-        experiments=(),
-        judge=untestable("It needs language models of 7 to 8 billion parameters, and the prompt was not found."),
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "heads": Tested(judge_heads, (HEAD_COUNT,)),
+        "closure": Tested(judge_exact, (EXACT,)),
+        "trained": Tested(judge_trained, (TRAINED,)),
+        "language-models": Tested(
+            untestable("It needs language models of 7 to 8 billion parameters, and the prompt was not found.")
+        ),
+    },
 )

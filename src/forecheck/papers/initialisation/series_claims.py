@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.initialisation.series import SLOT
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    ratio_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars
+from forecheck.papers.settings import (
+    table,
+)
 
 PART = 0.1
 """Of the gap with an empty slot, what may be left with the guess."""
@@ -27,7 +36,7 @@ def judge_slot(measured: Measured) -> Outcome:
         f"With the least-squares forecast in the slot and no values the layer is least squares (to {worst:.0e}), and "
         f"at most {largest.value:.2%} of the gap of an empty slot is left.",
         largest,
-        Table(["process", "n", "slot zero", "slot a linear guess", "attention could still take off"], cells),
+        table("process | n | slot zero | slot a linear guess | attention could still take off", cells),
         [
             bars(
                 "Excess over the best linear predictor",
@@ -39,17 +48,10 @@ def judge_slot(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = (
-    Claim(
-        id="series",
-        title="For series the gap of linear attention to least squares is that of its empty label slot: with a linear "
-        "guess there, one layer equals least squares.",
-        where="ours: the guess of this paper in the prompts of arXiv 2510.09776",
-        rule=f"Confirmed if the layer with the guess and no values is least squares to 1e-10, and the interval of its "
-        f"excess over that of the closed-form head with an empty slot lies under {PART:.0%} in every case; refuted if "
-        "neither holds.",
-        experiments=(SLOT,),
-        judge=judge_slot,
-        quantity="largest share of the empty slot's gap that is left",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "series": Tested(judge_slot, (SLOT,)),
+    },
+    PART=PART,
 )

@@ -44,6 +44,11 @@ class Claim:
     table: Table
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is not the paper's."""
+        return outcomes.is_ours(self.data)
+
+    @property
     def long(self) -> bool:
         """Whether the published number is rather a text."""
         return len(str(self.data.get("published") or "")) > LONG
@@ -51,10 +56,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper as its page and the index show it; `link` leads to its page, if there is one."""
+    """A paper as its page and the index show it; `link` leads to its page, if there is one; `beside` counts ours."""
 
     data: Json
     counts: dict[str, int]
+    beside: str
     claims: list[Claim]
     link: str
 
@@ -100,6 +106,7 @@ def _shared(data: Json, claims: Sequence[Json], where: str) -> dict[str, Any]:
         "head": outcomes.sentence(claims),
         "verdict": {},
         "counts": [(name, outcomes.counts(claims).get(name, 0)) for name in outcomes.VERDICTS],
+        "beside": outcomes.ours_sentence(claims),
         "nothing": numbers.NOTHING,
         "environment": outcomes.environment(data),
     }
@@ -117,7 +124,7 @@ def _paper(data: Json, link: str = "", *, drawn: bool = False) -> Paper:
         table = given_table(claim.get("table") if drawn else None, told, MOST_ROWS)
         drawings = charts.of_claim(claim) if drawn else []
         claims.append(Claim(claim, place, to, outcomes.ours(claim), outcomes.published(claim), drawings, table))
-    return Paper(data, outcomes.counts(given), claims, link)
+    return Paper(data, outcomes.counts(given), outcomes.ours_sentence(given), claims, link)
 
 
 def _names(papers: Sequence[Json], stem: str) -> list[str]:

@@ -33,12 +33,14 @@ def _blocks(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _summary(papers: list[Mapping[str, Any]]) -> Table:
-    """How many claims of each paper came out which way."""
+    """How many claims of each paper came out which way; ours stand apart."""
     rows = []
     for paper in papers:
-        found = outcomes.counts(paper.get("claims") or [])
-        rows.append([str(paper.get("name")), *(str(found.get(name, 0)) for name in outcomes.VERDICTS)])
-    columns = [Column("paper"), *(Column(name, right=True) for name in outcomes.VERDICTS)]
+        given = paper.get("claims") or []
+        found, ours = outcomes.counts(given), outcomes.counts(given, ours=True)
+        numbers_ours = f"{ours.get(outcomes.VERDICTS[0], 0)} of {sum(ours.values())}"
+        rows.append([str(paper.get("name")), *(str(found.get(name, 0)) for name in outcomes.VERDICTS), numbers_ours])
+    columns = [Column("paper"), *(Column(name, right=True) for name in (*outcomes.VERDICTS, "of ours, confirmed"))]
     return Table("", columns, [Group("", rows)])
 
 
@@ -49,7 +51,7 @@ def _claims(paper: Mapping[str, Any]) -> Table:
         value = " ".join(filter(None, outcomes.ours(claim)))
         rows.append(
             [
-                str(claim.get("id")),
+                f"{claim.get('id')}{' (ours)' if outcomes.is_ours(claim) else ''}",
                 " ".join(filter(None, (str(claim.get("title") or ""), _in_brackets(claim.get("where"))))),
                 str(claim.get("verdict")),
                 str(claim.get("found") or ""),

@@ -60,13 +60,17 @@ def listing(known: Sequence[Mapping[str, Any]]) -> RenderableType:
         grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         grid.add_column(width=len("· not testable here (quick)"), no_wrap=True, overflow="ellipsis")
         for claim in paper["claims"]:
-            grid.add_row(Text(clean(claim["id"])), Text(clean(claim.get("title"))), _last(claim.get("last")))
+            title = Text("ours: " if outcomes.is_ours(claim) else "", style="dim").append(
+                clean(claim.get("title")), style="not dim"
+            )
+            grid.add_row(Text(clean(claim["id"])), title, _last(claim.get("last")))
         parts.append(Padding(grid, (0, 0, 0, 2)) if paper["claims"] else Text("  no claims", style="dim"))
     return Group(*parts)
 
 
 def _named(claim: Mapping[str, Any]) -> Text:
-    return Text(clean(claim.get("id")), style="bold").append(f"  {clean(claim.get('title'))}", style="not bold")
+    name = f"{clean(claim.get('id'))}{' (ours)' if outcomes.is_ours(claim) else ''}"
+    return Text(name, style="bold").append(f"  {clean(claim.get('title'))}", style="not bold")
 
 
 def _verdict(verdict: Any) -> Text:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claims import Tested, claims
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars, curve, curves
 from forecheck.papers.samovar.exact import FORMS, LAYER, PARTS, PICTURES, STACK, SUPERPOSITION
 from forecheck.papers.samovar.growth import GROWTH
+from forecheck.papers.settings import (
+    table,
+)
 
 EXACT = 1e-10
 """Relative difference that is rounding in double precision."""
@@ -28,7 +36,7 @@ def judge_layer(measured: Measured) -> Outcome:
         _exact(worst),
         f"The layer and the sum over lags differ by {worst:.1e} of the output at most.",
         Estimate(worst),
-        Table(["tokens", "head width", "difference"], [[r["tokens"], r["width"], r["difference"]] for r in rows]),
+        table("tokens | head width | difference", [[r["tokens"], r["width"], r["difference"]] for r in rows]),
     )
 
 
@@ -42,10 +50,10 @@ def judge_stack(measured: Measured) -> Outcome:
     return Outcome(
         Verdict.REFUTED if miscounted else _exact(largest),
         f"{miscounted} counts of paths differ from the binomial; paths one by one ({deepest['paths']} of them with "
-        f"{deepest['layers']} layers and {deepest['tokens']} tokens), recurrence, Horner's scheme and derivative agree "
-        f"to {largest:.1e}.",
+        f"{deepest['layers']} layers and {deepest['tokens']} tokens), recurrence, Horner's scheme and derivative "
+        f"agree to {largest:.1e}.",
         Estimate(largest),
-        Table(["check", "largest relative difference"], [[CHECKS[check], worst[check]] for check in CHECKS]),
+        table("check | largest relative difference", [[CHECKS[check], worst[check]] for check in CHECKS]),
     )
 
 
@@ -57,8 +65,8 @@ def judge_parts(measured: Measured) -> Outcome:
         _exact(worst),
         f"Parts by source token and by layer, each summed, differ from the forecast by {worst:.1e} of it at most.",
         Estimate(worst),
-        Table(
-            ["shortcut", "layers", "by token", "by layer"],
+        table(
+            "shortcut | layers | by token | by layer",
             [[row["structure"], row["layers"], row["by token"], row["by layer"]] for row in rows],
         ),
     )
@@ -81,8 +89,8 @@ def judge_pictures(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of(held),
         "The scalar weights of paths are the trace of the coefficients with one layer; with two and three their sums "
-        f"correlate with it by {overall.value:.2f} (mean), and leaving out repeated tokens misses "
-        f"{cells[-1][2]:.0%} of the coefficients at {depths[-1]} layers.",
+        f"correlate with it by {overall.value:.2f} (mean), and leaving out repeated tokens misses {cells[-1][2]:.0%} "
+        f"of the coefficients at {depths[-1]} layers.",
         overall,
         Table(["layers", *READINGS, "correlation with the trace"], cells),
         [
@@ -113,9 +121,8 @@ def judge_superposition(measured: Measured) -> Outcome:
         f"{aligned:.0e} of SAMoVAR's. Without MLP and norms LinTrans is exact too ({bare:.0e}), shortcuts and all: "
         "these two, not the shortcuts, take the coefficients away.",
         means["LinTrans"],
-        Table(
-            ["stack", "mean error", "smallest", "largest"],
-            [[f, means[f].value, min(e), max(e)] for f, e in errors.items()],
+        table(
+            "stack | mean error | smallest | largest", [[f, means[f].value, min(e), max(e)] for f, e in errors.items()]
         ),
     )
 
@@ -149,14 +156,11 @@ def judge_growth(measured: Measured) -> Outcome:
     outputs = unscaled[0][2:5]
     return Outcome(
         verdict_of(held),
-        f"At the start, on random walks, the outputs of three layers have RMS {', '.join(f'{o:.3g}' for o in outputs)} "
-        f"with heads of {widths[0]} features (observations: 1), and grow faster with wider heads; a path's factors "
-        f"have RMS {unscaled[0][5]:.2g} to {unscaled[-1][5]:.2g}.",
+        "At the start, on random walks, the outputs of three layers have RMS "
+        f"{', '.join(f'{o:.3g}' for o in outputs)} with heads of {widths[0]} features (observations: 1), and grow "
+        f"faster with wider heads; a path's factors have RMS {unscaled[0][5]:.2g} to {unscaled[-1][5]:.2g}.",
         deepest,
-        Table(
-            ["scale", "head width", "layer 1", "layer 2", "layer 3", "factors", "growth a layer", "shortcut's share"],
-            cells,
-        ),
+        table("scale | head width | layer 1 | layer 2 | layer 3 | factors | growth a layer | shortcut's share", cells),
         [
             curves(
                 "Outputs at the start, by layer",
@@ -174,69 +178,14 @@ def _exact(difference: float) -> Verdict:
     return Verdict.CONFIRMED if difference < EXACT else Verdict.REFUTED
 
 
-EXACT_CLAIMS = (
-    Claim(
-        id="layer",
-        title="One layer of causal linear attention is a vector autoregression whose coefficients are new at every "
-        "token, of rank one a head.",
-        where="section 3; poster",
-        rule="Confirmed if every form of the layer agrees with the sum over lags of v_i q_t' k_i, written out, to "
-        "1e-10.",
-        experiments=(LAYER,),
-        judge=judge_layer,
-        quantity="largest relative difference",
-    ),
-    Claim(
-        id="paths",
-        title="A stack chained through its keys is one vector autoregression whose coefficients are sums over temporal "
-        "influence paths, binom(t - j + l - 1, l - 1) of them from token j through l layers.",
-        where="section 4.1; the rank-one closed form of a path and Horner's scheme are derived here",
-        rule="Confirmed if all counts are right, and paths multiplied out, their closed form, the recurrence, Horner's "
-        "scheme and the derivative at fixed queries and values agree to 1e-10.",
-        experiments=(STACK,),
-        judge=judge_stack,
-        quantity="largest relative difference",
-    ),
-    Claim(
-        id="parts",
-        title="The forecast is the sum of what its source tokens add.",
-        where="section 4; the split behind the last norm is derived here",
-        rule="Confirmed if parts by token and by layer sum to the forecast to 1e-10.",
-        experiments=(PARTS,),
-        judge=judge_parts,
-        quantity="largest relative difference",
-    ),
-    Claim(
-        id="pictures",
-        title="The weights drawn in the path pictures are what paths add to the coefficients.",
-        where="poster, figure 2, and notebook; the check is ours",
-        rule="Confirmed if with two and with three layers the sums of the drawn weights (products of q and v of the "
-        "same layer) correlate by more than .99 with the trace of the exact coefficients, over windows and sources; "
-        "refuted if by less than .9.",
-        experiments=(PICTURES,),
-        judge=judge_pictures,
-        quantity="correlation of summed weights and trace of the coefficients",
-    ),
-    Claim(
-        id="misalignment",
-        title="Ordinary stacked linear attention has no exact coefficients: its layers do not compose to a vector "
-        "autoregression.",
-        where="section 2; the test is ours",
-        rule="At fixed queries and values a vector autoregression obeys superposition. Confirmed if SAMoVAR does to "
-        "1e-10 and LinTrans misses it by more than 1 % in every draw; refuted if a LinTrans does too or SAMoVAR does "
-        "not.",
-        experiments=(SUPERPOSITION,),
-        judge=judge_superposition,
-        quantity="error of superposition of LinTrans, relative",
-    ),
-    Claim(
-        id="growth",
-        title="Normalised queries and values keep every factor of a path near 1, so that paths do not grow with depth.",
-        where="appendix A.8, as an independent package tells it; the measurement is ours",
-        rule="Confirmed if before training, at every head width, the RMS of the factors lies in (1/2, 2) and the RMS "
-        "of the outputs grows by less than 2 a layer; refuted if at every width one of the two fails.",
-        experiments=(GROWTH,),
-        judge=judge_growth,
-        quantity="RMS of the third layer's output with heads of 8 features",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "layer": Tested(judge_layer, (LAYER,)),
+        "paths": Tested(judge_stack, (STACK,)),
+        "parts": Tested(judge_parts, (PARTS,)),
+        "pictures": Tested(judge_pictures, (PICTURES,)),
+        "misalignment": Tested(judge_superposition, (SUPERPOSITION,)),
+        "growth": Tested(judge_growth, (GROWTH,)),
+    },
 )

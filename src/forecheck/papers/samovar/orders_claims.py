@@ -8,11 +8,19 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars
 from forecheck.papers.samovar.orders import ORDERS, REFERENCES, STABLE, STABLE_REFERENCES
+from forecheck.papers.settings import (
+    table,
+)
 
 PUBLISHED = {"SAMoVAR": 0.0031, "FixedVAR": 0.0041, "LinTrans": 0.0050}
 NOT_CLIPPED = ", not clipped"
@@ -28,8 +36,8 @@ def judge_orders(measured: Measured) -> Outcome:
     trained = rows[0]["windows"] * rows[0]["epochs"]
     return Outcome(
         verdict_of(held),
-        f"On stable samples, after {trained:,} training samples (2 million in the notebook): "
-        f"{_listed(calm)}. The single unstable one lifts them to {_listed(means)}.",
+        f"On stable samples, after {trained:,} training samples (2 million in the notebook): {_listed(calm)}. The "
+        f"single unstable one lifts them to {_listed(means)}.",
         mean_estimate(_squared(rows, "SAMoVAR").tolist()),
         _table(rows, measured["references"][0]),
         [_bars(rows, measured["references"][0])],
@@ -81,8 +89,8 @@ def judge_stable(measured: Measured) -> Outcome:
     verdict = verdict_of(held) if learned or verdict_of(held) is not Verdict.CONFIRMED else Verdict.UNEVEN
     return Outcome(
         verdict,
-        f"Excess over the oracle, in noise variances: {_listed(shown, '.2f')}; "
-        f"zero {zero / 0.05**2:.2f}, ridge VAR(4) inside the window {ridge.value / 0.05**2:.2f}.",
+        f"Excess over the oracle, in noise variances: {_listed(shown, '.2f')}; zero {zero / 0.05**2:.2f}, ridge "
+        f"VAR(4) inside the window {ridge.value / 0.05**2:.2f}.",
         _scaled(excess["SAMoVAR"]),
         _table(rows, reference),
         [_bars(rows, reference)],
@@ -144,7 +152,7 @@ def _table(rows: Sequence[Row], reference: Row) -> Table:
         [name, None, errors[name]["all"], errors[name]["stable"], errors[name]["stable"] - errors["oracle"]["stable"]]
         for name in SHOWN
     ]
-    return Table(["forecast", "published", "all samples", "stable samples", "excess over the oracle"], cells)
+    return table("forecast | published | all samples | stable samples | excess over the oracle", cells)
 
 
 def _bars(rows: Sequence[Row], reference: Row) -> dict[str, object]:
@@ -153,52 +161,12 @@ def _bars(rows: Sequence[Row], reference: Row) -> dict[str, object]:
     return bars("Unseen orders, stable samples", "mean squared error", names, [("error", [errors[n] for n in names])])
 
 
-_RECIPE = (
-    "Trained by the notebook's settings but for fewer samples, a batch of 32, its one-cycle schedule over them, "
-    "and no random zeroing of channels. "
-)
-ORDERS_CLAIMS = (
-    Claim(
-        id="orders",
-        title="Trained on vector autoregressions of orders 1 and 2, SAMoVAR forecasts orders 3 and 4 better than "
-        "FixedVAR, and that better than LinTrans.",
-        where="synthetic experiment; set rebuilt bit by bit, numbers of the released notebook",
-        rule=_RECIPE + "Both without clipping gradients, as the notebook, and with their norm clipped at 1, as the "
-        "scripts. Confirmed if both differences of squared errors on the stable samples have intervals (over samples) "
-        "below zero both ways; refuted if none has.",
-        experiments=(ORDERS, REFERENCES),
-        judge=judge_orders,
-        quantity="mean squared error of SAMoVAR on stable samples",
-        published="0.0031 (FixedVAR 0.0041, LinTrans 0.0050), all samples",
-    ),
-    Claim(
-        id="in-window",
-        title="A ridge VAR(4) fitted on the 64 given steps of each window beats all three networks.",
-        where="ours: not among the paper's baselines",
-        rule="The ridge is chosen on samples of the training orders. Confirmed if its squared error on the stable "
-        "samples is below every network's, with intervals over samples; refuted if it is above all of them.",
-        experiments=(ORDERS, REFERENCES),
-        judge=judge_ridge,
-        quantity="mean squared error of ridge VAR(4) on stable samples",
-    ),
-    Claim(
-        id="zero",
-        title="On all test samples but the unstable one, predicting zero scores below the published errors of all "
-        "three networks.",
-        where="ours: not among the paper's baselines",
-        rule="Confirmed if the interval of its mean squared error lies below .0031; refuted if above.",
-        experiments=(REFERENCES,),
-        judge=judge_zero,
-        quantity="mean squared error of zero on stable samples",
-        published="0.0031 (SAMoVAR, all samples)",
-    ),
-    Claim(
-        id="stable-orders",
-        title="SAMoVAR generalises to unseen orders of stable processes better than FixedVAR and LinTrans.",
-        where="synthetic experiment; processes stable by construction are ours",
-        rule="As for orders, clipped alone, and its excess over the oracle must lie below that of predicting zero.",
-        experiments=(STABLE, STABLE_REFERENCES),
-        judge=judge_stable,
-        quantity="excess of SAMoVAR's squared error over the oracle's, noise variances",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "orders": Tested(judge_orders, (ORDERS, REFERENCES)),
+        "in-window": Tested(judge_ridge, (ORDERS, REFERENCES)),
+        "zero": Tested(judge_zero, (REFERENCES,)),
+        "stable-orders": Tested(judge_stable, (STABLE, STABLE_REFERENCES)),
+    },
 )

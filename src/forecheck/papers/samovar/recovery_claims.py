@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars
 from forecheck.papers.samovar.causal_path import CAUSES
 from forecheck.papers.samovar.recovery import LOOKBACK, RECOVERY
@@ -84,16 +89,9 @@ def _learned(rows: Sequence[Row], network: str) -> list[float | None]:
     return [_mean([row["learned"][channel] for row in rows if row["network"] == network]) for channel in CAUSES]
 
 
-RECOVERY_CLAIMS = (
-    Claim(
-        id="recovery",
-        title="Temporal influence paths show which past observations a forecast rests on.",
-        where="section 4.1 and the path pictures; the test is ours: A drives B at lag 2, B drives C at lag 1",
-        rule="Of channels of whose predictable variance SAMoVAR has learned a quarter: confirmed if the lag of the "
-        "cause is that of the strongest path's source, and that of the largest coefficient, in more windows than both "
-        "chance (1/8) and LinTrans' Jacobian find it, with intervals over seeds; refuted if in no more.",
-        experiments=(RECOVERY,),
-        judge=judge_recovery,
-        quantity="share of windows in which the strongest path ends at the cause's lag",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "recovery": Tested(judge_recovery, (RECOVERY,)),
+    },
 )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.samovar.size import DEPTH, HEADS
 
@@ -71,25 +76,10 @@ def _chart(name: str, means: dict[int, Estimate], row: Row) -> dict[str, object]
     return curves(f"Excess error by {name}", name, "noise variances", [drawn], levels=levels)
 
 
-SIZE_CLAIMS = (
-    Claim(
-        id="depth",
-        title="One layer is always worst, three or four are best.",
-        where="table 6, as an independent package tells it; on a small task of ours (AR(1) that changes by window)",
-        rule="Confirmed if one layer's excess over the oracle is above that of every other depth, and 3 or 4 layers "
-        "are best and below 2, with 95 % intervals over seeds; refuted if all of it fails.",
-        experiments=(DEPTH,),
-        judge=judge_depth,
-        quantity="excess squared error of one layer, noise variances",
-    ),
-    Claim(
-        id="head-width",
-        title="Wide heads are better than narrow ones of the same total width.",
-        where="table 5 and appendix A.9, as an independent package tells it; on a small task of ours",
-        rule="Confirmed if every narrower head leaves more excess than one head of the whole width, with 95 % "
-        "intervals over seeds; refuted if none does.",
-        experiments=(HEADS,),
-        judge=judge_heads,
-        quantity="excess of the narrowest heads over that of one head, noise variances",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "depth": Tested(judge_depth, (DEPTH,)),
+        "head-width": Tested(judge_heads, (HEADS,)),
+    },
 )

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import averaged, holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
+from forecheck.papers.judging import (
+    averaged,
+    holds,
+    mean_estimate,
+    ratio_estimate,
+    share_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curves
 from forecheck.papers.rows import select
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.test_time_scaling.scaling_claims import ERROR, banded
 from forecheck.papers.test_time_scaling.thinking import DETECTOR, SHORT, SKEWED
 from forecheck.papers.test_time_scaling.transformer import TRANSFORMER
@@ -85,8 +96,8 @@ def judge_short(measured: Measured) -> Outcome:
         verdict_of([bent(shortest), bent(select(rows, prompt=20)[0])]),
         f"Trained on the very task, prompts of {shortest['prompt']} examples make the mean error rise again: in "
         f"{share.value:.0%} of them thought diverges, though the median prompt still gains "
-        f"({averaged(shortest['medians'])[-1]:.2f} after 20 steps). With {longest['prompt']} examples there is none of "
-        "it.",
+        f"({averaged(shortest['medians'])[-1]:.2f} after 20 steps). With {longest['prompt']} examples there is none "
+        "of it.",
         share,
         Table(
             [
@@ -164,53 +175,18 @@ def judge_transformer(measured: Measured) -> Outcome:
         verdict_of(held),
         f"Trained on isotropic prompts, the best number of thoughts leaves {ours.value:.2g} times the error of one.",
         ours,
-        Table(["training", "n", "error at k = 1", "best over k = 1", "k = 20 over best"], cells),
+        table("training | n | error at k = 1 | best over k = 1 | k = 20 over best", cells),
         [curves("A trained transformer", "steps of thought k", ERROR, drawn, y_scale="log")],
     )
 
 
-CLAIMS = (
-    Claim(
-        id="overthinking",
-        title="Trained on a skewed spectrum (1/i) and tested on an isotropic one, the error falls and then rises with "
-        "thought, and larger n makes it worse.",
-        where="remark 4.1 and its figure; the normalisation of the spectrum was not found, so both are run",
-        rule="Confirmed if in both normalisations some n has a mean error that falls first and has risen after 20 "
-        "steps, and the error after 20 steps is larger at the largest than at the least n; refuted if none of it.",
-        experiments=(SKEWED,),
-        judge=judge_skewed,
-        quantity="error after 20 steps over the best, trace d, largest n",
-    ),
-    Claim(
-        id="short-prompts",
-        title="With a short test prompt thought overshoots even if training was on the very same task.",
-        where="ours: what the factor 1 + o(1) of corollary 3.5 leaves open",
-        rule="Confirmed if the mean error falls first and has risen after 20 steps at m = 20 and at the shortest m, "
-        "with intervals over repeats; refuted if at neither.",
-        experiments=(SHORT,),
-        judge=judge_short,
-        quantity="share of the shortest prompts in which thought diverges",
-    ),
-    Claim(
-        id="detector",
-        title="The largest eigenvalue of S/Gamma, above 2 or not, tells without labels whether thought diverges.",
-        where="ours; exact in the limit of many steps",
-        rule=f"Confirmed if the intervals of the shares foretold right lie above {RIGHT:.0%} among prompts that "
-        "diverge and among those that do not; refuted if under it in both.",
-        experiments=(DETECTOR,),
-        judge=judge_detector,
-        quantity="share of prompts whose fate was foretold right",
-    ),
-    Claim(
-        id="transformer",
-        title="A trained transformer (GPT-2) does the same: thought helps on its own task, and overshoots after skewed "
-        "training.",
-        where="section 5, GPT-2 of 12 layers; error rises after about 10 steps",
-        rule="Confirmed if, trained on direct answers as in the paper, the best number of thoughts has less error than "
-        "one on isotropic prompts, and 20 have more than the best after skewed training, at every n; refuted if "
-        "nowhere. Training that shows the model its own thoughts is told beside it.",
-        experiments=(TRANSFORMER,),
-        judge=judge_transformer,
-        quantity="error at the best number of thoughts over that of one, isotropic training",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "overthinking": Tested(judge_skewed, (SKEWED,)),
+        "short-prompts": Tested(judge_short, (SHORT,)),
+        "detector": Tested(judge_detector, (DETECTOR,)),
+        "transformer": Tested(judge_transformer, (TRANSFORMER,)),
+    },
+    RIGHT=RIGHT,
 )

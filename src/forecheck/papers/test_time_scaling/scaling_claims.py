@@ -6,10 +6,19 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table
+from forecheck.papers.claim import Estimate, Measured, Outcome
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
+from forecheck.papers.judging import (
+    averaged,
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.test_time_scaling.thinking import ALIGNED, BOUND, HARDNESS, RECURSION, WIDTH
 from forecheck.papers.test_time_scaling.training import DESCENT
 
@@ -52,7 +61,7 @@ def judge_descent(measured: Measured) -> Outcome:
         f"moved by {moved:.0e}: with w_0 = 0 direct training gives it no gradient, so the k-step recursion rests on "
         "how that block was initialised.",
         away,
-        Table(["spectrum", "n", "from 1 / Gamma", "from 1 / Lambda", "largest move of W_x,w"], cells),
+        table("spectrum | n | from 1 / Gamma | from 1 / Lambda | largest move of W_x,w", cells),
         [
             curves(
                 "What training leaves",
@@ -87,8 +96,8 @@ def judge_bound(measured: Measured) -> Outcome:
         f"The error of direct answers is at most {largest.value:.2f} of the bound and at least "
         f"{min(share.value for share in shares):.3f} of it, over {len(rows)} cases: the bound is loose.",
         largest,
-        Table(
-            ["spectrum", "n", "m", "Hard", "error / d", "bound / d", "share"],
+        table(
+            "spectrum | n | m | Hard | error / d | bound / d | share",
             [
                 [
                     *(row[key] for key in ("spectrum", "train", "prompt", "hardness")),
@@ -114,8 +123,8 @@ def judge_law(measured: Measured) -> Outcome:
         f"{measured['aligned'][0]['prompt']} it is above it by a tenth from step {told}: the factor 1 + o(1) is not "
         "uniform in k.",
         Estimate(worst),
-        Table(
-            ["spectrum", "n", "m", "Hard", "error / bound at k = 1", "at k = 5", "at k = 10", "unlimited, largest"],
+        table(
+            "spectrum | n | m | Hard | error / bound at k = 1 | at k = 5 | at k = 10 | unlimited, largest",
             [
                 [row["spectrum"], row["train"], row["prompt"], row["hardness"]]
                 + [averaged(row["means"])[k - 1] / row["law"][k - 1] for k in (1, 5, 10)]
@@ -163,11 +172,11 @@ def judge_exchange(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of(held),
         f"Trained on 10 examples, {max(reached):g} steps reach the error of direct answers after training on 30; to "
-        f"reach 1 % it takes {max(needed[lengths[0]]):g} steps at n = {lengths[0]} and {max(needed[lengths[-1]]):g} at "
-        f"n = {lengths[-1]}.",
+        f"reach 1 % it takes {max(needed[lengths[0]]):g} steps at n = {lengths[0]} and {max(needed[lengths[-1]]):g} "
+        f"at n = {lengths[-1]}.",
         mean_estimate(reached),
-        Table(
-            ["n", "error / d at k = 1", "at k = 5", "steps to 1 %", "bound's steps to 1 %"],
+        table(
+            "n | error / d at k = 1 | at k = 5 | steps to 1 % | bound's steps to 1 %",
             [
                 [n, averaged(row["means"])[0], averaged(row["means"])[4], max(needed[n]), steps_to(row["law"], GOAL)]
                 for n, row in by_length.items()
@@ -193,8 +202,8 @@ def judge_hardness(measured: Measured) -> Outcome:
         f"{rows[0]['hardness']:.0f} and {averaged(rows[-1]['means'])[4]:.1e} at {rows[-1]['hardness']:.0f}; 1 % takes "
         f"{needed[0]:g} and {needed[-1]:g} steps.",
         ratio,
-        Table(
-            ["spectrum", "Hard", "error / d at k = 1", "at k = 5", "at k = 20", "steps to 1 %"],
+        table(
+            "spectrum | Hard | error / d at k = 1 | at k = 5 | at k = 20 | steps to 1 %",
             [
                 [row["spectrum"], row["hardness"], *(averaged(row["means"])[k - 1] for k in (1, 5, 20)), steps]
                 for row, steps in zip(rows, needed, strict=True)
@@ -212,66 +221,16 @@ def judge_hardness(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = (
-    Claim(
-        id="training",
-        title="Gradient descent on direct answers leaves V = -1 / Gamma, Gamma = (1 + 1/n) Lambda + (tr Lambda / n) I.",
-        where="theorem 3.1",
-        rule=f"Confirmed if the interval over seeds of the learnt map's relative distance from the inverse of Gamma "
-        f"lies under {TRAINED:.0%} at every setting, refuted if above it.",
-        experiments=(DESCENT,),
-        judge=judge_descent,
-        quantity="relative distance of the learnt map from the inverse of Gamma",
-    ),
-    Claim(
-        id="recursion",
-        title="k steps of thought are k steps of an iteration: w_k = (I - (I - S/Gamma)^k) w.",
-        where="proposition 3.2",
-        rule="Confirmed if the layer, applied to a prompt to which its outputs are appended, agrees to 1e-10.",
-        experiments=(RECURSION,),
-        judge=judge_recursion,
-        quantity="largest relative difference",
-    ),
-    Claim(
-        id="bound",
-        title="Without thought the error is at most (d / n²)(1 + Hard)² + (d / m)(1 + Hard), Hard = tr Lambda / "
-        "least eigenvalue.",
-        where="theorem 3.3",
-        rule="Confirmed if the interval of error over bound lies under 1 in every case, refuted if above 1 in all.",
-        experiments=(BOUND,),
-        judge=judge_bound,
-        quantity="largest share of the bound",
-    ),
-    Claim(
-        id="scaling-law",
-        title="With k steps the error is at most d (1 + n / (1 + Hard))^(-2k), up to a factor 1 + o(1).",
-        where="corollary 3.5",
-        rule="Confirmed if the exact error for unlimited prompts is under the bound at all n, k and spectra; errors "
-        "with finite prompts are told beside it.",
-        experiments=(ALIGNED, HARDNESS),
-        judge=judge_law,
-        quantity="largest ratio of error and bound, unlimited prompts",
-    ),
-    Claim(
-        id="exchange",
-        title="More thought at test time makes up for shorter prompts in training: n = 10 with 20 steps reaches n = 30 "
-        "without.",
-        where="section 3 and the figure with n = 10, 20, 30",
-        rule="Confirmed if the error of n = 10 after 20 steps over that of n = 30 after one lies under 1, and the "
-        "steps to an error of 1 % fall from the least to the largest n; refuted if neither.",
-        experiments=(ALIGNED,),
-        judge=judge_exchange,
-        quantity=f"steps at n = 10 that reach the direct error of n = 30, d = {WIDTH}",
-        published="20 steps reach it",
-    ),
-    Claim(
-        id="hardness",
-        title="Harder tasks, of smaller least eigenvalue, need longer thought.",
-        where="corollary 3.5",
-        rule="Confirmed if the error after 5 steps rises with every lowering of one eigenvalue and so do the steps to "
-        "1 %; refuted if nothing rises.",
-        experiments=(HARDNESS,),
-        judge=judge_hardness,
-        quantity="error of the hardest over the easiest task after 5 steps",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "training": Tested(judge_descent, (DESCENT,)),
+        "recursion": Tested(judge_recursion, (RECURSION,)),
+        "bound": Tested(judge_bound, (BOUND,)),
+        "scaling-law": Tested(judge_law, (ALIGNED, HARDNESS)),
+        "exchange": Tested(judge_exchange, (ALIGNED,)),
+        "hardness": Tested(judge_hardness, (HARDNESS,)),
+    },
+    TRAINED=TRAINED,
+    WIDTH=WIDTH,
 )

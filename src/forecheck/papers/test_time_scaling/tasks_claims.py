@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table, untestable
-from forecheck.papers.judging import holds, mean_estimate, verdict_of
+from forecheck.papers.claim import Measured, Outcome, Table, untestable
+from forecheck.papers.claims import Tested, claims
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars
 from forecheck.papers.test_time_scaling.selection import SELECTION
 
@@ -45,28 +50,10 @@ def judge_selection(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = (
-    Claim(
-        id="selection",
-        title="The best mixture to train on puts at least half of its mass on hard tasks, and most on hard tasks of "
-        "many skills.",
-        where="proposition 4.3 and the figure of the four kinds; the targets are ours, theirs was not found",
-        rule="Confirmed if for every target and order of skills the interval of the hard kinds' mass lies above a half "
-        "and Hard-Long has the largest mass; refuted if for none; uneven if it depends on them.",
-        experiments=(SELECTION,),
-        judge=judge_selection,
-        quantity="mass on hard kinds, where it is least",
-        published="at least 0.5",
-    ),
-    Claim(
-        id="language-models",
-        title="Training on an aligned task helps a language model's long thoughts, training on a misaligned one hurts "
-        "them.",
-        where="Qwen2.5-7B, accuracy by length of thought",
-        rule="",
-        experiments=(),
-        judge=untestable("It needs training a language model of 7 billion parameters."),
-        quantity="accuracy with 1 to 2 thousand tokens: base, aligned, misaligned",
-        published="27.2 %, 38.4 %, 20.83 %",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "selection": Tested(judge_selection, (SELECTION,)),
+        "language-models": Tested(untestable("It needs training a language model of 7 billion parameters.")),
+    },
 )

@@ -1,8 +1,6 @@
 """The paper's claims, in its order."""
 
-from __future__ import annotations
-
-from forecheck.papers.claim import Claim
+from forecheck.papers.claims import in_order
 from forecheck.papers.why_attention_fails import (
     patches_claims,
     perturbation_claims,
@@ -11,10 +9,11 @@ from forecheck.papers.why_attention_fails import (
     toy_claims,
 )
 
-CLAIMS: tuple[Claim, ...] = (
-    *replacement_claims.CLAIMS,
-    *perturbation_claims.CLAIMS,
-    *patches_claims.CLAIMS,
-    *positions_claims.CLAIMS,
-    *toy_claims.CLAIMS,
+CLAIMS = in_order(
+    __name__,
+    replacement_claims.CLAIMS,
+    perturbation_claims.CLAIMS,
+    patches_claims.CLAIMS,
+    positions_claims.CLAIMS,
+    toy_claims.CLAIMS,
 )

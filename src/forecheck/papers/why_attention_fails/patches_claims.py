@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claim import Estimate, Measured, Outcome, Verdict
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import verdict_of
+from forecheck.papers.judging import (
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.why_attention_fails.arms import LOOKBACK
 from forecheck.papers.why_attention_fails.compared import (
     MARGIN,
@@ -47,10 +53,10 @@ def judge_sweep(measured: Measured) -> Outcome:
     linear = [("closed-form linear map", row["nlinear"]) for row in measured[PATCHTST_REFERENCES.name][:1]]
     return Outcome(
         verdict_of([held(c, below=MARGIN) for c in changes.values()]),
-        f"ETTh1, against patches of {WIDTH} steps: {told}. A single token of {WIDTH} features, through which the whole "
-        f"window must go: {worded(single)}.",
+        f"ETTh1, against patches of {WIDTH} steps: {told}. A single token of {WIDTH} features, through which the "
+        f"whole window must go: {worded(single)}.",
         percents(changes[LOOKBACK]),
-        Table(["patch", "tokens", "features a token", "MSE", "change (%)", "from", "to", "parameters"], cells),
+        table("patch | tokens | features a token | MSE | change (%) | from | to | parameters", cells),
         [
             curves(
                 "ETTh1: test MSE by patch length, as many features a token as steps",
@@ -98,26 +104,11 @@ def _difference(one: Losses, other: Losses) -> float:
     return float(np.abs(one / other - 1).max())
 
 
-CLAIMS = (
-    Claim(
-        id="patch-length",
-        title="PatchTST's error stays flat as patches grow, down to a single token that has nothing to attend to.",
-        where="section 3.3 as reviewed; lengths and sets could not be read",
-        rule="Trained anew at every length, patches end to end, with as many features a token as it has steps, so that "
-        "the head always reads as many numbers. Confirmed if for all longer patches the 95 % interval "
-        "of the change of test MSE against the shortest lies below +1 % (windows and seeds enter); refuted if all lie "
-        "above; uneven if some do and others do not, or cannot tell.",
-        experiments=(SWEEP, PATCHTST_REFERENCES),
-        judge=judge_sweep,
-        quantity="change of test MSE with a single token, ETTh1 (%)",
-    ),
-    Claim(
-        id="single-token",
-        title="With a single token raw attention, the identity and the mean are the same network.",
-        where="derived here: softmax over one key is 1",
-        rule=f"Confirmed if after training the losses of all windows agree to {SAME:g}; refuted otherwise.",
-        experiments=(SINGLE,),
-        judge=judge_single,
-        quantity="largest relative difference of a window's loss",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "patch-length": Tested(judge_sweep, (SWEEP, PATCHTST_REFERENCES)),
+        "single-token": Tested(judge_single, (SINGLE,)),
+    },
+    SAME=SAME,
 )

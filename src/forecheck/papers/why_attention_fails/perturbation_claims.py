@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome, Table
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import verdict_of
+from forecheck.papers.judging import (
+    both,
+    verdict_of,
+)
 from forecheck.papers.plots import curve, curves
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.perturbation import EQUAL, PARTS, SAME
 from forecheck.statistics.inference import Comparison
@@ -43,19 +50,13 @@ def _cases(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [(data, kind) for data in values(rows, "data") for kind in values(rows, "kind")]
 
 
-def _both(first: bool | None, second: bool | None) -> bool | None:
-    if first is False or second is False:
-        return False
-    return None if first is None or second is None else True
-
-
 def judge_same(measured: Measured) -> Outcome:
     """At the greatest strength of every kind: attention hardly matters, and the feed-forward part does."""
     rows = measured[SAME.name]
     verdicts, told = [], []
     for data, kind in _cases(rows):
         attention, feed_forward = (_against_raw(each)[-1] for each in _of(rows, data, kind))
-        verdicts.append(_both(held(attention, below=HARDLY), held(feed_forward, above=HARDLY)))
+        verdicts.append(both(held(attention, below=HARDLY), held(feed_forward, above=HARDLY)))
         told.append(f"{data}, {kind}: attention {worded(attention)}, feed-forward {worded(feed_forward)}")
     data, kind = _cases(rows)[0]
     strongest = [_sizes(each)[-1] for each in _of(rows, data, kind)]
@@ -105,8 +106,8 @@ def _table(rows: Sequence[Row]) -> Table:
             for strength, c, size in found:
                 e = percents(c)
                 cells.append([data, kind, part, strength, e.value, e.low, e.high, 100 * size])
-    return Table(
-        ["set", "disturbance", "part", "strength", "change of MSE (%)", "from", "to", "change of its output (%)"], cells
+    return table(
+        "set | disturbance | part | strength | change of MSE (%) | from | to | change of its output (%)", cells
     )
 
 
@@ -131,32 +132,11 @@ def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return drawn
 
 
-_SEEDS = "95 % intervals over windows and seeds, noise averaged over five paired draws"
-CLAIMS = (
-    Claim(
-        id="perturbation",
-        title="Disturbing the attention of a trained PatchTST hardly changes its error; disturbing its feed-forward "
-        "parts in the same way raises it strongly.",
-        where="section 3.2: noise before softmax and before the activation, relative to its spread; smoothing of "
-        "attention over keys and of the feed-forward output over features. Surfaces of five sets, here one strength at "
-        "a time",
-        rule=f"Confirmed if for noise and for smoothing at the greatest strength the change of test MSE lies below "
-        f"{HARDLY:.0%} for attention and above it for the feed-forward parts ({_SEEDS}); refuted if neither does so.",
-        experiments=(SAME,),
-        judge=judge_same,
-        quantity="change of test MSE under the strongest noise on attention scores, ETTh1 (%)",
-    ),
-    Claim(
-        id="perturbation-equal",
-        title="Feed-forward parts carry more than attention also when both are disturbed by the same share of what "
-        "they give.",
-        where="control of ours for section 3.2: smoothing leaves the mean of all values of attention, but one number a "
-        "token of the feed-forward parts",
-        rule=f"Confirmed if for noise of the size of the output, and for the output's mean over training windows in "
-        f"its place, the feed-forward parts cost more test MSE than attention by more than 1 % ({_SEEDS}); refuted if "
-        "the difference lies below that for both.",
-        experiments=(EQUAL,),
-        judge=judge_equal,
-        quantity="test MSE with disturbed feed-forward parts minus that with disturbed attention, over the raw one (%)",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "perturbation": Tested(judge_same, (SAME,)),
+        "perturbation-equal": Tested(judge_equal, (EQUAL,)),
+    },
+    HARDLY=HARDLY,
 )

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table
+from forecheck.papers.claim import Measured, Outcome
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import verdict_of
+from forecheck.papers.judging import (
+    verdict_of,
+)
 from forecheck.papers.plots import bars, curve, curves
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, listed, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.positions import HALF, MEAN, POSITIONS, SHUFFLED, TOKENS, ZERO
 from forecheck.statistics.inference import Comparison
@@ -46,7 +52,7 @@ def _outcome(rows: Sequence[Row], asked: Sequence[str]) -> Outcome:
         f"Change of test MSE, {'; '.join(told)}. Codes have a root mean square of {size:.3f}, {START:.3f} before "
         "training.",
         percents(first[asked[0]]),
-        Table(["set", "codes", "change of MSE (%)", "from", "to"], cells),
+        table("set | codes | change of MSE (%) | from | to", cells),
         [
             bars(
                 "Change of test MSE by what becomes of position codes",
@@ -88,36 +94,11 @@ def judge_controls(measured: Measured) -> Outcome:
     return _outcome(measured[POSITIONS.name], [MEAN, SHUFFLED, TOKENS])
 
 
-_RULE = "the 95 % interval of the change of test MSE lies below +1 %"
-CLAIMS = (
-    Claim(
-        id="positions",
-        title="Zeroing the position codes of a trained PatchTST hardly changes its error.",
-        where="section 3.3",
-        rule=f"Confirmed if on all sets {_RULE}; refuted if it lies above. Windows and seeds enter.",
-        experiments=(POSITIONS,),
-        judge=judge_zeroed,
-        quantity="change of test MSE with codes zeroed, ETTh1 (%)",
-    ),
-    Claim(
-        id="positions-notebook",
-        title="Setting every position code to 0.5 hardly changes the error either.",
-        where="the released notebook, which does this where the paper says zero",
-        rule=f"Confirmed if on all sets {_RULE}; refuted if it lies above. Windows and seeds enter.",
-        experiments=(POSITIONS,),
-        judge=judge_notebook,
-        quantity="change of test MSE with codes of 0.5, ETTh1 (%)",
-    ),
-    Claim(
-        id="positions-control",
-        title="The encoder of a trained PatchTST does not use the order of its tokens.",
-        where="control of ours for section 3.3: the head has weights of its own for every token, so that codes that "
-        "are not needed say nothing of attention. The mean code keeps the first moment; tokens shuffled before the "
-        "encoder and put back before the head test the mixing alone",
-        rule=f"Confirmed if for the mean code, shuffled codes and tokens shuffled inside {_RULE}; refuted if all lie "
-        "above; uneven otherwise.",
-        experiments=(POSITIONS,),
-        judge=judge_controls,
-        quantity="change of test MSE with the mean code at every position, ETTh1 (%)",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "positions": Tested(judge_zeroed, (POSITIONS,)),
+        "positions-notebook": Tested(judge_notebook, (POSITIONS,)),
+        "positions-control": Tested(judge_controls, (POSITIONS,)),
+    },
 )

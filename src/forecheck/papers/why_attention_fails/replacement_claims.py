@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from forecheck.papers.claim import Claim, Measured, Outcome, Table, Verdict, untestable
+from forecheck.papers.claim import Measured, Outcome, Verdict, untestable
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import verdict_of
+from forecheck.papers.judging import (
+    verdict_of,
+)
 from forecheck.papers.plots import bars
+from forecheck.papers.settings import (
+    table,
+)
 from forecheck.papers.why_attention_fails.arms import RECIPES
 from forecheck.papers.why_attention_fails.compared import (
     MARGIN,
@@ -24,7 +30,6 @@ from forecheck.papers.why_attention_fails.replacement import (
     AS_SLIDES,
     ITRANSFORMER,
     ITRANSFORMER_REFERENCES,
-    MODES,
     PATCHTST,
     PATCHTST_REFERENCES,
     RAW,
@@ -68,10 +73,7 @@ def judge_replacement(experiment: str, references: str, model: str) -> Callable[
             verdict_of([held(c, below=MARGIN) for changes in found.values() for c in changes.values()]),
             f"{sets[0]}: raw attention {raw:.3f}{beside}; replaced: {told}. {_training(model, rows)}",
             percents(first["identity"]),
-            Table(
-                ["set", "attention", "MSE", "seeds' SD", "change (%)", "from", "to", "authors' MSE"],
-                cells,
-            ),
+            table("set | attention | MSE | seeds' SD | change (%) | from | to | authors' MSE", cells),
             [_chart(data, changes, AUTHORS.get((model, data), {})) for data, changes in found.items()],
         )
 
@@ -132,12 +134,12 @@ def judge_slides(measured: Measured) -> Outcome:
     raw = _mean(picked(rows, mode=RAW))
     return Outcome(
         verdict,
-        f"Raw attention {raw:.3f} (slides .398; the authors' own PatchTST .383, there the best); "
-        f"replaced: {listed([f'{mode} {worded(c)}' for mode, c in changes.items()])}. Every 7th window, batches of 16 "
-        f"so that an epoch has as many steps, stopped after 3 epochs without gain, {len(values(rows, 'seed'))} seeds.",
+        f"Raw attention {raw:.3f} (slides .398; the authors' own PatchTST .383, there the best); replaced: "
+        f"{listed([f'{mode} {worded(c)}' for mode, c in changes.items()])}. Every 7th window, batches of 16 so that "
+        f"an epoch has as many steps, stopped after 3 epochs without gain, {len(values(rows, 'seed'))} seeds.",
         percents(changes["identity"]),
-        Table(
-            ["set", "attention", "MSE", "seeds' SD", "change (%)", "from", "to", "slides' MSE"],
+        table(
+            "set | attention | MSE | seeds' SD | change (%) | from | to | slides' MSE",
             _cells("ETTh1", rows, changes, SLIDES),
         ),
         [
@@ -154,73 +156,27 @@ def judge_slides(measured: Measured) -> Outcome:
     )
 
 
-_RULE = (
-    "Every mode is trained from scratch and compared with raw attention on the same windows and seeds, by an interval "
-    "for overlapping windows with the spread between seeds in it. Confirmed if for all of "
-    f"{listed(MODES)} on all sets the 95 % interval of the change of test MSE lies below +1 %; refuted if all lie "
-    "above; uneven if some do and others do not, or cannot tell."
-)
-_WHERE = "section 3.1 and the authors' tables for their reviewers"
 _QUANTITY = "change of test MSE with the identity instead of attention, ETTh1, horizon 96 (%)"
-_ELSEWHERE = "Their tables have three more sets and horizons 192, 336 and 720"
 
-CLAIMS = (
-    Claim(
-        id="patchtst",
-        title="Replacing attention by a matrix that does not see the input does not hurt PatchTST.",
-        where=f"{_WHERE}. {_ELSEWHERE}; on weather their own PatchTST gets 3.6 % worse by the identity",
-        rule=_RULE,
-        experiments=(PATCHTST, PATCHTST_REFERENCES),
-        judge=judge_replacement(PATCHTST.name, PATCHTST_REFERENCES.name, "patchtst"),
-        quantity=_QUANTITY,
-        published="+1.0 (.387 against .383)",
-    ),
-    Claim(
-        id="itransformer",
-        title="Replacing attention by a matrix that does not see the input does not hurt iTransformer.",
-        where=f"{_WHERE}. {_ELSEWHERE}, and no fixed matrix",
-        rule=_RULE,
-        experiments=(ITRANSFORMER, ITRANSFORMER_REFERENCES),
-        judge=judge_replacement(ITRANSFORMER.name, ITRANSFORMER_REFERENCES.name, "itransformer"),
-        quantity=_QUANTITY,
-        published="-5.7 (.381 against .404)",
-    ),
-    Claim(
-        id="slides",
-        title="At learning rate 1e-3 and d_model 128, raw attention is the worst of raw, identity, zero and mean.",
-        where="a reproduction in slides: PatchTST, ETTh1, lookback 336, horizon 96, patch 16, d_ff 256. The column "
-        "that it gives as the paper's (.404, .381, .384, .392) is the authors' iTransformer",
-        rule="Confirmed if the intervals of the change of test MSE by all three modes lie below 0; refuted if one lies "
-        "above.",
-        experiments=(AS_SLIDES,),
-        judge=judge_slides,
-        quantity=_QUANTITY,
-        published="-3.5 (.384 against .398)",
-    ),
-    Claim(
-        id="pathformer",
-        title="Replacing attention does not hurt Pathformer.",
-        where=f"{_WHERE}: by the identity MSE falls by 0.8 % on average over 16 cells, 9 better and 4 worse",
-        rule="",
-        experiments=(),
-        judge=untestable("Pathformer is not among the forecasters here."),
-    ),
-    Claim(
-        id="foundation-models",
-        title="Pretrained forecasters degenerate in the same way.",
-        where="named in reviews; which models, and how, could not be read",
-        rule="",
-        experiments=(),
-        judge=untestable("No pretrained weights are at hand, and what was done to them is not known."),
-    ),
-    Claim(
-        id="vit",
-        title="A vision Transformer needs attention where PatchTST does not: on CIFAR-10 its late layers do.",
-        where="section 3.4: ViT on CIFAR-10, attention matrices zeroed in a set of layers before training",
-        rule="",
-        experiments=(),
-        judge=untestable(
-            "It takes 200 epochs on CIFAR-10, images and a GPU; and the published accuracies were not found."
+CLAIMS = claims(
+    __name__,
+    {
+        "patchtst": Tested(
+            judge_replacement(PATCHTST.name, PATCHTST_REFERENCES.name, "patchtst"), (PATCHTST, PATCHTST_REFERENCES)
         ),
-    ),
+        "itransformer": Tested(
+            judge_replacement(ITRANSFORMER.name, ITRANSFORMER_REFERENCES.name, "itransformer"),
+            (ITRANSFORMER, ITRANSFORMER_REFERENCES),
+        ),
+        "slides": Tested(judge_slides, (AS_SLIDES,)),
+        "pathformer": Tested(untestable("Pathformer is not among the forecasters here.")),
+        "foundation-models": Tested(
+            untestable("No pretrained weights are at hand, and what was done to them is not known.")
+        ),
+        "vit": Tested(
+            untestable(
+                "It takes 200 epochs on CIFAR-10, images and a GPU; and the published accuracies were not found."
+            )
+        ),
+    },
 )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean
+from statistics import mean as exact
 
 from forecheck.data.synthetic.event_errors import KNOWLEDGE
-from forecheck.papers.claim import Claim, Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
+from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
+from forecheck.papers.judging import (
+    holds,
+    mean_estimate,
+    ratio_estimate,
+    verdict_of,
+)
 from forecheck.papers.plots import bars, heat
 from forecheck.papers.rows import distinct, select
+from forecheck.papers.settings import (
+    estimates,
+    table,
+)
 from forecheck.papers.why_attention_fails.toy import CODED, EMBEDDED, LINEAR, RECALLED, REFERENCES, RETRAINED, STACKED
 
 SAME = 0.05
@@ -33,10 +43,10 @@ def judge_data(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of([holds(share, below=NEEDED)]),
         f"Who knows the states has an error of {means['chain'].value:.5f} a step, who sees the last event alone "
-        f"{means['last event'].value:.5f}, who forecasts the average event {means['average event'].value:.5f} and none "
-        f"{means['no event'].value:.5f}; the last event alone gives {share.value:.2f} of what can be gained.",
+        f"{means['last event'].value:.5f}, who forecasts the average event {means['average event'].value:.5f} and "
+        f"none {means['no event'].value:.5f}; the last event alone gives {share.value:.2f} of what can be gained.",
         share,
-        Table(["known", "mean squared error", "from", "to"], _rows(means)),
+        table("known | mean squared error | from | to", estimates(means)),
         [
             bars(
                 "Errors by what is known", "MSE a target step", [*means], [("error", [e.value for e in means.values()])]
@@ -52,8 +62,8 @@ def judge_need(measured: Measured) -> Outcome:
     without = " So feed-forward layers and a head that adds up tokens do: the set cannot show that attention fails "
     return Outcome(
         verdict_of([needed]),
-        "A sum of one term for the last event and one for the event before, of which neither looks at the other, gives "
-        f"{share.value:.3f} of what can be gained.{f'{without}where it is needed.' if needed is False else ''}",
+        "A sum of one term for the last event and one for the event before, of which neither looks at the other, "
+        f"gives {share.value:.3f} of what can be gained.{f'{without}where it is needed.' if needed is False else ''}",
         share,
     )
 
@@ -69,7 +79,7 @@ def _known_share(rows: Sequence[Row], name: str) -> Estimate:
 def judge_learnt(measured: Measured) -> Outcome:
     """PatchTST against one who sees the last event alone."""
     shallow, deep = (select(measured[name], arm="raw") for name in ("retrained", "stacked"))
-    last = mean(row["share of the last event"] for row in deep)
+    last = exact(row["share of the last event"] for row in deep)
     share = mean_estimate([row["share"] for row in deep])
     linear = mean_estimate([row["share"] for row in measured["linear"]])
     arms = {"closed-form linear": linear, "last event known": Estimate(last)}
@@ -80,7 +90,7 @@ def judge_learnt(measured: Measured) -> Outcome:
         f"{arms['one layer'].value:.2f}; who knows the last event alone gets {last:.2f}, a closed-form linear "
         f"forecaster {linear.value:.2f}.",
         share,
-        Table(["forecaster", "share of the achievable gain", "from", "to"], _rows(arms)),
+        table("forecaster | share of the achievable gain | from | to", estimates(arms)),
         [_bars("Share of the achievable gain", arms)],
     )
 
@@ -113,21 +123,21 @@ def _by_layer(rows: Sequence[Row], key: str, what: str) -> list[list[float]]:
 def _looking(rows: Sequence[Row], verdict: Verdict) -> Outcome:
     """What both claims on patterns show."""
     ratios = _ratios(rows)
-    untrained = [mean(each) for each in _by_layer(rows, "looks untrained", "ratio")]
+    untrained = [exact(each) for each in _by_layer(rows, "looks untrained", "ratio")]
     cells, weights = [], []
     for layer, ratio in enumerate(ratios):
         looks = [row["looks"][layer] for row in rows]
         heads = [head for each in looks for head in each["heads"]]
-        means = [mean(each[what] for each in looks) for what in ("from events", "variation", "content")]
+        means = [exact(each[what] for each in looks) for what in ("from events", "variation", "content")]
         cells.append([layer + 1, ratio.value, ratio.low, ratio.high, min(heads), max(heads), *means, untrained[layer]])
         ranks = [[*each["by rank"], each["others"]] for each in looks]
-        weights.append([mean(values) for values in zip(*ranks, strict=True)])
+        weights.append([exact(values) for values in zip(*ranks, strict=True)])
     told = ", ".join(f"{ratio.value:.2f}" for ratio in ratios)
     return Outcome(
         verdict,
         f"A patch with an event gets {told} times the weight of one without, layer by layer; in untrained networks "
-        f"{', '.join(f'{each:.2f}' for each in untrained)}. Rows of the last layer are {100 * cells[-1][7]:.0f} % away "
-        "from uniform (total variation).",
+        f"{', '.join(f'{each:.2f}' for each in untrained)}. Rows of the last layer are {100 * cells[-1][7]:.0f} % "
+        "away from uniform (total variation).",
         ratios[-1],
         Table(
             [
@@ -168,7 +178,7 @@ def judge_retrained(measured: Measured) -> Outcome:
         f"Trained without attention, PatchTST loses of the achievable gain {told}; with it, it gets "
         f"{series['raw'][0]:.2f} in one layer and {series['raw'][1]:.2f} in three.",
         worst,
-        Table(["depth", "pattern", "share of the achievable gain", "lost without attention", "from", "to"], cells),
+        table("depth | pattern | share of the achievable gain | lost without attention | from | to", cells),
         [
             bars(
                 "Trained with attention and without",
@@ -195,13 +205,13 @@ def judge_edited(measured: Measured) -> Outcome:
         for mode in rows[0]["edited"]:
             after = [row["edited"][mode] for row in rows]
             grown[depth, mode] = ratio_estimate(after, before)
-            cells.append([depth, mode, mean(before), mean(after), *vars(grown[depth, mode]).values()])
+            cells.append([depth, mode, exact(before), exact(after), *vars(grown[depth, mode]).values()])
     told = ", ".join(f"{each.value:.1f} times ({mode}, {depth})" for (depth, mode), each in grown.items())
     return Outcome(
         verdict_of([holds(each, below=1 + HARDLY) for each in grown.values()]),
         f"With its attention replaced, a trained model's error is {told} what it was.",
         grown["three layers", "mean"],
-        Table(["depth", "pattern", "error when trained", "error when replaced", "ratio", "from", "to"], cells),
+        table("depth | pattern | error when trained | error when replaced | ratio | from | to", cells),
         [
             bars(
                 "Attention replaced after training",
@@ -220,10 +230,10 @@ def judge_control(measured: Measured) -> Outcome:
     ratio = mean_estimate([error / raw[seed] for seed, error in without.items()])
     return Outcome(
         verdict_of([holds(ratio, above=1.05)]),
-        f"Where the target repeats a patch that only a cue tells, mean attention has {ratio.value:.2f} times the error "
-        "of attention, trained alike.",
+        f"Where the target repeats a patch that only a cue tells, mean attention has {ratio.value:.2f} times the "
+        "error of attention, trained alike.",
         ratio,
-        Table(["seed", "raw", "mean"], [[seed, raw[seed], error] for seed, error in without.items()]),
+        table("seed | raw | mean", [[seed, raw[seed], error] for seed, error in without.items()]),
     )
 
 
@@ -258,9 +268,9 @@ def judge_codes(measured: Measured) -> Outcome:
     lost = {name: _lost(select(rows, embedding=name), "mean") for name in names}
     best = max(gained, key=lambda name: gained[name].value)
     used = select(measured["coded"], arm="raw")
-    told = {name: mean(row["codes"]["perplexity"] for row in select(used, embedding=name)) for name in names[1:]}
-    blurred = mean(row["codes"]["reconstruction_mse"] for row in used)
-    heights = mean(row["references"]["no event"] for row in used)
+    told = {name: exact(row["codes"]["perplexity"] for row in select(used, embedding=name)) for name in names[1:]}
+    blurred = exact(row["codes"]["reconstruction_mse"] for row in used)
+    heights = exact(row["references"]["no event"] for row in used)
     events = heights / (CARRIER_VARIANCE + heights)
     held = [holds(each, above=0.0) for each in gained.values()]
     # One kind of code that helps is enough.
@@ -281,8 +291,8 @@ def judge_codes(measured: Measured) -> Outcome:
 
 
 def _pairs(rows: Sequence[Row], lost: dict[str, Estimate]) -> Table:
-    return Table(
-        ["embedding", "share with attention", "share with the mean", "lost without attention", "from", "to"],
+    return table(
+        "embedding | share with attention | share with the mean | lost without attention | from | to",
         [
             [name, *(_share(rows, name, arm) for arm in ("raw", "mean")), each.value, each.low, each.high]
             for name, each in lost.items()
@@ -291,11 +301,7 @@ def _pairs(rows: Sequence[Row], lost: dict[str, Estimate]) -> Table:
 
 
 def _share(rows: Sequence[Row], embedding: str, arm: str) -> float:
-    return mean(row["share"] for row in select(rows, embedding=embedding, arm=arm))
-
-
-def _rows(estimates: dict[str, Estimate]) -> list[list[str | float | None]]:
-    return [[name, each.value, each.low, each.high] for name, each in estimates.items()]
+    return exact(row["share"] for row in select(rows, embedding=embedding, arm=arm))
 
 
 def _bars(title: str, arms: dict[str, Estimate]) -> dict[str, object]:
@@ -307,113 +313,21 @@ def _paired_bars(title: str, rows: Sequence[Row], lost: dict[str, Estimate]) -> 
     return bars(title, "share of the achievable gain", [*lost], series)
 
 
-_WHERE = "the toy data set"
-_GAIN = (
-    "The achievable gain is that from the average event's error to the optimum's, on the same test windows; intervals "
-    "are over seeds of data and fits."
-)
-CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        id="toy-data",
-        title="In the toy data set the event to come depends on the last two: the last one alone does not tell it.",
-        where=f"{_WHERE}; the reference errors are ours, the paper gives none",
-        rule=f"Confirmed if one who sees the last event alone gets less than {NEEDED:.0%} of the achievable gain, "
-        f"refuted if more. {_GAIN}",
-        experiments=(REFERENCES,),
-        judge=judge_data,
-        quantity="share of the achievable gain of the last event alone",
-    ),
-    Claim(
-        id="toy-need",
-        title="Forecasting the toy data set needs attention between the patches with events.",
-        where=f"{_WHERE}, the purpose that the paper gives it; the test is ours",
-        rule="Refuted if a sum of one term for the last event and one for the event before, of which neither looks at "
-        f"the other, gets more than {NEEDED:.0%} of the achievable gain; confirmed if it gets less.",
-        experiments=(REFERENCES,),
-        judge=judge_need,
-        quantity="share of the achievable gain of a sum over events",
-    ),
-    Claim(
-        id="toy-learnt",
-        title="PatchTST does not learn from the toy data set which event comes next.",
-        where=f"{_WHERE}, figures: forecast events are shrunk, and some of the wrong sign",
-        rule="Confirmed if with three layers, as the paper has them, its share of the achievable gain is below that of "
-        f"one who sees the last event alone, refuted if above. {_GAIN}",
-        experiments=(RETRAINED, STACKED, LINEAR),
-        judge=judge_learnt,
-        quantity="share of the achievable gain",
-    ),
-    Claim(
-        id="toy-zero",
-        title="Attention to the patches that hold events goes to zero.",
-        where=f"slides on {_WHERE}",
-        rule="Confirmed if in every layer of three a patch with a visible event gets less than half the weight of a "
-        "patch without any event, refuted if it gets more in every one; with intervals over seeds.",
-        experiments=(STACKED,),
-        judge=judge_zero,
-        quantity="weight of a patch with an event over that of one without, last layer",
-    ),
-    Claim(
-        id="toy-uniform",
-        title="Attention has no preference for the patches that hold events: it is nearly uniform.",
-        where=f"README and histograms on {_WHERE}",
-        rule="Confirmed if in every layer of three a patch with a visible event gets 0.8 to 1.25 times the weight of a "
-        "patch without any event, refuted if it does in none; with intervals over seeds.",
-        experiments=(STACKED,),
-        judge=judge_uniform,
-        quantity="weight of a patch with an event over that of one without, last layer",
-    ),
-    Claim(
-        id="toy-replaced",
-        title="On the toy data set too, PatchTST trained without attention forecasts as well.",
-        where=f"section 3.1 applied to {_WHERE}; the test is ours",
-        rule=f"Confirmed if in one layer and in three, for every pattern in place of attention, less than {SAME} of "
-        "the achievable gain is lost, refuted if more is lost in every case; with intervals over seeds, paired.",
-        experiments=(RETRAINED, STACKED),
-        judge=judge_retrained,
-        quantity="share of the achievable gain that is lost, largest of all patterns",
-    ),
-    Claim(
-        id="toy-edited",
-        title="On the toy data set, disturbing the attention of a trained PatchTST hardly changes its error.",
-        where="perturbation experiment, which lists the toy data set; here as far as it goes, to the mean or identity",
-        rule=f"Confirmed if the error of trained models of one and of three layers grows by less than {HARDLY:.0%} by "
-        "either, refuted if it grows more in every case; with intervals over seeds, of logarithms.",
-        experiments=(RETRAINED, STACKED),
-        judge=judge_edited,
-        quantity="error with mean attention over that of the trained model, three layers",
-    ),
-    Claim(
-        id="toy-control",
-        title="Where a task needs attention, training without it shows.",
-        where="our positive control: recall of a patch that a cue names",
-        rule="Confirmed if mean attention has more than 1.05 times the error of attention, refuted if less; with an "
-        "interval over seeds.",
-        experiments=(RECALLED,),
-        judge=judge_control,
-        quantity="error with mean attention over that with attention",
-    ),
-    Claim(
-        id="toy-embeddings",
-        title="Attention degenerates with every embedding of patches, linear or not.",
-        where="multi-embedding experiment, there on weather; a reviewer asked for the toy data set. Ours are `mlp`, "
-        "which has a linear skip and so is the paper's residual block, and with the full budget `conv`, a stack of "
-        "convolutions",
-        rule=f"Confirmed if with every embedding the mean in place of attention loses less than {SAME} of the "
-        "achievable gain, refuted if it loses more with every one; with intervals over seeds, paired.",
-        experiments=(RETRAINED, EMBEDDED),
-        judge=judge_embeddings,
-        quantity="share of the achievable gain that is lost without attention, largest of all embeddings",
-    ),
-    Claim(
-        id="toy-codes",
-        title="Discrete tokens from a learnt codebook would let attention work.",
-        where="appendix, a proposal that the paper does not test",
-        rule="Confirmed if forecasts from codes of any kind gain more than those from the linear embedding, refuted if "
-        "from codes of every kind they gain less; with intervals over seeds, paired. The quick budget has one kind "
-        "(frozen codes), the full one also codes with what they leave of the patch, and forecasts of codes by codes.",
-        experiments=(RETRAINED, CODED),
-        judge=judge_codes,
-        quantity="what codes add to the share of the achievable gain, best kind",
-    ),
+CLAIMS = claims(
+    __name__,
+    {
+        "toy-data": Tested(judge_data, (REFERENCES,)),
+        "toy-need": Tested(judge_need, (REFERENCES,)),
+        "toy-learnt": Tested(judge_learnt, (RETRAINED, STACKED, LINEAR)),
+        "toy-zero": Tested(judge_zero, (STACKED,)),
+        "toy-uniform": Tested(judge_uniform, (STACKED,)),
+        "toy-replaced": Tested(judge_retrained, (RETRAINED, STACKED)),
+        "toy-edited": Tested(judge_edited, (RETRAINED, STACKED)),
+        "toy-control": Tested(judge_control, (RECALLED,)),
+        "toy-embeddings": Tested(judge_embeddings, (RETRAINED, EMBEDDED)),
+        "toy-codes": Tested(judge_codes, (RETRAINED, CODED)),
+    },
+    HARDLY=HARDLY,
+    NEEDED=NEEDED,
+    SAME=SAME,
 )
