@@ -50,7 +50,7 @@ def labels(drawing):
 def test_a_straight_line_is_straight_on_linear_axes_and_a_power_law_on_logarithmic_ones():
     x = [1, 2, 5, 30, 100]
     linear = one(curve("a", x, [3 * k + 1 for k in x]))
-    power = one(curve("a", x, [4 * k**-1.5 for k in x]), x_scale="log", y_scale="log")
+    power = one(curve("a", x, [4 * k**-1.5 for k in x]), log="xy")
     for chart in (linear, power):
         for drawing in (chart.wide, chart.narrow):
             [points] = dots(drawing)
@@ -60,7 +60,7 @@ def test_a_straight_line_is_straight_on_linear_axes_and_a_power_law_on_logarithm
 
 
 def test_labels_stand_at_their_values():
-    chart = one(curve("a", [0.01, 3, 1000], [1.0, 50.0, 20_000.0]), x_scale="log", y_scale="log")
+    chart = one(curve("a", [0.01, 3, 1000], [1.0, 50.0, 20_000.0]), log="xy")
     below, beside = labels(chart.wide)
     assert [text for _, text in below] == ["0.01", "0.1", "1", "10", "100", "1,000"]
     assert [text for _, text in beside] == ["1", "10", "100", "1,000", "10,000"]
@@ -72,7 +72,7 @@ def test_labels_stand_at_their_values():
 
 
 def test_decades_far_apart_are_powers_of_ten():
-    below, beside = labels(one(curve("a", [1, 1e9], [1e-12, 1e4]), x_scale="log", y_scale="log").narrow)
+    below, beside = labels(one(curve("a", [1, 1e9], [1e-12, 1e4]), log="xy").narrow)
     assert below[0][1] == "10⁰"
     assert {"10⁻¹²", "10⁰"} <= {text for _, text in beside}
 
@@ -112,7 +112,7 @@ def test_counts_have_whole_ticks():
 
 def test_what_has_no_place_is_left_out_and_counted():
     series = {"label": "a", "x": [0, 1, None, 3, 4, 5], "y": [1.0, 2.0, 3.0, -1.0, None, 5.0]}
-    chart = one(series, x_scale="log", y_scale="log")
+    chart = one(series, log="xy")
     assert [len(points) for points in dots(chart.wide)] == [2]
     assert chart.note == "3 values have no place on the axes."  # x is 0, x is missing, y is -1; and one is missing
     assert [row[0] for row in chart.table.rows] == ["1", "5"]
@@ -129,7 +129,7 @@ def test_a_gap_interrupts_the_line_and_its_band():
 
 
 def test_a_band_lies_around_its_curve():
-    chart = one(curve("a", [1, 2, 4], [10.0, 20.0, 15.0], [5.0, 18.0, 0.0], [20.0, 22.0, 16.0]), y_scale="log")
+    chart = one(curve("a", [1, 2, 4], [10.0, 20.0, 15.0], [5.0, 18.0, 0.0], [20.0, 22.0, 16.0]), log="y")
     [band] = elements(chart.wide, "ribbon")
     steps = [list(map(float, pair.split())) for pair in band.get("d").strip("MZ").replace("l0 0", "").split("l")]
     outline = [(x, y) for x, y in zip(*(accumulate(each) for each in zip(*steps, strict=True)), strict=True)]

@@ -136,7 +136,7 @@ def test_the_overview_counts_and_lists_all_claims():
 @pytest.mark.parametrize("count", [8, 30])
 def test_a_full_paper_is_small(count):
     x = list(range(1, 61))
-    chart = curves("c", "x", "y", [curve(str(k), x, [k / i for i in x], x, x) for k in range(6)], "log", "log")
+    chart = curves("c", "x", "y", [curve(str(k), x, [k / i for i in x], x, x) for k in range(6)], "xy")
     rows = [[str(k), *([0.123456] * 8)] for k in range(100)]
     table = {"columns": [str(k) for k in range(9)], "rows": rows}
     claims = [samples.claim(f"E{k}", charts=[chart], table=table) for k in range(count)]

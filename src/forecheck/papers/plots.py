@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-Scale = Literal["linear", "log"]
 Number = float | None
 
 
@@ -35,8 +34,7 @@ def curves(
     x_label: str,
     y_label: str,
     series: Sequence[dict[str, Any]],
-    x_scale: Scale = "linear",
-    y_scale: Scale = "linear",
+    log: Literal["", "x", "y", "xy"] = "",
     levels: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Any]:
     """Curves over a number.
@@ -45,7 +43,7 @@ def curves(
         title: what is drawn.
         x_label, y_label: of the axes, with units.
         series: see `curve`.
-        x_scale, y_scale: of the axes; what is not positive is left out of a logarithmic one.
+        log: axes that are logarithmic; what is not positive is left out of them.
         levels: horizontal lines with their names, such as a noise floor.
     """
     return {
@@ -53,8 +51,8 @@ def curves(
         "title": title,
         "x_label": x_label,
         "y_label": y_label,
-        "x_scale": x_scale,
-        "y_scale": y_scale,
+        "x_scale": "log" if "x" in log else "linear",
+        "y_scale": "log" if "y" in log else "linear",
         "series": list(series),
         "levels": [{"label": label, "value": value} for label, value in levels],
     }

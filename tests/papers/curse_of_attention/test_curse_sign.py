@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from forecheck.papers import judging
 from forecheck.papers.claim import Verdict
 from forecheck.papers.curse_of_attention import shift_claims, sign, sign_claims, sign_reading
 from forecheck.papers.curse_of_attention.sign_task import draw_task, drawn, fit, risk, times
@@ -164,7 +165,7 @@ def test_a_wide_interval_decides_nothing():
     rows = made(10, 20)
     rows[0]["attention"] = rows[0]["attention"] | {"inconsistent": -50.0}
     assert sign_reading.fails(rows, "inconsistent") is None
-    assert sign_reading.opposite(None) is None
-    assert sign_reading.both(True, None) is None
-    assert sign_reading.both(None, False) is False
+    assert judging.opposite(None) is None
+    assert judging.both(True, None) is None
+    assert judging.both(None, False) is False
     assert verdict(CLAIMS["E3-sign"], rows) is Verdict.UNTESTABLE

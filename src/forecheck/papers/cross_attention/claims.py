@@ -9,19 +9,10 @@ from forecheck.papers.claims import Tested, claims
 from forecheck.papers.cross_attention.contexts import CONTEXTS
 from forecheck.papers.cross_attention.steps import FLOW, MINIMISERS
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    holds,
-    mean,
-    mean_estimate,
-    ratio_estimate,
-    share_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean, mean_estimate, ratio_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 CLOSE = 0.005
 """Relative distance from a limit that counts as none."""
@@ -61,14 +52,7 @@ def judge_single(measured: Measured) -> Outcome:
             curve(f"regression {told(group[0])}", lengths, [mean(row["regression"]) for row in group], style="dashed"),
         ]
         cells += [
-            [
-                told(row),
-                row["length"],
-                mean(row["single"]),
-                row["floor"],
-                mean(row["regression"]),
-                row["explained"],
-            ]
+            [told(row), row["length"], mean(row["single"]), row["floor"], mean(row["regression"]), row["explained"]]
             for row in group
         ]
     last = spans(measured["contexts"])[0][-1]
@@ -79,7 +63,7 @@ def judge_single(measured: Measured) -> Outcome:
         f"({ours.value:.2f} of what it keeps without limit), regression in context {mean(last['regression']):.4f}.",
         ours,
         table("m | context | one layer | without limit | regression in context | of explained variance", cells),
-        [curves("Excess by length of context", "context L", "excess error", drawn, x_scale="log", y_scale="log")],
+        [curves("Excess by length of context", "context L", "excess error", drawn, log="xy")],
     )
 
 
@@ -99,7 +83,7 @@ def judge_depth(measured: Measured) -> Outcome:
         levels = [(f"regression in context, L = {last['length']}", mean(last["regression"]))]
         levels.append(("best single layer", mean(last["single"])))
         title = f"Excess by depth, m in {told(last)}"
-        charts.append(curves(title, "layers T", "excess error", drawn, x_scale="log", y_scale="log", levels=levels))
+        charts.append(curves(title, "layers T", "excess error", drawn, log="xy", levels=levels))
     last = spans(measured["contexts"])[0][-1]
     ratio = ratio_estimate(at(last, 20), last["single"])
     return Outcome(
@@ -107,10 +91,7 @@ def judge_depth(measured: Measured) -> Outcome:
         f"With {last['length']} examples 20 layers leave {ratio.value:.2%} of a single layer's excess; regression in "
         f"context leaves {mean(last['regression']) / mean(last['single']):.2%}.",
         ratio,
-        Table(
-            ["m", "context", "one layer, best", *(f"T = {depth}" for depth in last["depths"]), "regression"],
-            cells,
-        ),
+        Table(["m", "context", "one layer, best", *(f"T = {depth}" for depth in last["depths"]), "regression"], cells),
         charts,
     )
 
@@ -150,14 +131,14 @@ def judge_limit(measured: Measured) -> Outcome:
             curve("-beta of two", depths, [-row["beta of two"] for row in group]),
         ]
         levels = [("2 / (2 + low + high)", last["limit"])]
-        charts.append(curves(f"Trained steps, m in {told(last)}", "layers T", "step", drawn, "log", levels=levels))
+        charts.append(curves(f"Trained steps, m in {told(last)}", "layers T", "step", drawn, "x", levels=levels))
     charts += [
         curves(
             f"Gradient flow, T = {row['depth']}, m in {told(row)}",
             "time",
             "parameter",
             [curve("alpha", row["times"], row["alphas"]), curve("-beta", row["times"], [-b for b in row["betas"]])],
-            x_scale="log",
+            log="x",
         )
         for row in measured["flow"]
     ]
@@ -213,7 +194,7 @@ def judge_short(measured: Measured) -> Outcome:
             ],
             cells,
         ),
-        [curves(f"Depth at L = {row['length']}", "layers T", "excess error", drawn, x_scale="log", y_scale="log")],
+        [curves(f"Depth at L = {row['length']}", "layers T", "excess error", drawn, log="xy")],
     )
 
 

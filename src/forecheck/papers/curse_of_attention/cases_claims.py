@@ -6,20 +6,8 @@ from forecheck.papers.claim import Estimate, Measured
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.cases import CASES
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    mean,
-    mean_estimate,
-)
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    bar_chart,
-    estimated,
-    named,
-    read,
-    settings,
-)
+from forecheck.papers.judging import mean, mean_estimate
+from forecheck.papers.settings import BySetting, Column, Found, bar_chart, estimated, named, read, settings
 
 CLEAR = 0.55
 """A share of queries that is clearly more than half."""
@@ -63,7 +51,7 @@ CLAIMS = claims(
                 ),
             ),
             (CASES,),
-        ),
+        )
     },
     CLEAR=CLEAR,
 )

@@ -7,10 +7,7 @@ from dataclasses import replace
 from forecheck.papers.claim import Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.gradients import MATRIX, SCALAR
-from forecheck.papers.settings import (
-    equality,
-    read,
-)
+from forecheck.papers.settings import equality, read
 
 CLOSE = 1e-6
 _FOUND = "The formula and central differences of the network written out differ by {worst:.1e} at most."

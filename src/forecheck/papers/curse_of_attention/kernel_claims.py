@@ -10,28 +10,10 @@ from forecheck.papers.claim import Estimate, Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.kernel import LIMIT, SPECTRA, WIDE
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    all_or_none,
-    holds,
-    mean,
-    mean_estimate,
-    slope_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import all_or_none, holds, mean, mean_estimate, slope_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import select
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    Rows,
-    average,
-    estimated,
-    read,
-    settings,
-    shared,
-    table,
-)
+from forecheck.papers.settings import BySetting, Column, Found, Rows, average, estimated, read, settings, shared, table
 
 STEPS_WITHIN_REACH = 1e9
 CLOSE = 0.05
@@ -90,7 +72,7 @@ def _spectra(found: Found) -> list[dict[str, Any]]:
     ]
     levels = [(f"rounding, {infinite[-1]['samples']} windows", infinite[-1]["rounding"][0])]
     title = "Eigenvalues of the kernel of infinite width, d = 8 (one draw)"
-    return [curves(title, "number", "eigenvalue", series, y_scale="log", levels=levels)]
+    return [curves(title, "number", "eigenvalue", series, log="y", levels=levels)]
 
 
 def judge_limit(measured: Measured) -> Outcome:
@@ -178,7 +160,7 @@ def _law(title: str, means: Mapping[str, tuple[Sequence[int], Sequence[float]]])
     widths, values = next(iter(means.values()))
     series = [curve(name, *each) for name, each in means.items()]
     series.append(curve("m^-1/2", widths, [values[0] * (m / widths[0]) ** -0.5 for m in widths], style="dashed"))
-    return curves(title, "width m", "relative distance", series, x_scale="log", y_scale="log")
+    return curves(title, "width m", "relative distance", series, log="xy")
 
 
 CLAIMS = claims(

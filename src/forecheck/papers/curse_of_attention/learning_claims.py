@@ -9,16 +9,7 @@ from forecheck.papers.claim import Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.learning import ENDLESS, LEARNING
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    all_or_none,
-    averaged,
-    both,
-    holds,
-    mean,
-    mean_estimate,
-    share_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import all_or_none, averaged, both, holds, mean, mean_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import cells, grouped, select
 from forecheck.papers.settings import (
@@ -57,20 +48,22 @@ def _last(key: str) -> Callable[[Row], Any]:
     return lambda row: row[key][-1]
 
 
-def _first_step(gamma: Callable[[float], bool], ours: str, **bounds: float) -> BySetting:
+def _first_step(
+    gamma: Callable[[float], bool], ours: str, above: float | None = None, below: float | None = None
+) -> BySetting:
     """Judge of the share of weights that the first step moves along the sign of their outputs."""
 
     def charts(found: Found) -> list[dict[str, Any]]:
         series = [over_time(*named, "aligned") for named in zip(found.labels, found.groups, strict=True)]
         title = "Weights that have moved along the sign of their outputs"
-        return [curves(title, "step", "share", series, x_scale="log")]
+        return [curves(title, "step", "share", series, log="x")]
 
     return BySetting(
         settings(LEARNING, by=_BY, where=lambda row: row["samples"] >= LARGE and gamma(row["gamma"])),
         {
             "name": _NAME,
             "draws": _DRAWS,
-            "share": estimated("first step", lambda row: row["aligned"][0], **bounds),
+            "share": estimated("first step", lambda row: row["aligned"][0], above, below),
             "end": average("end", _last("aligned")),
             "gain": average("gain A1 at the end", _last("gain")),
         },
@@ -137,7 +130,7 @@ def _loss_chart(found: Found) -> list[dict[str, Any]]:
     series.append(curve(name, narrow[0]["times"], left, style="points"))
     levels = [("least squares", mean([row["least squares"] / row["zero"] for row in narrow]))]
     title = "Training error over time, over that of zero"
-    return [curves(title, "step", "error left", series, x_scale="log", levels=levels)]
+    return [curves(title, "step", "error left", series, log="x", levels=levels)]
 
 
 def judge_rate(measured: Measured) -> Outcome:
@@ -196,7 +189,7 @@ def _late_chart(found: Found) -> list[dict[str, Any]]:
         over_time("lazy prediction", wide, "lazy", style="dashed"),
     ]
     title, levels = f"Signs of weights over time, width {WIDE}", [("claimed: 1 - delta", CERTAIN)]
-    return [curves(title, "step", "share", series, x_scale="log", levels=levels)]
+    return [curves(title, "step", "share", series, log="x", levels=levels)]
 
 
 def _both(row: Row) -> float:
@@ -214,7 +207,7 @@ def _half_chart(found: Found) -> list[dict[str, Any]]:
     law = [spread[0] * (width / widths[0]) ** -0.5 for width in widths]
     series = [curve("measured", widths, spread), curve("m^-1/2", widths, law, style="dashed")]
     title = "Distance of the conditional shares from one half"
-    return [curves(title, "width m", "root mean square", series, x_scale="log", y_scale="log")]
+    return [curves(title, "width m", "root mean square", series, log="xy")]
 
 
 CLAIMS = claims(

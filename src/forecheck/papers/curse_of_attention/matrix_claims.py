@@ -8,23 +8,9 @@ from forecheck.papers.claim import Estimate
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.matrix import LOCAL, TOKENS
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    averaged,
-    mean,
-    mean_estimate,
-)
+from forecheck.papers.judging import averaged, mean, mean_estimate
 from forecheck.papers.plots import bars, curve, curves
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    Rows,
-    average,
-    estimated,
-    named,
-    overall,
-    settings,
-)
+from forecheck.papers.settings import BySetting, Column, Found, Rows, average, estimated, named, overall, settings
 
 AGREES = 0.95
 _SETTINGS = settings(LOCAL, by=("kind", "persistence", "head", "optimizer"))
@@ -117,7 +103,7 @@ CLAIMS = claims(
                             curve(f"{name} criterion", found.rows[0]["times"][1:], over_time(found.groups[0], key))
                             for name, key in (("paper's", "case 1"), ("exact", "exact"))
                         ],
-                        x_scale="log",
+                        log="x",
                         levels=[("as many as in case 2", 0.5)],
                     )
                 ],
@@ -146,7 +132,7 @@ CLAIMS = claims(
                             curve(name, rows[0]["times"][1:], over_time(rows, "local attention"))
                             for name, rows in zip(found["name"], found.groups, strict=True)
                         ],
-                        x_scale="log",
+                        log="x",
                         levels=[("uniform", 1 / TOKENS)],
                     )
                 ],

@@ -12,18 +12,10 @@ from forecheck.papers.claim import Estimate, Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.real import CLASSES, REMEDIES, SPLIT, VARIANT, VARIANTS
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    both,
-    holds,
-    mean_estimate,
-    ratio_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import both, holds, mean_estimate, ratio_estimate, verdict_of
 from forecheck.papers.plots import bars, curve, curves
 from forecheck.papers.rows import distinct, select
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 COMMON = 0.05
 """Share of sign-inconsistent steps from which on they are common."""

@@ -11,16 +11,9 @@ from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.remedies import REMEDY, base_of
 from forecheck.papers.curse_of_attention.sign_reading import FAR
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    both,
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import both, holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 RELIEF = 0.8
 """Share of the untreated network's risk above the floor under which a remedy counts as one."""
@@ -112,8 +105,8 @@ def _table(rows: dict[Any, Row], names: Sequence[str], forms: Sequence[str]) -> 
                 + [mean_estimate([each["last share"] for each in row["repetitions"]]).value]
             )
     return table(
-        "data | remedy | taken by validation | all signs | differing signs | stopped early | over floor | "
-        "over zero's | excess over untreated | low | high | attention to the last step",
+        "data | remedy | taken by validation | all signs | differing signs | stopped early | over floor | over zero's "
+        "| excess over untreated | low | high | attention to the last step",
         cells,
     )
 

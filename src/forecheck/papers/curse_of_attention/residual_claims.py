@@ -11,35 +11,12 @@ from forecheck.papers.claim import Estimate, Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.residual import CALIBRATION, GENERIC, NOISE_RISK, OPTIMUM
 from forecheck.papers.curse_of_attention.sign import GAMMA, NOISE, SPLIT
-from forecheck.papers.curse_of_attention.sign_reading import (
-    FAR,
-    NEAR,
-    fails,
-    mean_risk,
-    over_floor,
-)
+from forecheck.papers.curse_of_attention.sign_reading import FAR, NEAR, fails, mean_risk, over_floor
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    both,
-    holds,
-    mean,
-    mean_estimate,
-    slope_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import both, holds, mean, mean_estimate, slope_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import grouped
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    average,
-    estimated,
-    read,
-    settings,
-    shared,
-    table,
-)
+from forecheck.papers.settings import BySetting, Column, Found, average, estimated, read, settings, shared, table
 
 EXACT = 1e-8
 """Distances and differences up to here are rounding."""
@@ -79,16 +56,7 @@ def _order(model: str, measured: Measured) -> Outcome:
                 for (form, noise), rows in found
             ],
         ),
-        [
-            curves(
-                f"Risk of {name} where signs differ",
-                "sigma",
-                "mean squared error",
-                drawn,
-                x_scale="log",
-                y_scale="log",
-            )
-        ],
+        [curves(f"Risk of {name} where signs differ", "sigma", "mean squared error", drawn, log="xy")],
     )
 
 
@@ -133,7 +101,7 @@ def judge_bound(measured: Measured) -> Outcome:
                     curve("attention, trained", [c[1] for c in unit], [c[3] for c in unit]),
                     curve("floor", [c[1] for c in unit], [c[4] for c in unit], style="dashed"),
                 ],
-                y_scale="log",
+                log="y",
             )
         ],
     )

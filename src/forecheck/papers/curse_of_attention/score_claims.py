@@ -7,27 +7,10 @@ from typing import Any
 from forecheck.papers.claim import Estimate, Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.score import BY_WEIGHT, TRAINED
-from forecheck.papers.judging import (
-    averaged,
-    holds,
-    mean,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import averaged, holds, mean, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import grouped
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    Rows,
-    average,
-    estimated,
-    named,
-    settings,
-    span,
-    table,
-)
+from forecheck.papers.settings import BySetting, Column, Found, Rows, average, estimated, named, settings, span, table
 
 CERTAIN = 0.9
 NEAR = 0.1
@@ -54,8 +37,8 @@ def judge_negative(measured: Measured) -> Outcome:
     shares = [line[4] for line in lines if line[0] == SHOWN]
     places = [k for k, weight in enumerate(shown[0]["weights"]) if abs(weight) <= SHOWN]
     excesses = [_excess(shown, k) for k in places]
-    bands = [[getattr(each, end) for each in excesses] for end in ("value", "low", "high")]
-    drawn = curve("neurons by weight", [shown[0]["weights"][k] for k in places], *bands)
+    value, low, high = ([getattr(each, end) for each in excesses] for end in ("value", "low", "high"))
+    drawn = curve("neurons by weight", [shown[0]["weights"][k] for k in places], value, low, high)
     title = f"Attention to the last of {SHOWN} white steps, less that to another"
     return Outcome(
         verdict_of(held),
@@ -105,7 +88,7 @@ def _trained_charts(found: Found) -> list[dict[str, Any]]:
     levels = [("uniform", 1 / SHOWN)], [("as much as another", 0.0)]
     title = f"Mean attention to the last step while training ({name})"
     drawn = curves(f"Neurons after training ({name}, one draw)", "weight w", "E S_d - E S_k", points, levels=levels[1])
-    return [curves(title, "step", "E S_d", means, x_scale="log", levels=levels[0]), drawn]
+    return [curves(title, "step", "E S_d", means, log="x", levels=levels[0]), drawn]
 
 
 def _ends(rows: Rows) -> list[float]:

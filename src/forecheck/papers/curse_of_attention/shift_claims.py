@@ -7,31 +7,11 @@ from typing import Any
 from forecheck.papers.claim import Estimate
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.curse_of_attention.sign import GAMMA, TEST_MIX, TRAIN_MIX
-from forecheck.papers.curse_of_attention.sign_reading import (
-    FAR,
-    fails,
-    over_floor,
-    per_zero,
-    risks,
-    times_floor,
-)
+from forecheck.papers.curse_of_attention.sign_reading import FAR, fails, over_floor, per_zero, risks, times_floor
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    mean,
-    mean_estimate,
-    opposite,
-    slope_estimate,
-)
+from forecheck.papers.judging import mean, mean_estimate, opposite, slope_estimate
 from forecheck.papers.plots import curve, curves
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    Rows,
-    named,
-    settings,
-    shared,
-)
+from forecheck.papers.settings import BySetting, Column, Found, Rows, named, settings, shared
 
 
 def _more(rows: Rows) -> Estimate:
@@ -91,7 +71,7 @@ def _gamma_chart(found: Found) -> list[dict[str, Any]]:
         drawn("residual linear, signs differ", "residual", "inconsistent"),
     ]
     title = "Risk by the correlation of the last and the next step"
-    return [curves(title, "gamma", "mean squared error", series, y_scale="log")]
+    return [curves(title, "gamma", "mean squared error", series, log="y")]
 
 
 def _slope(model: str) -> Any:
@@ -119,7 +99,7 @@ def _mix_chart(found: Found) -> list[dict[str, Any]]:
             risk = [mean([row[key][k] / row["floor"] for row in rows]) for k in range(len(shares))]
             series.append(curve(f"{model}, {rows[0]['form']}, gamma {rows[0]['gamma']:g}", shares, risk))
     title = "Risk by the share of differing signs in the test"
-    return [curves(title, "share", "times the floor", series, y_scale="log")]
+    return [curves(title, "share", "times the floor", series, log="y")]
 
 
 def _shift_chart(found: Found) -> list[dict[str, Any]]:
@@ -130,7 +110,7 @@ def _shift_chart(found: Found) -> list[dict[str, Any]]:
             risk = [over_floor(rows, "attention", signs).value for rows in own]
             series.append(curve(f"{form}, signs {word}", [rows[0]["share"] for rows in own], risk))
     title, levels = "Risk by the share of differing signs in training", [("the floor", 1.0), ("failure", FAR)]
-    return [curves(title, "share", "times the floor", series, y_scale="log", levels=levels)]
+    return [curves(title, "share", "times the floor", series, log="y", levels=levels)]
 
 
 def _alone(found: Found) -> dict[str, Rows]:

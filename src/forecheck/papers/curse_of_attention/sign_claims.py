@@ -17,23 +17,8 @@ from forecheck.papers.curse_of_attention.sign_reading import (
     times_floor,
 )
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    both,
-    holds,
-    mean_estimate,
-    opposite,
-    transformed,
-)
-from forecheck.papers.settings import (
-    BySetting,
-    Column,
-    Found,
-    Rows,
-    average,
-    bar_chart,
-    settings,
-    shared,
-)
+from forecheck.papers.judging import both, holds, mean_estimate, opposite, transformed
+from forecheck.papers.settings import BySetting, Column, Found, Rows, average, bar_chart, settings, shared
 
 _ON_ALL = settings(SPLIT, by=("form",), where=lambda row: row["share"] is None)
 _BARS = {"attention": "attention", "residual linear": "linear", "zero": "zero"}

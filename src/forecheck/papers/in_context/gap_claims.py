@@ -9,19 +9,10 @@ from forecheck.papers.claim import Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
 from forecheck.papers.in_context.gap import GAPS, LAPLACE, LONG, MANY
-from forecheck.papers.judging import (
-    holds,
-    mean,
-    mean_estimate,
-    ratio_estimate,
-    slope_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean, mean_estimate, ratio_estimate, slope_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 LIMIT = 100
 """Columns from which on a rate in n is read off."""
@@ -51,7 +42,7 @@ def _drawn(rows: Sequence[Row], name: str) -> dict[str, object]:
     series.append(curve("2 / (n + 2)", lengths, [row["predicted"] for row in group], style="dashed"))
     levels = [("OLS on the series", mean(group[0]["on the series"]))]
     title = f"Gap to the best linear predictor, {name}"
-    return curves(title, "columns n", SHARE, series, x_scale="log", y_scale="log", levels=levels)
+    return curves(title, "columns n", SHARE, series, log="xy", levels=levels)
 
 
 def judge_gap(measured: Measured) -> Outcome:

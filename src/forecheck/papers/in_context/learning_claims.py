@@ -5,17 +5,10 @@ from __future__ import annotations
 from forecheck.papers.claim import Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.in_context.learning import DEEP, PUBLISHED
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    ratio_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import distinct, select, thinned
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 HALF = 0.5
 
@@ -55,7 +48,7 @@ def judge_trained(measured: Measured) -> Outcome:
                     )
                     for row in shown
                 ],
-                y_scale="log",
+                log="y",
                 levels=[(f"seed {row['seed']}, best head", row["fitted"]) for row in shown],
             )
         ],
@@ -113,7 +106,7 @@ def judge_depth(measured: Measured) -> Outcome:
         f"{cells[2][2]:.2f} of the innovation variance for 1, 2 and 3 layers at n = {rows[0]['columns']}.",
         ours,
         table("process | layers | excess / sigma^2 | low | high | one layer, closed form", cells),
-        [curves("Excess by depth", "layers", "excess / sigma^2", drawn, y_scale="log")],
+        [curves("Excess by depth", "layers", "excess / sigma^2", drawn, log="y")],
     )
 
 

@@ -6,17 +6,9 @@ from forecheck.papers.claim import Estimate, Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
 from forecheck.papers.in_context.rolling import ROLLOUTS
-from forecheck.papers.judging import (
-    averaged,
-    holds,
-    ratio_estimate,
-    share_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import averaged, holds, ratio_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import BySetting, Column, settings, table
 
 HORIZONS = (1, 2, 5, 10, 20, 40)
 RARE = 0.005
@@ -46,7 +38,7 @@ def judge_decay(measured: Measured) -> Outcome:
         steps = range(1, len(sizes) + 1)
         drawn = [curve("one layer", steps, sizes), curve("best linear forecast", steps, own, style="dashed")]
         title = f"Median size of roll-outs, {told(row)}"
-        charts.append(curves(title, "step", "size / standard deviation", drawn, y_scale="log"))
+        charts.append(curves(title, "step", "size / standard deviation", drawn, log="y"))
     first = cells[0]
     return Outcome(
         verdict_of(held),
@@ -91,26 +83,20 @@ def judge_compounding(measured: Measured) -> Outcome:
     )
 
 
-def judge_divergence(measured: Measured) -> Outcome:
-    """The share of roll-outs that leave 50 standard deviations."""
-    rows = [row for row in measured["rollouts"] if row["process_name"] != "AR(1) 0.5"]
-    shares = [_share(row) for row in measured["rollouts"]]
-    largest = max(shares, key=lambda share: share.value)
-    return Outcome(
-        verdict_of([holds(_share(row), above=RARE) for row in rows]),
-        "Within 60 steps "
-        + ", ".join(f"{share.value:.1%} ({told(row)})" for share, row in zip(shares, measured["rollouts"], strict=True))
-        + " of the roll-outs leave 50 standard deviations; the linear forecast never does.",
-        largest,
-        table(
-            "process | share diverging | low | high",
-            [
-                [told(row), share.value, share.low, share.high]
-                for row, share in zip(measured["rollouts"], shares, strict=True)
-            ],
+judge_divergence = BySetting(
+    settings(ROLLOUTS),
+    {
+        "process": Column("process", lambda rows: told(rows[0])),
+        "share": Column(
+            "share diverging | low | high",
+            lambda rows: _share(rows[0]),
+            above=RARE,
+            where=lambda rows: rows[0]["process_name"] != "AR(1) 0.5",
         ),
-    )
-
+    },
+    "Within 60 steps {share:each .1%} of the roll-outs leave 50 standard deviations; the linear forecast never does.",
+    "most share",
+)
 
 CLAIMS = claims(
     __name__,

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict, untestable
+from forecheck.papers.claim import Measured, Outcome, Table, untestable
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.initialisation.experiments import EXACT, HEAD_COUNT, TRAINED
-from forecheck.papers.judging import (
-    averaged,
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.rows import select
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import equality, table
 
 SAME = 0.02
 """Relative difference of errors that counts as none: twice the Monte Carlo error of 60,000 test tasks."""
@@ -59,20 +52,10 @@ def judge_heads(measured: Measured) -> Outcome:
                 "heads",
                 "mean squared error",
                 drawn,
-                y_scale="log",
+                log="y",
                 levels=[("one step from the prior mean", rows[0]["step from the mean"])],
             )
         ],
-    )
-
-
-def judge_exact(measured: Measured) -> Outcome:
-    """Explicit weights and a step written out are the same numbers."""
-    worst = max(row["difference"] for row in measured["exact"])
-    return Outcome(
-        Verdict.CONFIRMED if worst < 1e-10 else Verdict.REFUTED,
-        f"The explicit weights and a step of gradient descent written out differ by {worst:.1e} at most.",
-        Estimate(worst),
     )
 
 
@@ -112,13 +95,19 @@ def judge_trained(measured: Measured) -> Outcome:
                 "step",
                 "training error",
                 drawn,
-                x_scale="log",
-                y_scale="log",
+                log="xy",
                 levels=[("one step from the prior mean", rows[0]["step from the mean"])],
             )
         ],
     )
 
+
+judge_exact = equality(
+    EXACT,
+    "difference",
+    1e-10,
+    "The explicit weights and a step of gradient descent written out differ by {worst:.1e} at most.",
+)
 
 CLAIMS = claims(
     __name__,

@@ -5,16 +5,9 @@ from __future__ import annotations
 from forecheck.papers.claim import Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.initialisation.series import SLOT
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    ratio_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
 from forecheck.papers.plots import bars
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 PART = 0.1
 """Of the gap with an empty slot, what may be left with the guess."""
@@ -48,10 +41,4 @@ def judge_slot(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = claims(
-    __name__,
-    {
-        "series": Tested(judge_slot, (SLOT,)),
-    },
-    PART=PART,
-)
+CLAIMS = claims(__name__, {"series": Tested(judge_slot, (SLOT,))}, PART=PART)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
 from forecheck.papers.claims import Tested, claims
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars, curve, curves
 from forecheck.papers.samovar.exact import FORMS, LAYER, PARTS, PICTURES, STACK, SUPERPOSITION
 from forecheck.papers.samovar.growth import GROWTH
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import equality, table
 
 EXACT = 1e-10
 """Relative difference that is rounding in double precision."""
@@ -28,18 +22,6 @@ CHECKS = {
 READINGS = ("scalars on the identity", "no repeated tokens", "values of the top layer")
 
 
-def judge_layer(measured: Measured) -> Outcome:
-    """A layer is a sum over lags, or it is not."""
-    rows = measured["layer"]
-    worst = max(row["difference"] for row in rows)
-    return Outcome(
-        _exact(worst),
-        f"The layer and the sum over lags differ by {worst:.1e} of the output at most.",
-        Estimate(worst),
-        table("tokens | head width | difference", [[r["tokens"], r["width"], r["difference"]] for r in rows]),
-    )
-
-
 def judge_stack(measured: Measured) -> Outcome:
     """Number, form and sum of paths, and all ways to the coefficients."""
     rows = measured["stack"]
@@ -48,27 +30,12 @@ def judge_stack(measured: Measured) -> Outcome:
     largest = max(worst.values())
     deepest = max(rows, key=lambda row: row["layers"])
     return Outcome(
-        Verdict.REFUTED if miscounted else _exact(largest),
+        verdict_of([not miscounted and largest < EXACT]),
         f"{miscounted} counts of paths differ from the binomial; paths one by one ({deepest['paths']} of them with "
         f"{deepest['layers']} layers and {deepest['tokens']} tokens), recurrence, Horner's scheme and derivative "
         f"agree to {largest:.1e}.",
         Estimate(largest),
         table("check | largest relative difference", [[CHECKS[check], worst[check]] for check in CHECKS]),
-    )
-
-
-def judge_parts(measured: Measured) -> Outcome:
-    """Parts sum to the forecast."""
-    rows = measured["parts"]
-    worst = max(max(row["by token"], row["by layer"]) for row in rows)
-    return Outcome(
-        _exact(worst),
-        f"Parts by source token and by layer, each summed, differ from the forecast by {worst:.1e} of it at most.",
-        Estimate(worst),
-        table(
-            "shortcut | layers | by token | by layer",
-            [[row["structure"], row["layers"], row["by token"], row["by layer"]] for row in rows],
-        ),
     )
 
 
@@ -167,16 +134,29 @@ def judge_growth(measured: Measured) -> Outcome:
                 "layer",
                 "RMS (observations have 1)",
                 drawn,
-                y_scale="log",
+                log="y",
                 levels=[("observations", 1.0)],
             )
         ],
     )
 
 
-def _exact(difference: float) -> Verdict:
-    return Verdict.CONFIRMED if difference < EXACT else Verdict.REFUTED
-
+judge_layer = equality(
+    LAYER,
+    "difference",
+    EXACT,
+    "The layer and the sum over lags differ by {worst:.1e} of the output at most.",
+    "tokens | head width | difference",
+    "tokens | width | difference",
+)
+judge_parts = equality(
+    PARTS,
+    lambda row: max(row["by token"], row["by layer"]),
+    EXACT,
+    "Parts by source token and by layer, each summed, differ from the forecast by {worst:.1e} of it at most.",
+    "shortcut | layers | by token | by layer",
+    "structure | layers | by token | by layer",
+)
 
 CLAIMS = claims(
     __name__,

@@ -11,16 +11,10 @@ from jaxtyping import Float
 from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars
 from forecheck.papers.samovar.orders import ORDERS, REFERENCES, STABLE, STABLE_REFERENCES
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 PUBLISHED = {"SAMoVAR": 0.0031, "FixedVAR": 0.0041, "LinTrans": 0.0050}
 NOT_CLIPPED = ", not clipped"

@@ -6,9 +6,7 @@ from forecheck.papers.claim import Estimate, Measured, Outcome, Verdict
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.plots import bars
 from forecheck.papers.samovar.real import REAL
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 
 PUBLISHED = 0.401
 MARGIN = 0.03
@@ -36,9 +34,4 @@ def judge_real(measured: Measured) -> Outcome:
     )
 
 
-CLAIMS = claims(
-    __name__,
-    {
-        "etth1": Tested(judge_real, (REAL,)),
-    },
-)
+CLAIMS = claims(__name__, {"etth1": Tested(judge_real, (REAL,))})

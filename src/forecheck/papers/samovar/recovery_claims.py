@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from forecheck.papers.claim import Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars
 from forecheck.papers.samovar.causal_path import CAUSES
 from forecheck.papers.samovar.recovery import LOOKBACK, RECOVERY
@@ -89,9 +85,4 @@ def _learned(rows: Sequence[Row], network: str) -> list[float | None]:
     return [_mean([row["learned"][channel] for row in rows if row["network"] == network]) for channel in CAUSES]
 
 
-CLAIMS = claims(
-    __name__,
-    {
-        "recovery": Tested(judge_recovery, (RECOVERY,)),
-    },
-)
+CLAIMS = claims(__name__, {"recovery": Tested(judge_recovery, (RECOVERY,))})

@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from forecheck.papers.claim import Estimate, Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
 from forecheck.papers.samovar.size import DEPTH, HEADS
 
@@ -76,10 +72,4 @@ def _chart(name: str, means: dict[int, Estimate], row: Row) -> dict[str, object]
     return curves(f"Excess error by {name}", name, "noise variances", [drawn], levels=levels)
 
 
-CLAIMS = claims(
-    __name__,
-    {
-        "depth": Tested(judge_depth, (DEPTH,)),
-        "head-width": Tested(judge_heads, (HEADS,)),
-    },
-)
+CLAIMS = claims(__name__, {"depth": Tested(judge_depth, (DEPTH,)), "head-width": Tested(judge_heads, (HEADS,))})

@@ -7,19 +7,10 @@ from collections.abc import Sequence
 from forecheck.papers.claim import Estimate, Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    averaged,
-    holds,
-    mean_estimate,
-    ratio_estimate,
-    share_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import averaged, holds, mean_estimate, ratio_estimate, share_estimate, verdict_of
 from forecheck.papers.plots import curves
 from forecheck.papers.rows import select
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 from forecheck.papers.test_time_scaling.scaling_claims import ERROR, banded
 from forecheck.papers.test_time_scaling.thinking import DETECTOR, SHORT, SKEWED
 from forecheck.papers.test_time_scaling.transformer import TRANSFORMER
@@ -67,7 +58,7 @@ def judge_skewed(measured: Measured) -> Outcome:
             )
         title = f"Training on eigenvalues 1/i, {name}; isotropic test"
         drawn = [banded(f"n = {row['train']}", row["means"]) for row in rows]
-        charts.append(curves(title, "steps of thought k", ERROR, drawn, y_scale="log"))
+        charts.append(curves(title, "steps of thought k", ERROR, drawn, log="y"))
     shaped = ", ".join(f"n = {n} ({name})" for name, n, shape in worse if shape) or "none"
     usual = [shape for _, n, shape in worse if n in THEIRS]
     largest = max(select(measured["skewed"], scaled=True), key=lambda row: row["train"])
@@ -77,10 +68,7 @@ def judge_skewed(measured: Measured) -> Outcome:
         f"at smaller n it only falls, at larger n it rises from the first steps. Of the paper's n = {THEIRS} "
         f"{sum(shape is True for shape in usual)} of {len(usual)} do.",
         _rise(largest),
-        Table(
-            ["eigenvalues", "n", "top eigenvalue", *(f"k = {k}" for k in (1, 2, 5, 10, 20)), "best k", "U"],
-            cells,
-        ),
+        Table(["eigenvalues", "n", "top eigenvalue", *(f"k = {k}" for k in (1, 2, 5, 10, 20)), "best k", "U"], cells),
         charts,
     )
 
@@ -125,7 +113,7 @@ def judge_short(measured: Measured) -> Outcome:
 
 def _by_prompt(title: str, rows: Sequence[Row], key: str) -> dict[str, object]:
     drawn = [banded(f"m = {row['prompt']}", row[key]) for row in rows]
-    return curves(title, "steps of thought k", ERROR, drawn, y_scale="log")
+    return curves(title, "steps of thought k", ERROR, drawn, log="y")
 
 
 def judge_detector(measured: Measured) -> Outcome:
@@ -176,7 +164,7 @@ def judge_transformer(measured: Measured) -> Outcome:
         f"Trained on isotropic prompts, the best number of thoughts leaves {ours.value:.2g} times the error of one.",
         ours,
         table("training | n | error at k = 1 | best over k = 1 | k = 20 over best", cells),
-        [curves("A trained transformer", "steps of thought k", ERROR, drawn, y_scale="log")],
+        [curves("A trained transformer", "steps of thought k", ERROR, drawn, log="y")],
     )
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from forecheck.papers.claim import Estimate, Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    averaged,
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import averaged, holds, mean_estimate, verdict_of
 from forecheck.papers.plots import curve, curves
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import BySetting, Column, Found, equality, estimated, read, settings, shared, table
 from forecheck.papers.test_time_scaling.thinking import ALIGNED, BOUND, HARDNESS, RECURSION, WIDTH
 from forecheck.papers.test_time_scaling.training import DESCENT
 
@@ -40,75 +34,6 @@ def banded(label: str, repeats: Sequence[Sequence[float]]) -> dict[str, object]:
     low = [each.value if each.low is None else each.low for each in found]
     high = [each.value if each.high is None else each.high for each in found]
     return curve(label, range(1, len(found) + 1), [each.value for each in found], low, high)
-
-
-def judge_descent(measured: Measured) -> Outcome:
-    """Weights that gradient descent ends with against Gamma's inverse."""
-    rows = measured["descent"]
-    held, cells = [], []
-    for key in dict.fromkeys((row["spectrum"], row["train"]) for row in rows):
-        group = [row for row in rows if (row["spectrum"], row["train"]) == key]
-        away = mean_estimate([row["from the inverse of Gamma"] for row in group])
-        held.append(holds(away, below=TRAINED))
-        plain = mean_estimate([row["from the inverse of Lambda"] for row in group])
-        cells.append([*key, away.value, plain.value, max(row["weight slot moved"] for row in group)])
-    away = mean_estimate([row["from the inverse of Gamma"] for row in rows])
-    moved = max(row["weight slot moved"] for row in rows)
-    order = range(1, len(rows[0]["learnt"]) + 1)
-    return Outcome(
-        verdict_of(held),
-        f"Gradient descent ends {away.value:.1%} from the inverse of Gamma. The block that reads a thought, W_x,w, "
-        f"moved by {moved:.0e}: with w_0 = 0 direct training gives it no gradient, so the k-step recursion rests on "
-        "how that block was initialised.",
-        away,
-        table("spectrum | n | from 1 / Gamma | from 1 / Lambda | largest move of W_x,w", cells),
-        [
-            curves(
-                "What training leaves",
-                "direction",
-                "diagonal of the learnt map",
-                [
-                    curve("learnt", order, rows[0]["learnt"], style="points"),
-                    curve("1 / Gamma", order, rows[0]["expected"], style="dashed"),
-                ],
-            )
-        ],
-    )
-
-
-def judge_recursion(measured: Measured) -> Outcome:
-    """The layer on a growing prompt and the powers are the same numbers."""
-    worst = max(row["difference"] for row in measured["recursion"])
-    return Outcome(
-        verdict_of([worst < 1e-10]),
-        f"The layer on a prompt with appended thoughts and the powers differ by {worst:.0e} at most, over 20 steps.",
-        Estimate(worst),
-    )
-
-
-def judge_bound(measured: Measured) -> Outcome:
-    """Errors of one step under the bound."""
-    rows = measured["bound"]
-    shares = [mean_estimate([means[0] / row["bound"] for means in row["means"]]) for row in rows]
-    largest = max(shares, key=lambda share: share.value)
-    return Outcome(
-        verdict_of([holds(share, below=1.0) for share in shares]),
-        f"The error of direct answers is at most {largest.value:.2f} of the bound and at least "
-        f"{min(share.value for share in shares):.3f} of it, over {len(rows)} cases: the bound is loose.",
-        largest,
-        table(
-            "spectrum | n | m | Hard | error / d | bound / d | share",
-            [
-                [
-                    *(row[key] for key in ("spectrum", "train", "prompt", "hardness")),
-                    averaged(row["means"])[0],
-                    row["bound"],
-                    share.value,
-                ]
-                for row, share in zip(rows, shares, strict=True)
-            ],
-        ),
-    )
 
 
 def judge_law(measured: Measured) -> Outcome:
@@ -154,7 +79,7 @@ def _thinking(rows: Sequence[Row], title: str, *, law: bool = False, steps: int 
         drawn.append(banded(name, [means[:steps] for means in row["means"]]))
         if law:
             drawn.append(curve(f"bound, {name}", range(1, steps + 1), row["law"][:steps], style="dashed"))
-    return curves(title, "steps of thought k", ERROR, drawn, y_scale="log")
+    return curves(title, "steps of thought k", ERROR, drawn, log="y")
 
 
 def judge_exchange(measured: Measured) -> Outcome:
@@ -215,11 +140,66 @@ def judge_hardness(measured: Measured) -> Outcome:
                 "steps of thought k",
                 ERROR,
                 [banded(f"Hard {row['hardness']:.0f}", row["means"]) for row in rows],
-                y_scale="log",
+                log="y",
             )
         ],
     )
 
+
+def _learnt_chart(found: Found) -> list[dict[str, Any]]:
+    row = found.measured[DESCENT.name][0]
+    order = range(1, len(row["learnt"]) + 1)
+    series = [curve("learnt", order, row["learnt"], style="points")]
+    series.append(curve("1 / Gamma", order, row["expected"], style="dashed"))
+    return [curves("What training leaves", "direction", "diagonal of the learnt map", series)]
+
+
+def _ours_of_descent(found: Found) -> Estimate:
+    return mean_estimate(read(found.measured[DESCENT.name], "from the inverse of Gamma"))
+
+
+judge_descent = BySetting(
+    settings(DESCENT, by=("spectrum", "train")),
+    {
+        "spectrum": shared("spectrum", "spectrum"),
+        "n": shared("n", "train"),
+        "away": estimated("from 1 / Gamma", "from the inverse of Gamma", below=TRAINED),
+        "plain": estimated("from 1 / Lambda", "from the inverse of Lambda"),
+        "moved": Column("largest move of W_x,w", lambda rows: max(read(rows, "weight slot moved"))),
+    },
+    lambda found: (
+        f"Gradient descent ends {_ours_of_descent(found).value:.1%} from the inverse of Gamma. The block that reads a "
+        f"thought, W_x,w, moved by {found['moved']:most .0e}: with w_0 = 0 direct training gives it no gradient, so "
+        "the k-step recursion rests on how that block was initialised."
+    ),
+    _ours_of_descent,
+    _learnt_chart,
+)
+judge_recursion = equality(
+    RECURSION,
+    "difference",
+    1e-10,
+    "The layer on a prompt with appended thoughts and the powers differ by {worst:.0e} at most, over 20 steps.",
+)
+judge_bound = BySetting(
+    settings(BOUND),
+    {
+        "spectrum": shared("spectrum", "spectrum"),
+        "n": shared("n", "train"),
+        "m": shared("m", "prompt"),
+        "hardness": shared("Hard", "hardness"),
+        "error": Column("error / d", lambda rows: averaged(rows[0]["means"])[0]),
+        "bound": shared("bound / d", "bound"),
+        "share": Column(
+            "share", lambda rows: mean_estimate([means[0] / rows[0]["bound"] for means in rows[0]["means"]]), below=1.0
+        ),
+    },
+    lambda found: (
+        f"The error of direct answers is at most {found['share']:most .2f} of the bound and at least "
+        f"{found['share']:least .3f} of it, over {len(found.rows)} cases: the bound is loose."
+    ),
+    "most share",
+)
 
 CLAIMS = claims(
     __name__,

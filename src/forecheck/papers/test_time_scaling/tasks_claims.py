@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from forecheck.papers.claim import Measured, Outcome, Table, untestable
 from forecheck.papers.claims import Tested, claims
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, verdict_of
 from forecheck.papers.plots import bars
 from forecheck.papers.test_time_scaling.selection import SELECTION
 

@@ -10,13 +10,9 @@ import numpy as np
 from forecheck.papers.claim import Estimate, Measured, Outcome, Verdict
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    verdict_of,
-)
+from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import curve, curves
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 from forecheck.papers.why_attention_fails.arms import LOOKBACK
 from forecheck.papers.why_attention_fails.compared import (
     MARGIN,
@@ -63,7 +59,7 @@ def judge_sweep(measured: Measured) -> Outcome:
                 "patch length (steps)",
                 "test MSE",
                 [_line(by_length)],
-                x_scale="log",
+                log="x",
                 levels=linear,
             )
         ],

@@ -10,14 +10,9 @@ import numpy as np
 from forecheck.papers.claim import Measured, Outcome, Table
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    both,
-    verdict_of,
-)
+from forecheck.papers.judging import both, verdict_of
 from forecheck.papers.plots import curve, curves
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.perturbation import EQUAL, PARTS, SAME
 from forecheck.statistics.inference import Comparison
@@ -134,9 +129,6 @@ def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 CLAIMS = claims(
     __name__,
-    {
-        "perturbation": Tested(judge_same, (SAME,)),
-        "perturbation-equal": Tested(judge_equal, (EQUAL,)),
-    },
+    {"perturbation": Tested(judge_same, (SAME,)), "perturbation-equal": Tested(judge_equal, (EQUAL,))},
     HARDLY=HARDLY,
 )

@@ -10,13 +10,9 @@ import numpy as np
 from forecheck.papers.claim import Measured, Outcome
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    verdict_of,
-)
+from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import bars, curve, curves
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 from forecheck.papers.why_attention_fails.compared import MARGIN, change, held, listed, percents, picked, values, worded
 from forecheck.papers.why_attention_fails.positions import HALF, MEAN, POSITIONS, SHUFFLED, TOKENS, ZERO
 from forecheck.statistics.inference import Comparison

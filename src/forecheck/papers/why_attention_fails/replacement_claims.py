@@ -7,13 +7,9 @@ from collections.abc import Callable, Sequence
 from forecheck.papers.claim import Measured, Outcome, Verdict, untestable
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    verdict_of,
-)
+from forecheck.papers.judging import verdict_of
 from forecheck.papers.plots import bars
-from forecheck.papers.settings import (
-    table,
-)
+from forecheck.papers.settings import table
 from forecheck.papers.why_attention_fails.arms import RECIPES
 from forecheck.papers.why_attention_fails.compared import (
     MARGIN,

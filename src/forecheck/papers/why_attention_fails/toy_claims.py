@@ -9,18 +9,10 @@ from forecheck.data.synthetic.event_errors import KNOWLEDGE
 from forecheck.papers.claim import Estimate, Measured, Outcome, Table, Verdict
 from forecheck.papers.claims import Tested, claims
 from forecheck.papers.experiment import Row
-from forecheck.papers.judging import (
-    holds,
-    mean_estimate,
-    ratio_estimate,
-    verdict_of,
-)
+from forecheck.papers.judging import holds, mean_estimate, ratio_estimate, verdict_of
 from forecheck.papers.plots import bars, heat
 from forecheck.papers.rows import distinct, select
-from forecheck.papers.settings import (
-    estimates,
-    table,
-)
+from forecheck.papers.settings import estimates, table
 from forecheck.papers.why_attention_fails.toy import CODED, EMBEDDED, LINEAR, RECALLED, REFERENCES, RETRAINED, STACKED
 
 SAME = 0.05
