@@ -68,8 +68,7 @@ def decay():
             curve("2(γ₀ - σ²)/(n + 2)", n, [1.2 / (k + 2) for k in n], style="dashed"),
             curve("in-window OLS", n[2:], [0.4 * k for k in y[2:]], style="points"),
         ],
-        "log",
-        "log",
+        "xy",
         levels=[("noise floor", 2e-3)],
     )
 
