@@ -177,7 +177,7 @@ def test_attention_to_another_sequence_is_replaced_by_the_mean_alone(data):
     [
         ({}, ["sam", "sam"], "the remedy 'sam' is named twice"),
         ({}, ["hope"], "no remedy is called 'hope'"),
-        ({"given": True}, ["sam"], "cannot take a remedy: it was trained elsewhere"),
+        ({"external": True}, ["sam"], "cannot take a remedy: it was trained elsewhere"),
         ({"native": False}, ["sam"], "cannot take a remedy: its attention is not forecheck's own"),
         ({"places": (), "why_not": "it has none"}, ["sam"], "cannot take a remedy: it has none"),
     ],

@@ -41,7 +41,7 @@ def test_samples_are_fitted_and_scored_in_their_own_units(bench):
     squared, fitted = fit_samples(bench, samples, "samovar", options, 0)
     assert squared.shape == (30,)
     assert len(fitted["details"]["validation_loss"]) == 1
-    folder = next(bench.store.root.glob("trials/*/*/model"))
+    folder = next(bench.store.root.glob("trial/*/*/model"))
     mean, std = (
         f(np.concatenate([samples.train[0, -1:], samples.train.reshape(-1, 2)]), axis=0) for f in (np.mean, np.std)
     )
@@ -49,7 +49,7 @@ def test_samples_are_fitted_and_scored_in_their_own_units(bench):
     forecast = registry.load(folder).predict(scaled[:, :-1])[:, 0].double().numpy() * std + mean
     np.testing.assert_allclose(squared, np.square(forecast - samples.test[:, -1]).mean(axis=1), rtol=1e-3)
     shorter, _ = fit_samples(bench, samples, "samovar", options, 0, last=3)
-    assert len(list(bench.store.root.glob("trials/*/*"))) == 2
+    assert len(list(bench.store.root.glob("trial/*/*"))) == 2
     assert not np.allclose(shorter, squared)
 
 
