@@ -239,7 +239,7 @@ class FilledValues(Check):
         "Losses on such inputs say little about whole ones: choose a split whose test part is whole, resample to a "
         "longer step, or leave out the columns and series that are mostly missing (--drop)."
     )
-    source = "the data (co2 of statsmodels has 59 missing weeks)"
+    source = "the data (co2, which comes with forecheck, has 59 missing weeks)"
 
     def look(self, evidence: Evidence) -> Finding:
         """Shares of targets by part, and of test inputs."""
