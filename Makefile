@@ -14,7 +14,8 @@ demo: .venv/.ready
 	@$(BIN)/python -c 'import json; print("\nLearnt:", json.load(open("demo/co2.json"))["verdict"]["sentence"])'
 
 # Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
-test: .venv/.ready browser check package
+test: .venv/.ready browser
+	$(MAKE) -j 2 check package
 	$(BIN)/pytest -n 2 --dist loadscope
 
 check: .venv/.ready

@@ -37,9 +37,9 @@ def fitted(name, panel, **options):
         ("anchored-net", {"lookbacks": (32,), "span": 32, **SMALL}),
         ("dlinear-sgd", {"epochs": 1}),
         ("patchtst", TINY | {"epochs": 1, "micro_batch": 24}),
-        ("vq-patchtst", TINY | {"epochs": 1, "lr": 1e-3}),
+        ("vq-patchtst", TINY | {"epochs": 1, "lr": 1e-3, "vq_updates": 20}),
         ("samovar", {"epochs": 1, "layers": 1}),
-        ("vq-tokens", {**SMALL, "patch": 4}),
+        ("vq-tokens", {**SMALL, "patch": 4, "vq_updates": 20}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
