@@ -147,7 +147,7 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
         "dropout": 0.0,
         "norm": "layer",
         "residual_scores": False,
-        "epochs": 20,
+        "epochs": 12,
         "batch": 64,
         "lr": 5e-3,
         "schedule": "onecycle",
