@@ -137,17 +137,21 @@ class Pool(Generic[J]):
             raise
 
     def _feed(self, queue: list[J], jobs: Jobs[J]) -> None:
-        """Give idle workers, old ones first, the next job that is ready."""
-        while (job := next((job for job in queue if jobs.ready(job)), None)) is not None:
-            worker = next((worker for worker in self._workers if worker.job is None), None)
-            if worker is None and len(self._workers) == self._most:
+        """Give idle workers, old ones first, the next job that is ready; while none is idle, jobs are not asked."""
+        while (idle := self._idle()) is not None or len(self._workers) < self._most:
+            job = next((job for job in queue if jobs.ready(job)), None)
+            if job is None:
                 return
-            if worker is not None and not _start(worker, job, jobs):  # it died while it had nothing to do
+            worker = idle or self._add()
+            if _start(worker, job, jobs):
+                queue.remove(job)
+            elif idle is None:
+                raise TrialError(_obituary(worker, jobs.label(job)))
+            else:  # it died while it had nothing to do
                 self._remove(worker)
-                continue
-            if worker is None and not _start(new := self._add(), job, jobs):
-                raise TrialError(_obituary(new, jobs.label(job)))
-            queue.remove(job)
+
+    def _idle(self) -> _Worker[J] | None:
+        return next((worker for worker in self._workers if worker.job is None), None)
 
     def _add(self) -> _Worker[J]:
         worker: _Worker[J] = _Worker(_spawn(*self._command))

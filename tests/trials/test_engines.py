@@ -7,6 +7,7 @@ import pytest
 from test_run import trial
 
 from forecheck.errors import TrialError
+from forecheck.trials.engines import local
 from forecheck.trials.engines.base import Silent, Watcher
 from forecheck.trials.engines.engine import Engine
 from forecheck.trials.engines.inline import run_inline
@@ -120,6 +121,17 @@ def test_workers_stay_from_one_call_to_the_next_and_no_longer(store):
         assert workers() != first
     assert workers() == []
     assert all(one in store for one in fits(3))
+
+
+def test_while_no_worker_is_idle_jobs_are_not_asked_whether_they_are_ready(store, monkeypatch):
+    """For an edit that reads the result of its fit, at every message of a worker."""
+    asked = []
+    ready = local._Trials.ready
+    monkeypatch.setattr(local._Trials, "ready", lambda jobs, job: asked.append(job.label) or ready(jobs, job))
+    record = Record()
+    run_local(fits(2, epochs=3), store, record, workers=1)
+    assert record.words
+    assert asked == [one.label for one in fits(2)]
 
 
 def test_an_interrupt_stops_the_workers(store):
