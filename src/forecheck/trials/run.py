@@ -70,12 +70,7 @@ def blind(experiment: Experiment) -> tuple[Windows, Windows]:
 def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progress | None) -> None:
     task = Task(trial.lookback, trial.horizon, experiment.train.channels, trial.period)
     forecaster = registry.create(trial.forecaster, task, trial.config)
-    if forecaster.trained:
-        forecaster, options = _network(forecaster, trial, store)
-    elif trial.edit is not None:
-        raise ForecheckError(f"{trial.forecaster} has no attention to edit")
-    else:
-        options = {}
+    forecaster, options = _prepared(forecaster, trial, store)
     train, held_out = blind(experiment)
     report = forecaster.fit(train, held_out, trial.seed, progress, **options)
     summary, arrays = scored(forecaster, experiment, progress)
@@ -95,15 +90,16 @@ def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progr
     store.put(trial, summary, arrays, forecaster)
 
 
-def _network(forecaster: Forecaster, trial: Trial, store: Store) -> tuple[Forecaster, dict[str, Any]]:
-    """A network with the trial's edit in place, and the options of its fit."""
-    from forecheck.attention.edits import edit_from_dict
-    from forecheck.forecasters.neural import NeuralForecaster
+def _prepared(forecaster: Forecaster, trial: Trial, store: Store) -> tuple[Forecaster, dict[str, Any]]:
+    """A forecaster with the trial's edit in place, and the options of its fit."""
+    if forecaster.trained:  # what is not trained needs none of these imports
+        from forecheck.attention.edits import edit_from_dict
+        from forecheck.forecasters.neural import NeuralForecaster
 
-    if isinstance(forecaster, NeuralForecaster):
-        edit = edit_from_dict(trial.edit) if trial.edit is not None else None
-        network = forecaster if edit is None else type(forecaster)(forecaster.task, forecaster.config, edit)
-        return network, {"checkpoint": store.checkpoint(trial)}
+        if isinstance(forecaster, NeuralForecaster):
+            if trial.edit is not None:
+                forecaster = type(forecaster)(forecaster.task, forecaster.config, edit_from_dict(trial.edit))
+            return forecaster, {"checkpoint": store.checkpoint(trial)}
     if trial.edit is not None:
         raise ForecheckError(f"{trial.forecaster} has no attention to edit")
     return forecaster, {}
