@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from forecheck.durations import duration
 from forecheck.progress.pace import Pace
 
 _BETWEEN_LINES = 10.0
@@ -120,7 +121,4 @@ class Bar:
 
 
 def _roughly(left: float) -> str:
-    if left < 59.5:
-        return f"{left:.0f} s"
-    minutes, seconds = divmod(round(left), 60)
-    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{left:.0f} s" if left < 59.5 else duration(left)

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from forecheck.durations import duration
+
 Number = int | float | None
 
 NOTHING = "–"  # noqa: RUF001 - the typographer's dash is meant
@@ -107,15 +109,7 @@ def short(value: Number) -> str:
 
 def seconds(value: Number) -> str:
     """A duration: `0.09 s`, `12.3 s`, `2 min 3 s`, `1 h 5 min`."""
-    if value is None or not known(value):
-        return NOTHING
-    if value < 1:
-        return f"{value:.2g} s"
-    if value < 59.95:
-        return f"{value:.1f} s"
-    if round(value) < 3600:
-        return f"{round(value) // 60} min {round(value) % 60} s"
-    return f"{round(value / 60) // 60:,} h {round(value / 60) % 60} min"
+    return NOTHING if value is None or not known(value) else duration(value)
 
 
 def count(value: Number) -> str:
