@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import Budget
 from forecheck.auditing.catalogue import Selection
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from panels import TINY
 
 SMALL = Budget("small", (2,), False, {})
@@ -23,6 +24,6 @@ def audited(checks, panel, store, options=None, model="patchtst"):
     """Findings by code of an audit that runs these checks alone."""
     options = {"patchtst": TINY | (options or {})} if model == "patchtst" else {}
     report = run_audit(
-        panel, model, 48, 12, SMALL, run_inline, store, options=options, selection=Only(checks=tuple(checks))
+        panel, model, Protocol(12, 48), SMALL, Means(store), options=options, selection=Only(checks=tuple(checks))
     )
     return {finding["code"]: finding for finding in report["findings"]}, report

@@ -22,6 +22,8 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTST
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly
 
@@ -34,7 +36,7 @@ CORE = Selection.of(["FC1", "FC2", *POSTHOC, "FC401"])
 def report(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
     return run_audit(
-        hourly(900), "patchtst", 48, 12, SMALL, run_inline, store, options={"patchtst": TINY}, selection=CORE
+        hourly(900), "patchtst", Protocol(12, 48), SMALL, Means(store), options={"patchtst": TINY}, selection=CORE
     )
 
 
@@ -155,12 +157,9 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
     report = run_audit(
         recall(8000),
         "patchtst",
-        4 * BLOCK,
-        BLOCK,
+        Protocol(BLOCK, 4 * BLOCK, step=BLOCK),
         replace(SMALL, looks=(3,)),
-        run_local,
-        Store(tmp_path),
-        step=BLOCK,
+        Means(Store(tmp_path), run_local),
         options={"patchtst": learner},
     )
     found = report["verdict"]
@@ -187,18 +186,18 @@ def test_what_cannot_be_built_is_refused_before_the_work(tmp_path, options, mess
         raise AssertionError("nothing may be run")
 
     with pytest.raises(UsageError, match=message):
-        run_audit(hourly(), "patchtst", 48, 12, SMALL, run, Store(tmp_path), options=options)
+        run_audit(hourly(), "patchtst", Protocol(12, 48), SMALL, Means(Store(tmp_path), run), options=options)
 
 
 def test_a_model_without_attention_cannot_be_audited(tmp_path):
     with pytest.raises(UsageError, match="nlinear has no attention to audit"):
-        run_audit(hourly(), "nlinear", 48, 12, SMALL, run_inline, Store(tmp_path))
+        run_audit(hourly(), "nlinear", Protocol(12, 48), SMALL, Means(Store(tmp_path)))
 
 
 @pytest.mark.parametrize("margin", [0, -0.1, 1])
 def test_margins_out_of_range(tmp_path, margin):
     with pytest.raises(UsageError, match="margin must lie between 0 and 1"):
-        run_audit(hourly(), "patchtst", 48, 12, SMALL, run_inline, Store(tmp_path), margin=margin)
+        run_audit(hourly(), "patchtst", Protocol(12, 48, margin=margin), SMALL, Means(Store(tmp_path)))
 
 
 def test_options_of_the_user_win_over_the_budget():
@@ -233,11 +232,11 @@ def test_budgets_that_do_not_exist():
 
 def test_two_audits_share_their_fits(tmp_path):
     store = Store(tmp_path)
-    arguments = (hourly(), "patchtst", 48, 12)
+    arguments = (hourly(), "patchtst", Protocol(12, 48), SMALL, Means(store))
     asked = {"options": {"patchtst": TINY}}
     without = Selection.of(POSTHOC)
-    first = run_audit(*arguments, SMALL, run_inline, store, **asked, selection=without)
-    second = run_audit(*arguments, SMALL, run_inline, store, **asked, selection=CORE)
+    first = run_audit(*arguments, **asked, selection=without)
+    second = run_audit(*arguments, **asked, selection=CORE)
     assert first["verdict"]["question"] == "checkpoint"
     assert second["verdict"]["question"] == "architecture"
     assert second["protocol"]["trials"] == {"total": 21, "from store": 19}

@@ -12,7 +12,8 @@ from forecheck.auditing.budget import Budget
 from forecheck.auditing.explained import CHECKS
 from forecheck.auditing.measured import share
 from forecheck.reports.report import Report
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import hourly
 
@@ -22,10 +23,10 @@ OPTIONS = {"samovar": {"width": 8, "heads": 2, "layers": 2}}
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
+    means = Means(Store(tmp_path_factory.mktemp("store")))
     return run_audit(
-        hourly(400), "samovar", 50, 12, SMALL, run_inline, Store(tmp_path_factory.mktemp("store")),
-        options=OPTIONS, selection=Only(checks=CHECKS),
-    )  # fmt: skip
+        hourly(400), "samovar", Protocol(12, 50), SMALL, means, options=OPTIONS, selection=Only(checks=CHECKS)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,11 @@ def test_models_that_cannot_split_their_forecasts_say_so(check):
 
 def test_too_many_paths_are_told(tmp_path):
     # 84 tokens and three layers: 102,340 paths and fewer; with four layers there are two million.
+    options = {"samovar": {"width": 4, "heads": 1, "layers": 4}}
+    means = Means(Store(tmp_path))
     report = run_audit(
-        hourly(400), "samovar", 84, 2, SMALL, run_inline, Store(tmp_path),
-        options={"samovar": {"width": 4, "heads": 1, "layers": 4}}, selection=Only(checks=CHECKS),
-    )  # fmt: skip
+        hourly(400), "samovar", Protocol(2, 84), SMALL, means, options=options, selection=Only(checks=CHECKS)
+    )
     parts, paths, both = report["findings"]
     assert (paths["outcome"], "too many" in paths["why"]) == ("not applicable", True)
     assert parts["outcome"] == both["outcome"] == "pass"

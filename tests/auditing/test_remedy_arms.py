@@ -16,7 +16,8 @@ from forecheck.auditing.setting import Place
 from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.reports.report import Report
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly
 
@@ -196,11 +197,9 @@ def reports(tmp_path_factory):
         return run_audit(
             hourly(600),
             "patchtst",
-            24,
-            6,
+            Protocol(6, 24),
             SMALL,
-            run_inline,
-            store,
+            Means(store),
             options={"patchtst": LITTLE},
             selection=Selection.of(["FC401", "FC202"]),
             remedies=remedies,

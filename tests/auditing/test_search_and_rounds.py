@@ -13,6 +13,9 @@ from forecheck.auditing.plan import plan
 from forecheck.auditing.search import search
 from forecheck.data.windows import prepare
 from forecheck.errors import TrialError, UsageError
+from forecheck.trials.engines.base import Silent
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly
 
@@ -70,7 +73,7 @@ def searched(tmp_path, engine, budget=BUDGET, clock=None, bar=0.0, **chosen):
     store = Store(tmp_path)
     store.put_panel(engine.panel)
     asked = {"chosen": CHOSEN | chosen, "margin": 0.01, "bar": bar}
-    found = search(planned, budget, engine, store, clock or Clock(None), **asked)
+    found = search(planned, budget, Means(store, engine), clock or Clock(None), **asked)
     return found, planned
 
 
@@ -170,20 +173,20 @@ def test_an_arm_that_cannot_be_trained_at_all_ends_the_search(tmp_path):
         searched(tmp_path, Broken(hourly(900)))
 
 
-def audited(tmp_path, engine, budget, **kw):
-    return run_audit(
-        engine.panel,
-        "patchtst",
-        48,
-        12,
-        budget,
-        engine,
-        Store(tmp_path),
-        options={"patchtst": CHOSEN},
-        selection=CORE,
-        folds=1,
-        **kw,
-    )
+class Hears(Silent):
+    """Notes what a person would be told."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def say(self, line):
+        self.said.append(line)
+
+
+def audited(tmp_path, engine, budget, said=None, folds=1):
+    protocol = Protocol(12, 48, folds=folds)
+    means = Means(Store(tmp_path), engine, watcher=Hears([] if said is None else said))
+    return run_audit(engine.panel, "patchtst", protocol, budget, means, options={"patchtst": CHOSEN}, selection=CORE)
 
 
 def losses(reference, identity, spread=0.0):
@@ -274,19 +277,7 @@ def test_folds_pool_their_test_parts(tmp_path):
     panel = hourly(3000)
     engine = MadeUp(panel, test=losses(1.3, 1.2))
     said = []
-    report = run_audit(
-        panel,
-        "patchtst",
-        48,
-        12,
-        replace(BUDGET, doublings=0),
-        engine,
-        Store(tmp_path),
-        options={"patchtst": CHOSEN},
-        selection=CORE,
-        folds=2,
-        say=said.append,
-    )
+    report = audited(tmp_path, engine, replace(BUDGET, doublings=0), said, folds=2)
     assert report["protocol"]["folds"] == 2
     assert report["verdict"]["architecture"]["blocks"] == pytest.approx(2 * (600 - 11) / 12, abs=0.1)
     assert {trial.split for trial in engine.ran} == set(report["protocol"]["splits"])
@@ -309,7 +300,7 @@ def test_no_durations(text):
 def test_what_can_be_resolved_is_told_before_training(tmp_path):
     said = []
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.2), noise=0.3)
-    report = audited(tmp_path, engine, BUDGET, say=said.append)
+    report = audited(tmp_path, engine, BUDGET, said)
     assert said == [report["verdict"]["resolution"]]
     assert said[0].startswith("229 windows are 19 independent stretches: differences above about ±")
     assert "with --folds 3 above ±" in said[0]
@@ -319,7 +310,7 @@ def test_what_can_be_resolved_is_told_before_training(tmp_path):
 
 def test_too_little_test_data_is_told_before_training(tmp_path):
     said = []
-    report = audited(tmp_path, MadeUp(hourly(400)), BUDGET, say=said.append)
+    report = audited(tmp_path, MadeUp(hourly(400)), BUDGET, said)
     assert "fewer than the 8 that a verdict needs" in said[0]
     assert report["verdict"]["worth"] == "undecided"
     assert "independent stretches" in report["verdict"]["why"]

@@ -27,7 +27,8 @@ from forecheck.calibration.result import Calibration, Check, Part, Table
 from forecheck.data.synthetic import events
 from forecheck.errors import UsageError
 from forecheck.statistics.inference import mean_over_seeds
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.engines.base import Silent
+from forecheck.trials.means import Means
 from forecheck.trials.store import Store
 
 SMALLEST = context.Scale(
@@ -46,17 +47,26 @@ SMALLEST = context.Scale(
 )
 
 
+class Noting(Silent):
+    """Notes what is reported of parts."""
+
+    def __init__(self):
+        self.parts = []
+
+    def part(self, name, done, total):
+        self.parts.append((name, done, total))
+
+
 @pytest.fixture
 def at(tmp_path):
     """A context that keeps everything in the test's folder."""
-    told = []
-    made = context.Context(SMALLEST, run_inline, Store(tmp_path / "store"), lambda *part: told.append(part))
-    return made, told
+    watcher = Noting()
+    return context.Context(SMALLEST, Means(Store(tmp_path / "store"), watcher=watcher)), watcher.parts
 
 
 def stored(made, kind="calibration"):
     """Files of the records of one kind."""
-    return list(made.store.root.glob(f"{kind}/*/*/result.json"))
+    return list(made.means.store.root.glob(f"{kind}/*/*/result.json"))
 
 
 @pytest.fixture
@@ -197,7 +207,7 @@ def test_an_interrupted_part_goes_on(at):
         size.run_size(stopped)
     assert len(stored(made)) == 3
     whole = size.run_size(made)
-    again = size.run_size(replace(made, store=Store(made.store.root)))
+    again = size.run_size(replace(made, store=Store(made.means.store.root)))
     assert again == whole
     assert len(stored(made)) == 12 + 11 * 3  # our test alone has cells of its own
 
@@ -364,6 +374,6 @@ def test_a_calibration_is_written_down(tmp_path):
 
 def test_unknown_names_are_refused_before_the_work(tmp_path):
     with pytest.raises(UsageError, match="no part is called 'sise'"):
-        run.run_calibration("quick", run_inline, Store(tmp_path), only=["sise"])
+        run.run_calibration("quick", Means(Store(tmp_path)), only=["sise"])
     with pytest.raises(UsageError, match="no budget is called 'huge'"):
-        run.run_calibration("huge", run_inline, Store(tmp_path))
+        run.run_calibration("huge", Means(Store(tmp_path)))

@@ -14,7 +14,8 @@ from forecheck.forecasters.linear import Linear
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.reports.tables import models_table
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly, ragged
 
@@ -28,7 +29,7 @@ def store(tmp_path):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    return run_backtest(hourly(900), MODELS, 48, 12, run_inline, Store(tmp_path_factory.mktemp("store")))
+    return run_backtest(hourly(900), MODELS, Protocol(12, 48), Means(Store(tmp_path_factory.mktemp("store"))))
 
 
 def row(report, model):
@@ -70,7 +71,7 @@ def errors_by_hand(panel, name, lookback, horizon, **kw):
 @pytest.mark.parametrize("panel", [hourly(500), ragged()], ids=["one series", "ragged"])
 @pytest.mark.parametrize("model", ["last", "mean", "seasonal"])
 def test_the_table_is_what_brute_force_finds(panel, model, store):
-    report = run_backtest(panel, [model], 30, 6, run_inline, store, period=7)
+    report = run_backtest(panel, [model], Protocol(6, 30, period=7), Means(store))
     errors, scales = errors_by_hand(panel, model, 30, 6, period=7)
     found = row(report, model)
     assert found["mse"] == pytest.approx(np.square(errors).mean(), rel=1e-5)
@@ -158,8 +159,14 @@ def constructed(losses, validation=None):
     return run
 
 
+def backtested(panel, models, means, **keywords):
+    """A backtest with keywords of the protocol or of its own."""
+    named = {key: keywords.pop(key) for key in ("period", "margin", "split", "step") if key in keywords}
+    return run_backtest(panel, models, Protocol(12, 48, **named), means, **keywords)
+
+
 def compared(store, losses, validation=None, **kw):
-    return run_backtest(hourly(900), list(losses), 48, 12, constructed(losses, validation), store, **kw)
+    return backtested(hourly(900), list(losses), Means(store, constructed(losses, validation)), **kw)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_a_wider_margin_makes_a_difference_none(store):
 
 def test_few_windows_leave_it_undecided(store):
     losses = {"last": [1.0], "nlinear": [0.5]}
-    report = run_backtest(hourly(400), list(losses), 48, 24, constructed(losses), store)
+    report = run_backtest(hourly(400), list(losses), Protocol(24, 48), Means(store, constructed(losses)))
     found = report["pairs"][0]
     assert found["outcome"] == "undecided"
     assert found["why"]
@@ -220,7 +227,7 @@ def test_the_winner_is_chosen_without_the_test_part_on_data(store):
     t = np.arange(900)[:, None]
     slow = np.sin(2 * np.pi * t / 300)
     values = np.where(t < 720, slow, slow + 5 * np.sin(2 * np.pi * t / 24)) + np.zeros((1, 2))
-    report = run_backtest(replace(panel, values=values), ["last", "seasonal"], 48, 12, run_inline, store)
+    report = run_backtest(replace(panel, values=values), ["last", "seasonal"], Protocol(12, 48), Means(store))
     assert report["winner"]["model"] == "last"
     assert row(report, "seasonal")["mse"] < 0.5 * row(report, "last")["mse"]
     # Nor is the best on the test part what others are compared with.
@@ -266,25 +273,27 @@ def test_seeds_that_disagree_widen_the_interval(store, tmp_path):
 def test_trained_models_run_for_real(store):
     panel = hourly(300)
     report = run_backtest(
-        panel, ["nlinear", "patchtst"], 48, 12, run_inline, store, seeds=2, options={"patchtst": TINY}
+        panel, ["nlinear", "patchtst"], Protocol(12, 48), Means(store), seeds=2, options={"patchtst": TINY}
     )
     assert row(report, "patchtst")["seeds"] == 2
     assert row(report, "patchtst")["parameters"] > 0
-    again = run_backtest(panel, ["nlinear", "patchtst"], 48, 12, run_inline, store, seeds=2, options={"patchtst": TINY})
+    again = run_backtest(
+        panel, ["nlinear", "patchtst"], Protocol(12, 48), Means(store), seeds=2, options={"patchtst": TINY}
+    )
     assert again["protocol"]["trials"] == {"total": 3, "from store": 3}
     assert again["table"] == report["table"]
 
 
 def test_options_reach_the_model(store):
-    strong = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store, options={"nlinear": {"ridge": "1e6"}})
-    none = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store, options={"nlinear": {"ridge": 0}})
+    strong = run_backtest(hourly(), ["nlinear"], Protocol(12, 48), Means(store), options={"nlinear": {"ridge": "1e6"}})
+    none = run_backtest(hourly(), ["nlinear"], Protocol(12, 48), Means(store), options={"nlinear": {"ridge": 0}})
     assert row(strong, "nlinear")["options"]["ridge"] == 1e6
     assert row(none, "nlinear")["options"]["ridge"] == 0
     assert row(strong, "nlinear")["mse"] > 1.5 * row(none, "nlinear")["mse"]
 
 
 def test_a_step_keeps_every_nth_origin(store):
-    report = run_backtest(hourly(900), ["last", "nlinear"], 48, 12, run_inline, store, step=24)
+    report = run_backtest(hourly(900), ["last", "nlinear"], Protocol(12, 48, step=24), Means(store))
     assert [border["windows"] for border in report["protocol"]["borders"]] == [24, 3, 8]
     experiment = prepare(hourly(900), 48, 12)
     squared = []
@@ -295,14 +304,14 @@ def test_a_step_keeps_every_nth_origin(store):
 
 
 def test_a_split_of_the_users(store):
-    report = run_backtest(hourly(), ["last"], 48, 12, run_inline, store, split="2024-01-15,2024-01-20")
+    report = run_backtest(hourly(), ["last"], Protocol(12, 48, split="2024-01-15,2024-01-20"), Means(store))
     borders = {border["part"]: (border["first"], border["rows"]) for border in report["protocol"]["borders"]}
     assert borders["validation"] == ("2024-01-15T00:00", 120)
     assert borders["test"] == ("2024-01-20T00:00", 600 - 19 * 24)
 
 
 def test_one_model_has_no_pairs(store):
-    report = run_backtest(hourly(), ["nlinear"], 48, 12, run_inline, store)
+    report = run_backtest(hourly(), ["nlinear"], Protocol(12, 48), Means(store))
     assert report["pairs"] == []
     assert report["winner"]["model"] == "nlinear"
     assert "nlinear" in Report(report).to_text()
@@ -326,7 +335,7 @@ def test_one_model_has_no_pairs(store):
             "patch must lie between 1 and the lookback 48",
         ),
         (["last", "seasonal"], {"period": 49}, "seasonal repeats the last 49 steps, but the lookback is 48"),
-        (["last"], {"period": 0}, "seeds and period must be positive"),
+        (["last"], {"period": 0}, "the period must be positive, got 0"),
         (["last"], {"seeds": 0}, "seeds and period must be positive"),
         (["last"], {"margin": 0.0}, "margin must lie between 0 and 1"),
         (["last"], {"margin": float("nan")}, "margin must lie between 0 and 1"),
@@ -340,12 +349,12 @@ def test_wrong_usage_is_told_before_any_work(models, keywords, message, store):
         raise AssertionError("ran something")
 
     with pytest.raises(UsageError, match=message):
-        run_backtest(hourly(), models, 48, 12, never, store, **keywords)
+        backtested(hourly(), models, Means(store, never), **keywords)
 
 
 def test_a_horizon_beyond_the_data(store):
     with pytest.raises(DataError, match="waves is too short: its validation part has at most 60 rows"):
-        run_backtest(hourly(), ["last"], 48, 61, run_inline, store)
+        run_backtest(hourly(), ["last"], Protocol(61, 48), Means(store))
 
 
 # The public verb
@@ -376,7 +385,7 @@ def test_the_verb_chooses_lookback_and_takes_frames(store):
 def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(store, monkeypatch):
     monkeypatch.setattr(Linear, "usual_lookback", 96)
     panel = hourly(1200, channels=1)
-    report = run_backtest(panel, ["nlinear", "linear"], None, 12, run_inline, store)
+    report = run_backtest(panel, ["nlinear", "linear"], Protocol(12), Means(store))
     assert report["protocol"]["lookback"] is None
     assert report["protocol"]["lookbacks"] == {"nlinear": 336, "linear": 96}
     assert [(border["part"], border["windows"]) for border in report["protocol"]["borders"]] == [
@@ -384,7 +393,7 @@ def test_models_with_their_own_lookbacks_are_scored_on_the_same_windows(store, m
         ("validation", 120 - 11),
         ("test", 240 - 11),
     ]
-    alone = run_backtest(panel, ["linear"], 96, 12, run_inline, store)
+    alone = run_backtest(panel, ["linear"], Protocol(12, 96), Means(store))
     assert alone["protocol"]["trials"]["from store"] == 1
     assert row(alone, "linear")["mse"] == row(report, "linear")["mse"]
     text = Report(report).to_text(140, verbose=True)

@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,20 +17,23 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import run_forecast
 from forecheck.forecasting.selection import simplest_unbeaten
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly, ragged
+
+
+def run_with(means, panel, horizon, **keywords):
+    """`run_forecast` with keywords of the protocol or of its own."""
+    own = {field.name for field in fields(Protocol)} & set(keywords)
+    rest = {key: value for key, value in keywords.items() if key not in own}
+    return run_forecast(panel, Protocol(horizon, **{key: keywords[key] for key in own}), means, **rest)
 
 
 @pytest.fixture
 def forecast(tmp_path):
     """`run_forecast` in this process, with a store of the test."""
-    store = Store(tmp_path / "store")
-
-    def run(panel, horizon, **keywords):
-        return run_forecast(panel, horizon, run_inline, store, **keywords)
-
-    return run
+    return partial(run_with, Means(Store(tmp_path / "store")))
 
 
 def grid(result, panel, column=None):
@@ -342,7 +346,7 @@ def test_what_cannot_be_done_is_told_before_any_work(keywords, error, message, t
         raise AssertionError("ran something")
 
     with pytest.raises(error, match=message):
-        run_forecast(hourly(300), 6, never, Store(tmp_path), **({"lookback": 48} | keywords))
+        run_with(Means(Store(tmp_path), never), hourly(300), 6, **{"lookback": 48} | keywords)
 
 
 @pytest.mark.parametrize("horizon", [0, -1])

@@ -19,7 +19,8 @@ from forecheck.nn.observed import squared_error
 from forecheck.statistics.metrics import loss_by_time, observed_mean
 from forecheck.training.loop import mean_squared_error, train
 from forecheck.training.recipe import Recipe
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.rolling import score_rolled
 from forecheck.trials.run import blind
 from forecheck.trials.score import score
@@ -37,7 +38,7 @@ def test_filling_makes_noise_no_easier_to_forecast(fill, tmp_path):
     holes[[0, -1]] = False
     days = np.datetime64("2000-01-01", "us") + np.arange(2000).astype("timedelta64[D]")
     panel = from_frame(pl.DataFrame({"date": days, "a": np.where(holes, np.nan, values)}), fill=fill)
-    report = run_backtest(panel, ["mean", "linear", "nlinear", "anchored"], 48, 1, run_inline, Store(tmp_path))
+    report = run_backtest(panel, ["mean", "linear", "nlinear", "anchored"], Protocol(1, 48), Means(Store(tmp_path)))
     std = values[:1400][~holes[:1400]].std()
     best = np.square(values[1600:][~holes[1600:]] / std).mean()
     assert min(row["mse"] for row in report["table"]) > max(0.95, 0.97 * best)
@@ -165,7 +166,7 @@ def test_validation_is_over_observed_targets():
 
 
 def test_intervals_are_order_statistics_of_observed_errors(tmp_path):
-    fitted = run_fit(GAPPY, 4, run_inline, Store(tmp_path), model="last", lookback=24, levels=(80,))
+    fitted = run_fit(GAPPY, Protocol(4, 24), Means(Store(tmp_path)), model="last", levels=(80,))
     errors = np.abs(errors_of(registry.create("last", Task(24, 4, 2)), prepare(GAPPY, 24, 4).test))
     for step, channel in np.ndindex(4, 2):
         seen = np.sort(errors[:, step, channel][~np.isnan(errors[:, step, channel])])
@@ -179,7 +180,7 @@ def test_forecasts_start_from_what_was_known(tmp_path):
     holes[297:] = True
     values = np.where(holes, 1e3, panel.values)
     panel = replace(panel, values=values, filled=holes, fill="last")
-    fitted = run_fit(panel, 4, run_inline, Store(tmp_path), model="last", lookback=24)
+    fitted = run_fit(panel, Protocol(4, 24), Means(Store(tmp_path)), model="last")
     forecast = make_forecast(fitted, panel).columns["last"].reshape(2, 4)
     np.testing.assert_allclose(forecast, np.tile(values[296][:, None], 4), rtol=1e-5)
 
@@ -189,7 +190,7 @@ def test_a_series_too_young_to_train_on_is_forecast_in_its_own_units(tmp_path):
     values = panel.values.copy()
     values[300:] = 500 + 20 * values[300:]
     panel = replace(panel, values=values)
-    fitted = run_fit(panel, 3, run_inline, Store(tmp_path), model="mean", lookback=20)
+    fitted = run_fit(panel, Protocol(3, 20), Means(Store(tmp_path)), model="mean")
     assert fitted.scaler.mean[1, 0] == pytest.approx(values[300:].mean())
     forecast = make_forecast(fitted, panel).columns["mean"]
     np.testing.assert_allclose(forecast[3:], values[-20:].mean(), rtol=1e-5)

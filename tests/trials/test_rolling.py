@@ -14,7 +14,8 @@ from forecheck.forecasters.refit import grams, refitted
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.reports.tables import models_table
-from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.rolling import rolled, score_rolled, windows_before
 from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
@@ -100,8 +101,8 @@ def test_a_backtest_with_refits(tmp_path):
     store = Store(tmp_path)
     models = ["mean", "linear", "patchtst"]
     keywords = {"options": {"patchtst": TINY | {"epochs": 1, "layers": 1}}}
-    kept = run_backtest(rising, models, 24, 6, run_inline, store, **keywords)
-    report = run_backtest(rising, models, 24, 6, run_inline, store, refit=6, **keywords)
+    kept = run_backtest(rising, models, Protocol(6, 24), Means(store), **keywords)
+    report = run_backtest(rising, models, Protocol(6, 24), Means(store), refit=6, **keywords)
     assert report["protocol"]["trials"] == {"total": 3, "from store": 2}
     assert report["protocol"]["refit"] == 6
     before, after = ({row["model"]: row["mse"] for row in one["table"]} for one in (kept, report))
@@ -113,7 +114,7 @@ def test_a_backtest_with_refits(tmp_path):
     assert "fits" in Report(report).to_text(140, verbose=True)
     assert "fits" not in [column.name for column in models_table(kept).columns]
     with pytest.raises(UsageError, match="refits are a positive number of rows apart, got 0"):
-        run_backtest(rising, models, 24, 6, run_inline, store, refit=0)
+        run_backtest(rising, models, Protocol(6, 24), Means(store), refit=0)
 
 
 def test_refits_are_in_the_address():

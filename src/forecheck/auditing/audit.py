@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,13 @@ from forecheck.auditing.setting import Family
 from forecheck.auditing.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
-from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.forecasters.given import Given
-from forecheck.forecasting.backtest import check_margin
+from forecheck.forecasting.selection import audit_lookback
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Result, Store
 from forecheck.trials.trial import Trial
 
@@ -33,22 +35,13 @@ from forecheck.trials.trial import Trial
 def run_audit(
     panel: Panel,
     model: str | Given,
-    lookback: int,
-    horizon: int,
+    protocol: Protocol,
     budget: Budget,
-    run: Run,
-    store: Store,
+    means: Means,
     *,
-    split: str | None = None,
-    margin: float = 0.01,
-    period: int | None = None,
-    step: int = 1,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     selection: Selection | None = None,
     remedies: Sequence[str] = (),
-    folds: int | None = None,
-    parallel: int = 1,
-    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Audit the attention of a forecaster on a panel; returns the report as a plain dict.
 
@@ -58,52 +51,44 @@ def run_audit(
     Args:
         panel: the data.
         model: name of a forecaster with attention, or a model that was trained elsewhere.
-        lookback: L.
-        horizon: H.
+        protocol: windows, split, margin, folds; without a lookback, `selection.audit_lookback`. Without folds one, or
+            more where that is cheap and one test part holds few independent blocks.
         budget: seeds, training, search and time.
-        run: engine; runs the trials that are not in the store yet.
-        store: where results are stored.
-        split: notation of a split, or None for the panel's standard one.
-        margin: relative difference of test MSE below which two forecasters count as equal.
-        period: season, or None for that of the panel's frequency.
-        step: rows between two forecast origins.
+        means: store and engine. Its watcher is told, before anything is trained, what the audit can resolve.
         options: by forecaster, options that differ from the defaults.
         selection: which checks to run; None for all that the budget has time for.
         remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
-        folds: rolling origins, the last of which is the split; None for one, or more where that is cheap and one test
-            part holds few independent blocks.
-        parallel: trials that `run` runs at once, to estimate time by.
-        say: called, before anything is trained, with what the audit can resolve.
     """
-    check_margin(margin)
-    if folds is not None and folds > 1 and isinstance(model, Given):
+    if protocol.folds is not None and protocol.folds > 1 and isinstance(model, Given):
         raise UsageError(
             "a model that was trained elsewhere has one test part: it may have learnt from the rows before it",
             "Leave --folds out.",
         )
     started = time.perf_counter()
-    clock = Clock(budget.time, parallel)
-    options, period = options or {}, period or panel.frequency.period
-
-    whole = prepare(panel, lookback, horizon, split, step)
-    folds = choose_folds(whole, budget, model) if folds is None else folds
-    splits = fold_splits(panel, whole.split, folds, lookback, horizon) if folds > 1 else [whole.split]
-    experiments = [*(prepare(panel, lookback, horizon, each, step) for each in splits[:-1]), whole]
+    clock, store, options = Clock(budget.time, means.parallel), means.store, options or {}
+    lookback = protocol.lookback
+    if lookback is None:
+        name = model if isinstance(model, str) else None
+        lookback = audit_lookback(panel, protocol.horizon, name, protocol.split)
+    whole = protocol.cut(panel, lookback)
+    folds = choose_folds(whole, budget, model) if protocol.folds is None else protocol.folds
+    splits = fold_splits(panel, whole.split, folds, lookback, protocol.horizon) if folds > 1 else [whole.split]
+    experiments = [*(protocol.cut(panel, lookback, each) for each in splits[:-1]), whole]
     # What is chosen is chosen on the first fold, whose validation part lies before every test part.
-    planning = partial(plan, experiments[0], model, budget, options, period, selection, remedies)
+    planning = partial(plan, experiments[0], model, budget, options, protocol.season(panel), selection, remedies)
     planned = planning()
     store.put_panel(panel)
-    watched = _Counted(run)
+    counted = _Counted(means.run)
+    means = replace(means, run=counted)
     references = planned.of("reference")
-    watched([trial for arm in references for each in splits for trial in arm.trials(split=each)], store)
+    means(trial for arm in references for each in splits for trial in arm.trials(split=each))
     simple, _ = _arms(references, splits, {}, store)
     resolvable = resolution(experiments, simple)
-    if say is not None:
-        for line in (*whole.notes, resolvable):
-            say(line)
+    for line in (*whole.notes, resolvable):
+        means.watcher.say(line)
     chosen = dict(options.get(planned.setting.model, {}))
     bar = min(arm.chosen_by() for arm in simple)
-    searched = search(planned, budget, watched, store, clock, chosen=chosen, margin=margin, bar=bar, folds=folds)
+    searched = search(planned, budget, means, clock, chosen=chosen, margin=protocol.margin, bar=bar, folds=folds)
     planned = planning(searched.tuned)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
@@ -111,19 +96,18 @@ def run_audit(
         known, why_not = _arms(arms, splits, seeds, store)
         measures = _measures(planned, splits[-1], store) if complete else {}
         earlier = tuple(experiments[:-1])
-        return Evidence(whole, known, planned.setting, margin, measures, why_not, earlier, searched, level)
+        return Evidence(whole, known, planned.setting, protocol.margin, measures, why_not, earlier, searched, level)
 
-    rounds = train_in_rounds(planned, budget, splits, watched, store, clock, gather)
-    watched(_explaining(planned, splits), store)
+    rounds = train_in_rounds(planned, budget, splits, means, clock, gather)
+    means(_explaining(planned, splits))
     evidence = gather(rounds.seeds, rounds.level, complete=True)
-    protocol = describe_protocol(whole, watched.counts, time.perf_counter() - started)
-    protocol |= _protocol(evidence, planned, budget, rounds, splits)
+    described = describe_protocol(whole, counted.counts, time.perf_counter() - started)
     raw = evidence.raw.results[0]
     return header("audit") | {
         "verdict": verdict(evidence, stopped=rounds.stopped) | {"resolution": resolvable},
         "findings": [finding.to_dict() for finding in run_checks(evidence, planned.checks)],
         "skipped": list(planned.skipped),
-        "protocol": protocol,
+        "protocol": described | _protocol(evidence, planned, budget, rounds, splits),
         "sites": raw.summary.get("attention", {}).get("sites", []),
         "arms": arm_rows(evidence),
         "horizon": {"curves": loss_curves(evidence)},

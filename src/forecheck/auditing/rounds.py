@@ -11,7 +11,7 @@ from forecheck.auditing.headline import arms_for_more_seeds, headline
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.auditing.setting import Family
 from forecheck.statistics.sequential import spend
-from forecheck.trials.engines.base import Run
+from forecheck.trials.means import Means
 from forecheck.trials.store import Store
 
 Gather = Callable[[Mapping[tuple[Family, str], int], float], Evidence]
@@ -37,8 +37,7 @@ def train_in_rounds(
     planned: Plan,
     budget: Budget,
     splits: Sequence[str],
-    run: Run,
-    store: Store,
+    means: Means,
     clock: Clock,
     gather: Gather,
 ) -> Rounds:
@@ -52,14 +51,13 @@ def train_in_rounds(
         planned: its raw and retrained arms.
         budget: the looks.
         splits: of the folds, the first one first.
-        run: engine.
-        store: where fits are stored.
+        means: engine and store.
         clock: says whether a further round can be afforded; the first one is always run.
         gather: gives the evidence so far.
     """
     arms = {(arm.family, arm.label): arm for arm in planned.of("raw", "retrained")}
     if planned.setting.external:
-        run([arm.trials(1)[0] for arm in arms.values()], store)
+        means(arm.trials(1)[0] for arm in arms.values())
         return Rounds(dict.fromkeys(arms, 1), 0.05, "one trained model was given")
     levels = spend(budget.looks)
     seeds = dict.fromkeys(arms, 0)
@@ -67,7 +65,7 @@ def train_in_rounds(
     for number, (look, level) in enumerate(zip(budget.looks, levels, strict=True)):
         for key in open_arms:
             seeds[key] = look
-        run([trial for key in open_arms for split in splits for trial in arms[key].trials(look, split)], store)
+        means(trial for key in open_arms for split in splits for trial in arms[key].trials(look, split))
         found = headline(evidence := gather(seeds, level))
         if all(fact.holds is not None for fact in found.facts):
             stopped = "both questions are decided"
@@ -79,7 +77,7 @@ def train_in_rounds(
             break
         if number + 1 < len(budget.looks):
             more = budget.looks[number + 1]
-            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, store)):
+            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, means.store)):
                 stopped = "the time is spent"
                 break
     return Rounds(seeds, level, stopped)

@@ -12,16 +12,15 @@ from forecheck.auditing.budget import Budget, Candidate, Clock, work_of
 from forecheck.auditing.evidence import Searched, Tried
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.errors import TrialError
-from forecheck.trials.engines.base import Run
-from forecheck.trials.store import Result, Store
+from forecheck.trials.means import Means
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
 
 def search(
     planned: Plan,
     budget: Budget,
-    run: Run,
-    store: Store,
+    means: Means,
     clock: Clock,
     *,
     chosen: Mapping[str, Any],
@@ -38,8 +37,7 @@ def search(
     Args:
         planned: its raw and retrained arms are searched, with the first seed.
         budget: candidates, and doublings at most; without any nothing is searched.
-        run: engine.
-        store: where fits are stored.
+        means: engine and store.
         clock: says what can be afforded.
         chosen: the user's options of the forecaster.
         margin: relative gain of validation loss that counts.
@@ -50,7 +48,7 @@ def search(
     if planned.setting.external or budget.doublings == 0:
         return Searched(tolerance=margin)
     ways = list({str(way.options(planned.setting.config, chosen)): way for way in budget.candidates}.values())
-    state = _State(arms, chosen, run, store)
+    state = _State(arms, chosen, means)
     longest = 1 if "epochs" in chosen else 2**budget.doublings
     factor, best = 1, state.best(ways, 1)
     while True:
@@ -94,11 +92,10 @@ _LEAD = 3
 class _State:
     """Fits by arm, way and length."""
 
-    def __init__(self, arms: Mapping[str, PlannedArm], chosen: Mapping[str, Any], run: Run, store: Store) -> None:
+    def __init__(self, arms: Mapping[str, PlannedArm], chosen: Mapping[str, Any], means: Means) -> None:
         self._arms = arms
         self._chosen = chosen
-        self._run = run
-        self._store = store
+        self._means = means
         self._results: dict[_Fit, Result | None] = {}
 
     def options(self, name: str, way: Candidate, factor: int) -> dict[str, Any]:
@@ -111,15 +108,15 @@ class _State:
         """Have these fits run."""
         trials = {each: self._trial(*each) for each in fits}
         try:
-            self._run(list(trials.values()), self._store)
+            self._means(trials.values())
         except TrialError:  # a way of training that diverges is no reason to end
             for each, trial in trials.items():
                 with contextlib.suppress(TrialError):
-                    self._run([trial], self._store)
-                self._results[each] = self._store.get(trial)
+                    self._means([trial])
+                self._results[each] = self._means.store.get(trial)
             if any(self._failed(name) for name, *_ in fits):
                 raise
-        self._results |= {each: self._store.get(trial) for each, trial in trials.items()}
+        self._results |= {each: self._means.store.get(trial) for each, trial in trials.items()}
 
     def _failed(self, name: str) -> bool:
         """Whether no way of training an arm has worked."""

@@ -1,4 +1,4 @@
-"""What every part of a calibration is given: how much to do, with what, and whom to tell."""
+"""What every part of a calibration is handed: how much to do, and with what."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from functools import partial
 from typing import Any
 
 from forecheck.errors import UsageError
-from forecheck.trials.engines.base import Run
+from forecheck.trials.means import Means
 from forecheck.trials.record import Key
-from forecheck.trials.store import Store
-
-Tell = Callable[[str, int, int], None]
-"""Told of a part's progress: its name, repetitions done, repetitions in all."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +68,19 @@ def find_scale(name: str) -> Scale:
 
 @dataclass(frozen=True)
 class Context:
-    """Scale, engine, store, and who is told.
+    """Scale and means.
 
     Attributes:
         scale: how much to do.
-        run: engine of the trials.
-        store: of all that is finished.
-        tell: told of progress.
-        parallel: trials that `run` runs at once.
+        means: engine, and the store of all that is finished.
     """
 
     scale: Scale
-    run: Run
-    store: Store
-    tell: Tell
-    parallel: int = 1
+    means: Means
+
+    def report(self, part: str, done: int, total: int) -> None:
+        """Report progress: of a part, so many repetitions of all."""
+        self.means.watcher.part(part, done, total)
 
     def once(self, described: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """What is stored under a description; made and stored now if there is nothing.
@@ -99,9 +93,9 @@ class Context:
         module = (make.func if isinstance(make, partial) else make).__module__
         words = ", ".join(f"{name} {value}" for name, value in described.items() if name not in ("part", "trials"))
         key = Key.of("calibration", f"{described.get('part', '')}: {words}", described, module)
-        record = self.store.read(key.kind, key.address)
+        record = self.means.store.read(key.kind, key.address)
         if record is not None:
             return record.value
         value = json.loads(json.dumps(make()))
-        self.store.write(key, value)
+        self.means.store.write(key, value)
         return value

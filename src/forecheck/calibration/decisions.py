@@ -93,14 +93,14 @@ def run_decisions(context: Context) -> Part:
     total, done = len(sizes) + len(truths), 0
     checks, rows = [], []
     for seeds, spread in sizes:
-        context.tell("decisions", done, total)
+        context.report("decisions", done, total)
         done += 1
         key: dict[str, Any] = {"part": "seeds", "seeds": seeds, "spread": spread, "repeats": repeats}
         hits = context.once(key, partial(seed_size, seeds, spread, repeats))
         name = f"two-way test rejects a true zero; {seeds} seeds, their spread {spread:g} x the windows' error"
         checks.append(Check.share(name, hits[0], hits[1], LIBERAL, required=seeds > 2, strict=False))
     for truth, error in truths:
-        context.tell("decisions", done, total)
+        context.report("decisions", done, total)
         done += 1
         key = {"part": "decisions", "truth": truth, "error": error, "repeats": repeats}
         said = context.once(key, partial(outcomes, truth, error * MARGIN, 3, repeats))
@@ -111,7 +111,7 @@ def run_decisions(context: Context) -> Part:
         ]
         shares = [percent(said.get(word, 0) / repeats) for word in ("greater", "less", "equivalent", "undecided")]
         rows.append([f"{100 * truth:+g} %", f"{error:g}", *shares])
-    context.tell("decisions", total, total)
+    context.report("decisions", total, total)
     columns = ("true effect", "error / margin", "greater", "less", "equivalent", "undecided")
     table = Table(
         "What the decision says", columns, rows, "Three seeds, whose spread is as large as the windows' error."

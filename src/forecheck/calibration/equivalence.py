@@ -128,12 +128,12 @@ def run_equivalence(context: Context) -> Part:
     # Seeds of the negative control, whose fits can be used again.
     planned = [fits(one, TINY, range(6 * index, 6 * index + SEEDS)) for index, one in enumerate(experiments)]
     for experiment in experiments:
-        context.store.put_panel(experiment.panel)
-    context.run([trial for trials in planned for trial in trials], context.store)
+        context.means.store.put_panel(experiment.panel)
+    context.means([trial for trials in planned for trial in trials])
     total, found = count + len(BLOCKS) * len(STRETCHES), []
     for index, (experiment, trials) in enumerate(zip(experiments, planned, strict=True)):
-        context.tell("equivalence", index, total)
-        results = [context.store.need(trial) for trial in trials]
+        context.report("equivalence", index, total)
+        results = [context.means.store.need(trial) for trial in trials]
         key: dict[str, Any] = {
             "part": "equivalence",
             "trials": [trial.address for trial in trials],
@@ -144,11 +144,11 @@ def run_equivalence(context: Context) -> Part:
     repeats = context.scale.decisions
     for blocks in BLOCKS:
         for stretch in STRETCHES:
-            context.tell("equivalence", count + len(power), total)
+            context.report("equivalence", count + len(power), total)
             key = {"part": "power", "blocks": blocks, "stretch": stretch, "repeats": repeats}
             hits = context.once(key, partial(equivalence_power, blocks, stretch, repeats))
             power[blocks, stretch] = hits / repeats
-    context.tell("equivalence", total, total)
+    context.report("equivalence", total, total)
     return describe(found, power)
 
 

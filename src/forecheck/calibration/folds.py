@@ -93,10 +93,10 @@ def run_folds(context: Context) -> Part:
     cells = [(levels, folds) for levels in SETTINGS for folds in FOLDS]
     hits: dict[tuple[Levels, int], int] = {}
     for done, (levels, folds) in enumerate(cells):
-        context.tell("folds", done, len(cells))
+        context.report("folds", done, len(cells))
         key = {"part": "folds", "folds": folds, "repeats": repeats} | asdict(levels)
         hits[levels, folds] = context.once(key, partial(fold_size, folds, levels, repeats))
-    context.tell("folds", len(cells), len(cells))
+    context.report("folds", len(cells), len(cells))
     checks = [
         Check.share(
             f"{folds} folds; {levels}",

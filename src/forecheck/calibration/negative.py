@@ -113,15 +113,15 @@ def run_negative(context: Context) -> Part:
     # No two repetitions share a seed: the same initial weights would make all of them err to the same side.
     planned = [fits(one, TINY, range(6 * index, 6 * index + 6)) for index, one in enumerate(experiments)]
     for experiment in experiments:
-        context.store.put_panel(experiment.panel)
-    context.run([trial for trials in planned for trial in trials], context.store)
+        context.means.store.put_panel(experiment.panel)
+    context.means([trial for trials in planned for trial in trials])
     found = []
     for index, (experiment, trials) in enumerate(zip(experiments, planned, strict=True)):
-        context.tell("negative", index, len(planned))
-        results = [context.store.need(trial) for trial in trials]
+        context.report("negative", index, len(planned))
+        results = [context.means.store.need(trial) for trial in trials]
         key = {"part": "negative", "wide": WIDE, "trials": [trial.address for trial in trials]}
         found.append(context.once(key, partial(_repetition, experiment, results)))
-    context.tell("negative", len(planned), len(planned))
+    context.report("negative", len(planned), len(planned))
     return describe(found)
 
 
@@ -192,16 +192,16 @@ def run_real(context: Context) -> Part:
     task = Task(336, 96, experiment.test.channels, panel.frequency.period)
     options = find_budget("quick").options(registry.find("patchtst"), task, experiment.train, {})
     trials = fits(experiment, options, range(context.scale.real_seeds), panel.frequency.period)
-    context.store.put_panel(panel)
-    context.run(trials, context.store)
-    results = [context.store.need(trial) for trial in trials]
+    context.means.store.put_panel(panel)
+    context.means(trials)
+    results = [context.means.store.need(trial) for trial in trials]
     said: Counter[str] = Counter()
     chosen = splits(len(results), context.scale.splits)
     for done, (raw, other) in enumerate(chosen):
-        context.tell("real", done, len(chosen))
+        context.report("real", done, len(chosen))
         found = compare_fits(experiment, [results[i] for i in raw], [results[i] for i in other])
         said[found["architecture"]["outcome"]] += 1
-    context.tell("real", len(chosen), len(chosen))
+    context.report("real", len(chosen), len(chosen))
     return describe_real(said, [float(result.summary["mse"]) for result in results])
 
 

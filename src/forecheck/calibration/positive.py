@@ -21,6 +21,7 @@ from forecheck.calibration.result import Check, Part, Table
 from forecheck.data.panel import Panel
 from forecheck.data.synthetic import events, lag, recall
 from forecheck.data.synthetic.event_errors import event_errors
+from forecheck.trials.protocol import Protocol
 
 REPLACED = {check.code: edit for check in EDITED for edit in check.edits if isinstance(edit, Replace)}
 SEEDS = 3
@@ -115,15 +116,11 @@ def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
     report = run_audit(
         panel,
         control.model,
-        control.lookback,
-        control.horizon,
+        Protocol(control.horizon, control.lookback, step=control.step),
         budget,
-        context.run,
-        context.store,
-        step=control.step,
+        context.means,
         options=options,
         selection=selection,
-        parallel=context.parallel,
     )
     arms = [{key: arm[key] for key in ("label", "family", "mse", "mse_real", "effect")} for arm in report["arms"]]
     checkpoint = report["verdict"]["checkpoint"]
@@ -142,12 +139,12 @@ def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
 def _all_seeds(control: Control, count: int, context: Context) -> list[dict[str, Any]]:
     found = []
     for seed in range(count):
-        context.tell(control.name, seed, count)
+        context.report(control.name, seed, count)
         panel = control.panel(seed)
         key: dict[str, Any] = {"part": control.name, "panel": panel.fingerprint, "options": control.options}
         key |= {"arms": control.retrained, "seeds": SEEDS}
         found.append(context.once(key, partial(audited, control, panel, context)))
-    context.tell(control.name, count, count)
+    context.report(control.name, count, count)
     return found
 
 

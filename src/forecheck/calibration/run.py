@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import forecheck
-from forecheck.calibration.context import Context, Tell, find_scale
+from forecheck.calibration.context import Context, find_scale
 from forecheck.calibration.decisions import run_decisions
 from forecheck.calibration.equivalence import run_equivalence
 from forecheck.calibration.folds import run_folds
@@ -23,8 +23,7 @@ from forecheck.calibration.sequential import run_sequential
 from forecheck.calibration.settings import run_settings
 from forecheck.calibration.size import run_size
 from forecheck.errors import UsageError
-from forecheck.trials.engines.base import Run
-from forecheck.trials.store import Store
+from forecheck.trials.means import Means
 
 PARTS: dict[str, Callable[[Context], Part]] = {
     "size": run_size,
@@ -54,12 +53,9 @@ def check_parts(only: Sequence[str]) -> list[str]:
 
 def run_calibration(
     budget: str,
-    run: Run,
-    store: Store,
+    means: Means,
     *,
     only: Sequence[str] = (),
-    tell: Tell | None = None,
-    parallel: int = 1,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known.
 
@@ -67,11 +63,8 @@ def run_calibration(
 
     Args:
         budget: quick or full.
-        run: engine of the trials.
-        store: where results are kept.
+        means: engine, and the store where results are kept.
         only: names of parts, see `PARTS`; none for all.
-        tell: told of progress.
-        parallel: trials that `run` runs at once.
 
     Raises:
         UsageError: if there is no such budget or part.
@@ -79,7 +72,7 @@ def run_calibration(
     """
     names, scale = check_parts(only), find_scale(budget)
     started = time.perf_counter()
-    context = Context(scale, run, store, tell or (lambda *_: None), parallel)
+    context = Context(scale, means)
     parts = [PARTS[name](context) for name in names]
     environment = {
         "budget": scale.name,

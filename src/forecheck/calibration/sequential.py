@@ -62,7 +62,7 @@ def run_sequential(context: Context) -> Part:
     cells = [(side * MARGIN, error, spread) for side in SIDES for error in ERRORS for spread in SPREADS]
     checks, rows = [], []
     for done, (truth, error, spread) in enumerate(cells):
-        context.tell("sequential", done, len(cells))
+        context.report("sequential", done, len(cells))
         key: dict[str, Any] = {"part": "sequential", "truth": truth, "error": error, "spread": spread}
         found = context.once(
             key | {"repeats": repeats, "looks": LOOKS}, partial(stopped, truth, error * MARGIN, spread, repeats)
@@ -76,7 +76,7 @@ def run_sequential(context: Context) -> Part:
         shares = [percent(said.get(word, 0) / repeats) for word in _OUTCOMES]
         mean_seeds = sum(seeds for _, seeds in found.values()) / repeats
         rows.append([f"{100 * truth:+g} %", f"{error:g}", f"{spread:g}", *shares, f"{mean_seeds:.1f}"])
-    context.tell("sequential", len(cells), len(cells))
+    context.report("sequential", len(cells), len(cells))
     columns = ("true effect", "error / margin", "seeds / windows", *_OUTCOMES, "seeds")
     table = Table("What is said in the end", columns, rows, "The last column is the mean number of seeds.")
     return Part("sequential", "Size of the decision with seeds added until it is made", _ABOUT, checks, [table])

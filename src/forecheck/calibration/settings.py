@@ -164,14 +164,14 @@ def run_settings(context: Context) -> Part:
     """Every setting, so many repetitions each."""
     repeats, checks, rows = context.scale.settings, [], []
     for done, case in enumerate(CASES):
-        context.tell("settings", done, len(CASES))
+        context.report("settings", done, len(CASES))
         key: dict[str, Any] = {"part": "settings", "case": case.name, "repeats": repeats}
         found = context.once(key, partial(outcomes, case, repeats))
         false = found.get("helps", 0) + found.get("hurts", 0)
         # Fewer repetitions cannot bring the whole interval below the bound.
         checks.append(Check.share(case.name, false, repeats, BOUND, required=repeats >= 500, whole=True))
         rows.append([case.name, *(percent(found.get(word, 0) / repeats) for word in ("helps", "hurts", "undecided"))])
-    context.tell("settings", len(CASES), len(CASES))
+    context.report("settings", len(CASES), len(CASES))
     table = Table("What the verdict says", ("setting", "helps", "hurts", "undecided"), rows)
     return Part("settings", "False verdicts in every setting", _ABOUT, checks, [table])
 

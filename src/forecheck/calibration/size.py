@@ -120,11 +120,11 @@ def run_size(context: Context) -> Part:
     cells = [(n, h, memory) for memory in MEMORIES for n, h in EARLIER]
     found: dict[tuple[int, int, float], dict[str, list[int]]] = {}
     for done, (n, h, memory) in enumerate(cells):
-        context.tell("size", done, len(cells))
+        context.report("size", done, len(cells))
         key: dict[str, Any] = {"part": "size", "n": n, "h": h, "memory": memory}
         key |= {"repeats": scale.simulations, "bootstraps": scale.bootstraps}
         found[n, h, memory] = context.once(key, partial(simulate, n, h, memory, scale.simulations, scale.bootstraps))
-    context.tell("size", len(cells), len(cells))
+    context.report("size", len(cells), len(cells))
     whole = describe(found)
     checks, table = _our_sizes(context)
     return replace(whole, checks=[*checks, *whole.checks], tables=[table, *whole.tables])

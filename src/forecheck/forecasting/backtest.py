@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.data.panel import Panel
-from forecheck.data.windows import Experiment, prepare
+from forecheck.data.windows import Experiment
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
@@ -23,8 +23,9 @@ from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, us
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.describe import describe_protocol, environment, header
-from forecheck.trials.engines.base import Run
-from forecheck.trials.store import Result, Store
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
+from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
 Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
@@ -67,30 +68,14 @@ def plan(
     return planned
 
 
-def check_margin(margin: float) -> None:
-    """Refuse a margin that is no share.
-
-    Raises:
-        UsageError: if it does not lie between 0 and 1.
-    """
-    if not 0 < margin < 1:
-        raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {margin:g}")
-
-
 def run_backtest(
     panel: Panel,
     models: Sequence[str] | None,
-    lookback: int | None,
-    horizon: int,
-    run: Run,
-    store: Store,
+    protocol: Protocol,
+    means: Means,
     *,
-    split: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: int = 1,
-    margin: float = 0.01,
-    period: int | None = None,
-    step: int = 1,
     refit: int | None = None,
 ) -> dict[str, Any]:
     """Score models on all test windows and compare every pair; returns the report as a plain dict.
@@ -104,29 +89,29 @@ def run_backtest(
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
-    check_margin(margin)
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()
-    period = panel.frequency.period if period is None else period
-    own = own_lookbacks(panel, horizon, CANDIDATES if models is None else models, lookback, split)
+    period, margin, store = protocol.season(panel), protocol.margin, means.store
+    asked = CANDIDATES if models is None else models
+    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
     if models is None:
         models = usable(CANDIDATES, period, own["seasonal"])
         own = {name: own[name] for name in models}
-    experiment = prepare(panel, max(own.values(), default=1), horizon, split, step)
+    experiment = protocol.cut(panel, max(own.values(), default=1))
     planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in store for trial in trials)
     store.put_panel(panel)
-    run(trials, store)
+    means(trials)
     results = {name: [store.need(trial) for trial in group] for name, group in planned.items()}
     losses = {name: _losses(experiment, group) for name, group in results.items()}
     compared = partial(_compare, losses, overlap=experiment.test.overlap, margin=margin)
     rows = [_row(name, group) for name, group in results.items()]
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in rows}, margin)
-    protocol = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
+    described = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
     return header("backtest") | {
-        "protocol": _with_lookbacks(protocol, own)
+        "protocol": _with_lookbacks(described, own)
         | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
         "table": _leaderboard(rows, winner, compared),
         "pairs": _pairs(list(itertools.combinations(results, 2)), compared),

@@ -14,20 +14,20 @@ from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import Scaler, fit_scaler
 from forecheck.data.splits import Borders
-from forecheck.data.windows import Experiment, prepare
-from forecheck.errors import DataError, UsageError
+from forecheck.data.windows import Experiment
+from forecheck.errors import DataError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
-from forecheck.forecasting.backtest import check_margin, plan
+from forecheck.forecasting.backtest import plan
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.fitted import Fitted, check_lengths, check_level
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.statistics.conformal import conformal_rank
-from forecheck.trials.engines.base import Run
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 from forecheck.trials.rolling import windows_before
 from forecheck.trials.score import batch_size
-from forecheck.trials.store import Store
 
 _RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 _PERCENTS = range(1, 100)
@@ -35,22 +35,17 @@ _PERCENTS = range(1, 100)
 
 def run_fit(
     panel: Panel,
-    horizon: int,
-    run: Run,
-    store: Store,
+    protocol: Protocol,
+    means: Means,
     *,
     model: str = "auto",
     candidates: Sequence[str] = CANDIDATES,
-    lookback: int | None = None,
     levels: Sequence[float] = (),
     every_percent: bool = False,
-    split: str | None = None,
-    margin: float = 0.01,
-    period: int | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     refit: bool = True,
 ) -> Fitted:
-    """Fit a model for forecasts of the `horizon` steps after the end of every series.
+    """Fit a model for forecasts of the horizon's steps after the end of every series.
 
     The panel is split in three: models are fitted on the first part, chosen on the second, and the intervals are
     calibrated on the third, which neither fitting nor choosing saw. Then closed-form models are refitted, with what
@@ -58,17 +53,12 @@ def run_fit(
 
     Args:
         panel: the data.
-        horizon: steps to forecast.
-        run: engine.
-        store: where fits are kept.
+        protocol: horizon, split and margin; without a lookback every model has its own, as far as the data allow.
+        means: engine, and the store where fits are kept.
         model: name of a forecaster, or `auto`: the simplest candidate not beaten beyond the margin on validation.
         candidates: what `auto` chooses from.
-        lookback: L, or None for every model's own, as far as the data allow.
         levels: coverage of the intervals, in percent.
         every_percent: calibrate also all whole percents that there are enough windows for.
-        split: notation of a split, or None for the panel's standard one.
-        margin: of `auto`.
-        period: season, or None for that of the panel's frequency.
         options: by model, options that differ from the defaults.
         refit: refit closed-form models on all rows.
 
@@ -76,17 +66,15 @@ def run_fit(
         DataError: if a series is too short, or there are too few windows for a level.
         UsageError: if a name, option or level is wrong.
     """
-    if horizon < 1:
-        raise UsageError(f"horizon must be positive, got {horizon}")
-    check_margin(margin)
     for level in levels:
         check_level(level)
-    period = panel.frequency.period if period is None else period
-    own = own_lookbacks(panel, horizon, candidates if model == "auto" else [model], lookback, split)
-    if lookback is None:  # every series has to fill one
+    period, margin, store = protocol.season(panel), protocol.margin, means.store
+    asked = candidates if model == "auto" else [model]
+    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
+    if protocol.lookback is None:  # every series has to fill one
         own = {name: min(length, int(panel.lengths.min())) for name, length in own.items()}
     names = usable(candidates, period, own.get("seasonal", 0)) if model == "auto" else [model]
-    experiment = prepare(panel, max((own[name] for name in names), default=1), horizon, split)
+    experiment = protocol.cut(panel, max((own[name] for name in names), default=1))
     check_lengths(panel, experiment.test.lookback)
     for level in levels:  # too few windows are told before any work is done
         conformal_rank(len(experiment.test), level / 100)
@@ -95,13 +83,13 @@ def run_fit(
         experiment, names, {key: value for key, value in (options or {}).items() if key not in left_out}, 1, period, own
     )
     store.put_panel(panel)
-    run([trial for group in planned.values() for trial in group], store)
+    means(trial for group in planned.values() for trial in group)
     results = {name: store.need(group[0]) for name, group in planned.items()}
     losses = {name: result.summary["validation_mse"] for name, result in results.items()}
     chosen = simplest_unbeaten(losses, margin)
     result = results[chosen]
     if own[chosen] != experiment.test.lookback:
-        experiment = prepare(panel, own[chosen], horizon, split)
+        experiment = protocol.cut(panel, own[chosen])
     first = registry.load(result.folder / "model")
     report = result.summary["fit"]
     final = _refitted(first, experiment, report["details"]) if refit and can_refit(first) else first

@@ -18,8 +18,8 @@ from forecheck.errors import DataError
 from forecheck.files import replace_file
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
-from forecheck.trials.engines.base import Run
-from forecheck.trials.store import Store
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +115,10 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def run_forecast(
-    panel: Panel, horizon: int, run: Run, store: Store, *, levels: Sequence[float] = (), **how: Any
+    panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), **how: Any
 ) -> Forecast:
     """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
-    return make_forecast(run_fit(panel, horizon, run, store, levels=levels, **how), panel, levels)
+    return make_forecast(run_fit(panel, protocol, means, levels=levels, **how), panel, levels)
 
 
 def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:

@@ -12,12 +12,11 @@ from forecheck.attention.sites import Adapter
 from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import find_budget
 from forecheck.auditing.catalogue import Selection
-from forecheck.data.windows import prepare
 from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasting.selection import audit_lookback
 from forecheck.reports.report import Report
-from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_store, watching
+from forecheck.trials.protocol import Protocol
+from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, means_of
 
 
 def audit(
@@ -88,29 +87,21 @@ def audit(
     panel = as_panel(data)
     if lookback is None:
         lookback = audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
+    protocol = Protocol(horizon, lookback, split, step, period, margin, folds)
     audited: str | Given = model
     if not isinstance(model, str):
-        experiment = prepare(panel, lookback, horizon, split, step)
-        audited = given_on(model, experiment, period or panel.frequency.period, wrap, units, adapter, name)
+        experiment = protocol.cut(panel, lookback)
+        audited = given_on(model, experiment, protocol.season(panel), wrap, units, adapter, name)
     given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
-    with watching(progress) as watcher, Engine(workers, watcher, given) as engine:
+    with means_of(workers, store, progress, given) as means:
         report = run_audit(
             panel,
             audited,
-            lookback,
-            horizon,
+            protocol,
             find_budget(budget, time),
-            engine,
-            open_store(store),
-            split=split,
-            margin=margin,
-            period=period,
-            step=step,
+            means,
             options=options,
             selection=Selection.of(select, ignore),
             remedies=remedies,
-            folds=folds,
-            parallel=engine.parallel,
-            say=watcher.say,
         )
     return Report(report)

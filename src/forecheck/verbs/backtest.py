@@ -8,8 +8,8 @@ from typing import Any
 
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
-from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
+from forecheck.trials.protocol import Protocol
+from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
 
 def backtest(
@@ -40,20 +40,15 @@ def backtest(
         seeds: fits of every model that is trained by gradient descent.
     """
     panel = as_panel(data)
-    with watching(progress) as watcher, Engine(workers, watcher) as engine:
+    protocol = Protocol(horizon, lookback, split, step, period, margin)
+    with means_of(workers, store, progress) as means:
         report = run_backtest(
             panel,
             None if models is None else list(models),
-            lookback,
-            horizon,
-            engine,
-            open_store(store),
-            split=split,
+            protocol,
+            means,
             options=options,
             seeds=seeds,
-            margin=margin,
-            period=period,
-            step=step,
             refit=refit,
         )
     return Report(report)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from forecheck.calibration.result import Calibration
 from forecheck.calibration.run import run_calibration
-from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Shown, open_store, watching
+from forecheck.verbs.common import Shown, means_of
 
 
 def calibrate(
@@ -35,7 +34,5 @@ def calibrate(
         UsageError: if there is no such budget or part.
         TrialError: if a trial fails; finished ones are kept.
     """
-    with watching(progress) as watcher, Engine(workers, watcher) as engine:
-        return run_calibration(
-            budget, engine, open_store(store), only=only, tell=watcher.part, parallel=engine.parallel
-        )
+    with means_of(workers, store, progress) as means:
+        return run_calibration(budget, means, only=only)

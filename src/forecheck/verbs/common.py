@@ -11,8 +11,11 @@ from typing import Any, Literal
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
+from forecheck.forecasters.base import Forecaster
 from forecheck.progress import Progress
 from forecheck.trials.engines.base import Silent, Watcher
+from forecheck.trials.engines.engine import Engine
+from forecheck.trials.means import Means
 from forecheck.trials.store import Store
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -58,3 +61,19 @@ def watching(progress: Shown) -> Iterator[Watcher]:
         yield Called(progress)
     else:
         yield Silent()
+
+
+@contextmanager
+def means_of(
+    workers: int | None, store: Path | None, progress: Shown, models: Mapping[str, Forecaster] | None = None
+) -> Iterator[Means]:
+    """What a verb runs its trials with; worker processes end with the `with` block.
+
+    Args:
+        workers: processes; None for one a core, 0 for none.
+        store: folder of results; None for the user's cache.
+        progress: how it is shown.
+        models: by fingerprint, models that were trained elsewhere.
+    """
+    with watching(progress) as watcher, Engine(workers, watcher, models) as engine:
+        yield Means(open_store(store), engine, engine.parallel, watcher)

@@ -10,8 +10,8 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
-from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
+from forecheck.trials.protocol import Protocol
+from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
 
 def fit(
@@ -45,20 +45,16 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
-    with watching(progress) as watcher, Engine(workers, watcher) as engine:
+    protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
+    with means_of(workers, store, progress) as means:
         fitted = run_fit(
             as_panel(data),
-            horizon,
-            engine,
-            open_store(store),
+            protocol,
+            means,
             model=model,
             candidates=list(candidates),
-            lookback=lookback,
             levels=level,
             every_percent=True,
-            split=split,
-            margin=margin,
-            period=period,
             options=options,
             refit=refit,
         )

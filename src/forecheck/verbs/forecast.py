@@ -10,8 +10,8 @@ from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
-from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
+from forecheck.trials.protocol import Protocol
+from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
 
 def forecast(
@@ -56,19 +56,15 @@ def forecast(
         return make_forecast(fitted, as_panel(data), level)
     if horizon is None:
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
-    with watching(progress) as watcher, Engine(workers, watcher) as engine:
+    protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
+    with means_of(workers, store, progress) as means:
         return run_forecast(
             as_panel(data),
-            horizon,
-            engine,
-            open_store(store),
+            protocol,
+            means,
             model=model,
             candidates=list(candidates),
-            lookback=lookback,
             levels=level,
-            split=split,
-            margin=margin,
-            period=period,
             options=options,
             refit=refit,
         )
