@@ -183,7 +183,7 @@ def test_what_is_finished_is_stored(at, tmp_path):
         return {"hits": (1, 2)}
 
     assert at[0].once({"a": 1}, make) == {"hits": [1, 2]}
-    again = replace(at[0], store=Store(at[0].store.root))
+    again = replace(at[0], store=Store(at[0].means.store.root))
     assert again.once({"a": 1}, make) == {"hits": [1, 2]}
     assert len(calls) == 1
     again.once({"a": 2}, make)
@@ -200,14 +200,22 @@ def test_what_other_code_decided_does_not_count(at, monkeypatch):
     assert at[0].once({"a": 1}, lambda: "after") == "after"
 
 
+class StopsAtTheFourth(Silent):
+    """Breaks at the fourth (n, H)."""
+
+    def part(self, name, done, total):
+        if done == 3:
+            raise ZeroDivisionError
+
+
 def test_an_interrupted_part_goes_on(at):
     made, _ = at
-    stopped = replace(made, tell=lambda name, done, total: 1 / (3 - done))  # at the fourth (n, H)
+    stopped = replace(made, means=replace(made.means, watcher=StopsAtTheFourth()))
     with pytest.raises(ZeroDivisionError):
         size.run_size(stopped)
     assert len(stored(made)) == 3
     whole = size.run_size(made)
-    again = size.run_size(replace(made, store=Store(made.means.store.root)))
+    again = size.run_size(replace(made, means=Means(Store(made.means.store.root))))
     assert again == whole
     assert len(stored(made)) == 12 + 11 * 3  # our test alone has cells of its own
 
