@@ -183,7 +183,7 @@ def test_what_is_finished_is_stored(at, tmp_path):
         return {"hits": (1, 2)}
 
     assert at[0].once({"a": 1}, make) == {"hits": [1, 2]}
-    again = replace(at[0], store=Store(at[0].means.store.root))
+    again = replace(at[0], means=Means(Store(at[0].means.store.root)))
     assert again.once({"a": 1}, make) == {"hits": [1, 2]}
     assert len(calls) == 1
     again.once({"a": 2}, make)
