@@ -39,6 +39,8 @@ _NAMED = (
 )
 _MONTHS = {name.lower(): number for names in (month_name, month_abbr) for number, name in enumerate(names) if name}
 _MONTHS["sept"] = 9
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_MOST = 0.75  # share of stamps at the one time of day
 _PIVOT = 69  # of two-digit years, as POSIX has it: 69 is 1969, 68 is 2068
 Times = np.ndarray[Any, np.dtype[Any]]
 
@@ -116,10 +118,19 @@ def _local(column: pa.Array, zone: str) -> Times:
 
 
 def _of_zone(utc: Times, local: Times, zone: str) -> tuple[Times, str]:
-    """The local times if they are all at one time of day, else those of UTC."""
-    clock = local - local.astype("datetime64[D]")
-    if len(local) > 1 and (clock == clock[0]).all():
-        return local, "" if (utc == local).all() else f"times are those of their zone{f' ({zone})' if zone else ''}"
+    """The local times if they are days or longer apart at one time of day, else those of UTC.
+
+    Single ones may be an hour off: midnight does not exist on some days of some zones, and libraries differ on the
+    daylight saving of years to come.
+    """
+    days = local.astype("datetime64[D]")
+    clock = (local - days).astype(np.int64)
+    values, counts = np.unique(clock, return_counts=True)
+    off = (clock - values[np.argmax(counts)] + _DAY // 2) % _DAY - _DAY // 2
+    steps = np.diff(np.unique(utc)).astype(np.int64)
+    if len(steps) and steps.min() >= _DAY - 2 * _HOUR and np.abs(off).max() <= _HOUR and (off == 0).mean() >= _MOST:
+        whole = local - off.astype("timedelta64[us]")
+        return whole, "" if (utc == whole).all() else f"times are those of their zone{f' ({zone})' if zone else ''}"
     return utc, "" if (utc == local).all() else "times are UTC"
 
 
