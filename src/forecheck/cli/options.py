@@ -81,6 +81,7 @@ def said_of(info: dict[str, Any]) -> str:
     return (
         f"{info['model']} ({info['rule']}): test MSE {info['test_mse']:.4f} standardised, "
         f"lookback {info['lookback']}, {info['calibration_windows']} calibration windows"
+        + "".join(f"\nnote: {note}" for note in info.get("notes") or ())
     )
 
 

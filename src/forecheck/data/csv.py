@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -52,19 +54,23 @@ def read_csv(data: bytes, source: Source, series: str | None, written: Written) 
         for position, name in enumerate(table.column_names):
             if name in doubtful:
                 table = table.set_column(position, name, again[name])
-    table = table.rename_columns(names)
+    table, notes = _trimmed(table.rename_columns(names), nameless, source)
+    return table, replace(found, notes=(*found.notes, *notes)), data
+
+
+def _trimmed(table: pa.Table, nameless: Sequence[int], source: Source) -> tuple[pa.Table, list[str]]:
+    """The table without nameless columns and last rows that have no cells, as spreadsheets write them."""
+    notes, columns = [], table.num_columns
     for position in nameless:
-        if not _empty(table[names[position]]):
+        if not _empty(table.column(position)):
             raise DataError(f"{source.name}: column {position + 1} has no name", "Name it in the header, or remove it.")
-    notes = list(found.notes)
     if nameless:
-        table = table.drop_columns([names[position] for position in nameless])
+        table = table.drop_columns([table.column_names[position] for position in nameless])
         notes.append(f"left out: {count(len(nameless), 'column')} without name and cells")
-    rows = _filled_rows(table) if len(found.names) > 1 else table.num_rows
+    rows = _filled_rows(table) if columns > 1 else table.num_rows
     if rows < table.num_rows:
         notes.append(f"left out: {count(table.num_rows - rows, 'row')} without cells at the end")
-        table = table.slice(0, rows)
-    return table, Layout(**{**found.__dict__, "notes": tuple(notes)}), data
+    return table.slice(0, rows), notes
 
 
 def _parse(
@@ -120,7 +126,7 @@ def _unreadable(data: bytes, found: Layout, source: Source, error: Exception) ->
         )
     first = found.skip + 1
     return DataError(
-        f"{source.name} has {cells} cells at row {line}, but {len(found.names)} at row {first}",
+        f"{source.name} has {count(cells, 'cell')} at row {line}, but {len(found.names)} at row {first}",
         "Correct the line; cells that hold the delimiter must be in quotes. If the lines before the header are none of "
         f"the table, leave them out: {source.option('skip', str(line - 1))}."
         if line <= first + 1

@@ -75,7 +75,7 @@ def layout(data: bytes, source: Source, written: Written) -> Layout:
         ) from error
     if not found:
         raise DataError(f"{source.name} holds no rows", "Give it a header line and one line a time.")
-    if not spaces and written.delimiter is None:
+    if not spaces and written.delimiter is None and written.thousands != " ":
         _check_spaces(found, source)
     titles = _titles(found) if written.skip is None and written.header is not False else 0
     notes = [f'line {skip + line} is no row ("{_joined(cells)}")' for line, cells in found[:titles]]
@@ -174,12 +174,13 @@ def _check_spaces(found: Sequence[tuple[int, list[str]]], source: Source) -> Non
     """Refuse what seems to be parted by spaces: a column of one cell may hold spaces, too."""
     lines = [cells[0].split() for _, cells in found if len(cells) == 1]
     width = len(lines[-1]) if lines else 0
-    if len(lines) < len(found) or width < 2 or any(len(line) != width for line in lines[1:]):
+    if len(lines) < len(found) or width < 2 or any(len(line) != width for line in lines):
         return
     if all(_NUMBER.fullmatch(cell) or _is_date(cell) or ":" in cell for line in lines[1:] for cell in line):
         raise DataError(
             f"{source.name} seems to be parted by spaces, as in row {found[-1][0]}: {' '.join(lines[-1][:4])}",
-            f"Say so with {source.option('delimiter', 'space')}, or part the cells by commas.",
+            f"Say so with {source.option('delimiter', 'space')}; if spaces part thousands, "
+            f"{source.option('thousands', 'space')}.",
         )
 
 

@@ -48,11 +48,26 @@ def calendar(numbers: Times, name: str = "") -> tuple[Times, str] | None:
     if not len(numbers):
         return None
     whole = numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else None
-    if whole is not None:
-        found = _by_digits(whole)
-        if found is not None:
-            return found
+    found = _year_point_month(numbers) if whole is None else _by_digits(whole)
+    if found is not None:
+        return found
     return _unix(numbers, name) or _excel(numbers, name)
+
+
+def says_unix(name: str) -> bool:
+    """Whether a column's name tells Unix time."""
+    return bool(_SAYS_UNIX.search(name))
+
+
+def _year_point_month(numbers: Times) -> tuple[Times, str] | None:
+    """1990.01 to 1990.12: the first month is never 1990.1, so the tenth may be."""
+    hundreds = np.round(numbers * 100)
+    year, month = np.divmod(hundreds.astype(np.int64) if np.abs(hundreds).max() < 2**53 else np.zeros(1, int), 100)
+    if np.abs(numbers * 100 - hundreds).max() > 1e-6 or month.min() < 1 or month.max() > 12:
+        return None
+    if year.min() < _YEARS[0] or year.max() > _YEARS[1]:
+        return None
+    return _microseconds(_months(year, month)), "year and month"
 
 
 def _by_digits(numbers: Times) -> tuple[Times, str] | None:
@@ -137,7 +152,7 @@ def _unix(numbers: Times, name: str) -> tuple[Times, str] | None:
             stamps = numbers // 1000
         else:
             stamps = numbers * (10**6 // scale)
-        if not _SAYS_UNIX.search(name) and (np.diff(stamps) % 60_000_000).any():
+        if not says_unix(name) and (np.diff(stamps) % 60_000_000).any():
             return None
         return stamps.astype("datetime64[us]"), f"Unix {unit}"
     return None

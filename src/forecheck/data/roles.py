@@ -11,7 +11,7 @@ import pyarrow as pa
 from forecheck.data.counters import FEWEST, as_numbers, counts
 from forecheck.data.dates import UnreadableTimeError, parse_text
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.numbered import NoSuchWeekError, calendar
+from forecheck.data.numbered import NoSuchWeekError, calendar, says_unix
 from forecheck.data.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
@@ -261,34 +261,33 @@ class _Finder:
         return name
 
     def _calendar(self) -> str | None:
-        """The one column of numbers that are a regular calendar."""
-        found = []
-        for name in self.names:
-            numbers = as_numbers(column_of(self.table, name))
-            try:
-                stamps = None if numbers is None else calendar(numbers, name)
-            except NoSuchWeekError:
-                continue
-            if stamps is not None and self._regular(stamps[0]):
-                found.append((name, stamps[1]))
+        """The one column of numbers that are a calendar."""
+        found = [name for name in self.names if self._is_calendar(name)]
         if len(found) > 1:
             raise DataError(
-                f'{self.source.name} has several columns that may be the time: "{found[0][0]}" and "{found[1][0]}"',
-                f"Name it with {self.source.option('time', found[0][0])}.",
+                f'{self.source.name} has several columns that may be the time: "{found[0]}" and "{found[1]}"',
+                f"Name it with {self.source.option('time', found[0])}.",
             )
         if not found:
             return None
-        self.notes = (*self.notes, f'time column "{found[0][0]}" found by its numbers ({found[0][1]})')
-        return found[0][0]
+        self.notes = (*self.notes, f'time column "{found[0]}" found by its numbers')
+        return found[0]
 
-    def _regular(self, stamps: np.ndarray) -> bool:  # type: ignore[type-arg]
+    def _is_calendar(self, name: str) -> bool:
+        """Whether numbers are a calendar, and regular, too many to be so by chance, or called so."""
+        numbers = as_numbers(column_of(self.table, name))
+        try:
+            found = None if numbers is None else calendar(numbers, name)
+        except NoSuchWeekError:
+            return len(self.table) >= FEWEST
+        if found is None:
+            return False
+        stamps, kind = found
         parts = np.split(stamps[self._order], self._offsets[1:-1])
-        longest = max(parts, key=len)
-        return (
-            len(longest) > 2
-            and bool((np.diff(longest).astype(np.int64) > 0).all())
-            and (infer_frequency(longest) is not None)
-        )
+        rises = all((np.diff(part).astype(np.int64) > 0).all() for part in parts)
+        if kind.startswith("Unix"):
+            return rises or says_unix(name)
+        return len(stamps) >= FEWEST or (rises and infer_frequency(max(parts, key=len)) is not None)
 
     def _counter(self) -> str | None:
         """The column that numbers the rows: a nameless first one, one of years, else the only one that counts."""

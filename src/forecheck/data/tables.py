@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 from unicodedata import normalize
 
@@ -17,12 +18,14 @@ from forecheck.data.grid import Timeline, regular
 from forecheck.data.notation import MISSING, Notation, find_notation
 from forecheck.data.panel import Panel, Reading
 from forecheck.data.roles import Roles, column_of, find_roles
-from forecheck.data.source import Source
+from forecheck.data.sentinels import sentinels
+from forecheck.data.source import Source, count
 from forecheck.data.values import check_finite, check_range, moving
 from forecheck.data.written import Written
 from forecheck.errors import DataError
 
 _AS_FOUND = Written()
+_CODES = 3
 
 
 def from_table(
@@ -86,11 +89,10 @@ def from_table(
         fills=fills,
         filled=holes if fills else None,
         fill=fill or "" if fills else "",
-        reading=Reading(
-            roles.time, _kind(table, roles.series), (*notes, *roles.notes, *told, *_of_notation(notation), *constant)
-        ),
     )
-    return panel if kept.all() else panel.only(kept)
+    panel = panel if kept.all() else panel.only(kept)
+    told = (*notes, *roles.notes, *told, *_of_notation(notation), *constant, *_of_codes(panel))
+    return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), told))
 
 
 def _own(table: pa.Table, name: str) -> str:
@@ -131,6 +133,14 @@ def _notation(table: pa.Table, roles: Roles, source: Source, written: Written, d
     return find_notation(texts, written, source, point=point, delimiter=delimiter) if texts else Notation()
 
 
+def _of_codes(panel: Panel) -> list[str]:
+    """A note on the first values that look like codes for missing."""
+    return [
+        f'{code.value:g} in "{code.channel}" looks like a code for missing ({count(code.count, "row")})'
+        for code in sentinels(panel)[:_CODES]
+    ]
+
+
 def _of_notation(notation: Notation) -> list[str]:
     if notation == Notation():
         return []
@@ -154,13 +164,14 @@ def check_names(names: Sequence[str], source: Source) -> None:
 
 
 def _hint(table: pa.Table, channel: str, source: Source, roles: Roles) -> str:
-    """Text in the first column is often a time or a name."""
-    if channel != table.column_names[0] or roles.time is not None or roles.series is not None:
+    """Text is often a time or a name."""
+    if roles.series is not None or not is_text(column_of(table, channel).type):
         return ""
-    return (
-        f" If it holds times, write them as 2024-12-31 23:00 and name it with {source.option('time', channel)}; if it "
-        f"names series, use {source.option('series', channel)}."
-    )
+    series = f"if it names series, use {source.option('series', channel)}."
+    if channel != table.column_names[0] or roles.time is not None:
+        return f" {series.capitalize()}"
+    time = source.option("time", channel)
+    return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; {series}"
 
 
 def _timeline(
@@ -201,10 +212,12 @@ def _timeline(
     try:
         time, note = read_times(column_of(table, roles.time), roles.time)
     except UnreadableTimeError as error:
+        missing = error.why == "is missing"
         raise DataError(
             f'{source.name}: the time in column "{roles.time}" at {source.at(error.row)} {error.why}',
-            "Write times as 2024-12-31 23:00 (or whole numbers), name another column with "
-            f"{source.option('time', 'COLUMN')}, or take rows as consecutive steps with {source.drop(roles.time)}.",
+            ("Write it, or remove the row" if missing else "Write times as 2024-12-31 23:00 (or whole numbers)")
+            + f", name another column with {source.option('time', 'COLUMN')}, or take rows as consecutive steps with "
+            f"{source.drop(roles.time)}.",
         ) from None
     told = (note,) if note else ()
     return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), told

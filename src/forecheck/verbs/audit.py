@@ -17,7 +17,7 @@ from forecheck.forecasters.given import Given, given_on
 from forecheck.forecasting.selection import audit_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_store, watching
+from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, open_store, watching, whole
 
 
 def audit(
@@ -86,6 +86,8 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = as_panel(data)
+    horizon = whole("horizon", horizon)
+    lookback = None if lookback is None else whole("lookback", lookback)
     if lookback is None:
         lookback = audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
     audited: str | Given = model

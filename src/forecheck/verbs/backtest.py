@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
+from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching, whole
 
 
 def backtest(
@@ -43,9 +43,9 @@ def backtest(
     with watching(progress) as watcher, Engine(workers, watcher) as engine:
         report = run_backtest(
             panel,
-            None if models is None else list(models),
-            lookback,
-            horizon,
+            [models] if isinstance(models, str) else None if models is None else list(models),
+            None if lookback is None else whole("lookback", lookback),
+            whole("horizon", horizon),
             engine,
             open_store(store),
             split=split,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,33 @@ Shown = bool | Progress | Watcher | None
 def as_panel(data: Any) -> Panel:
     """A panel as it is; anything else that `load` takes is read."""
     return data if isinstance(data, Panel) else load(data)
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number of any library's type, or written as a float.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        if not isinstance(value, bool | str) and int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"the {name} is a whole number, got {value!r}")
+
+
+def levels(level: float | Sequence[float]) -> tuple[float, ...]:
+    """Levels in percent, of one or several.
+
+    Raises:
+        UsageError: if one is no number.
+    """
+    found = (level,) if isinstance(level, str) or not hasattr(level, "__iter__") else tuple(level)
+    try:
+        return tuple(float(each) for each in found)
+    except (TypeError, ValueError):
+        raise UsageError(f"levels are percentages, got {level!r}", "Write level=[80, 95].") from None
 
 
 def open_store(folder: Path | None) -> Store:

@@ -11,7 +11,7 @@ from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.engines.engine import Engine
-from forecheck.verbs.common import Options, Shown, as_panel, open_store, watching
+from forecheck.verbs.common import Options, Shown, as_panel, levels, open_store, watching, whole
 
 
 def fit(
@@ -19,7 +19,7 @@ def fit(
     *,
     horizon: int,
     model: str = "auto",
-    level: Sequence[float] = (),
+    level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
     candidates: Sequence[str] = CANDIDATES,
@@ -48,13 +48,13 @@ def fit(
     with watching(progress) as watcher, Engine(workers, watcher) as engine:
         fitted = run_fit(
             as_panel(data),
-            horizon,
+            whole("horizon", horizon),
             engine,
             open_store(store),
             model=model,
             candidates=list(candidates),
-            lookback=lookback,
-            levels=level,
+            lookback=None if lookback is None else whole("lookback", lookback),
+            levels=levels(level),
             every_percent=True,
             split=split,
             margin=margin,
