@@ -102,7 +102,7 @@ def load_panel(
     from forecheck.data.load import load
 
     panel = load(data, time=time, series=series, target=target or None, fill=fill, drop=tuple(drop or ()), **written)
-    said = f"{panel.name}: {panel.described}"
+    said = f"forecheck: {panel.name}: {panel.described}"
     typer.echo("".join(each if each.isprintable() else "?" for each in said), err=True)
     return panel
 

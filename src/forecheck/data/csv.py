@@ -155,12 +155,12 @@ def _doubtful(table: pa.Table, written: Written) -> set[str]:
     return found
 
 
-def _three(values: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _three(values: np.ndarray) -> bool:
     """Whether numbers have three decimals; the last may be zero in some."""
     return bool(_decimals(values, 3).all() and (~_decimals(values, 2)).mean() >= _THREE_DIGITS)
 
 
-def _decimals(values: np.ndarray, digits: int) -> np.ndarray:  # type: ignore[type-arg]
+def _decimals(values: np.ndarray, digits: int) -> np.ndarray:
     """Which values have no more decimals."""
     scaled = values * 10**digits
     return np.abs(scaled - np.round(scaled)) < 1e-6
@@ -186,6 +186,6 @@ def _filled_rows(table: pa.Table) -> int:
     return last
 
 
-def _trailing(filled: np.ndarray) -> int:  # type: ignore[type-arg]
+def _trailing(filled: np.ndarray) -> int:
     """False ones at the end."""
     return len(filled) if not filled.any() else int(np.argmax(filled[::-1]))

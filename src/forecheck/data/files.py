@@ -164,8 +164,7 @@ def _gunzip(data: bytes, source: Source) -> bytes:
         while piece := file.read(_PIECE):
             pieces.append(piece)
             size += len(piece)
-            check_memory(size, 2, source)
-    check_memory(size, _TEXT_FACTOR, source)
+            check_memory(size, _TEXT_FACTOR, source)
     return b"".join(pieces)
 
 

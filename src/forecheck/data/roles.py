@@ -222,7 +222,7 @@ class _Finder:
                 notes.append(f"set aside: {listed(repeats)}, which repeat what the time says")
         return tuple(name for name in rest if name not in aside), tuple(notes)
 
-    def _stamps(self, time: str) -> np.ndarray | None:  # type: ignore[type-arg]
+    def _stamps(self, time: str) -> np.ndarray | None:
         from forecheck.data.dates import parse_times
 
         try:
@@ -253,7 +253,7 @@ class _Finder:
         found = joined_parts(self.table, parts_of(self.table, self.names))
         return None if found is None else self._add(*found)
 
-    def _add(self, columns: list[str], stamps: np.ndarray) -> str:  # type: ignore[type-arg]
+    def _add(self, columns: list[str], stamps: np.ndarray) -> str:
         name = "+".join(columns)
         self.table = self.table.append_column(name, pa.array(stamps, pa.timestamp("us")))
         self.used |= set(columns)

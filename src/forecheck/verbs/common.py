@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +43,7 @@ def whole(name: str, value: Any) -> int:
     raise UsageError(f"the {name} is a whole number, got {value!r}")
 
 
-def levels(level: float | Sequence[float]) -> tuple[float, ...]:
+def levels(level: Any) -> tuple[float, ...]:
     """Levels in percent, of one or several.
 
     Raises:
