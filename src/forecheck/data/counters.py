@@ -61,7 +61,8 @@ def _line(numbers: np.ndarray[Any, np.dtype[Any]]) -> bool:
     step = (numbers[-1] - numbers[0]) / (count - 1)
     off = float(np.abs(numbers - (numbers[0] + step * np.arange(count))).max())
     unit = _last_digit(numbers)
-    return off <= 1e-9 * float(np.abs(numbers).max()) or (unit > 0 and off <= 1.01 * unit and abs(step) >= 20 * unit)
+    exact = off <= 1e-9 * float(np.abs(numbers).max())
+    return bool(exact or (unit > 0 and off <= 1.01 * unit and abs(step) >= 20 * unit))
 
 
 def _last_digit(numbers: Float[np.ndarray, " time"]) -> float:

@@ -162,7 +162,7 @@ def _read_text(texts: list[str], name: str) -> tuple[Times, str]:
             try:
                 return _told_years(_by(pattern, texts), pattern, texts)
             except UnreadableTimeError as error:
-                raise max(failure, error, key=lambda found: found.row) from None
+                raise max(error, failure, key=lambda found: found.row) from None
     if any(pattern.fullmatch(texts[0]) for pattern in _ORDERS):
         return _ordered(texts)
     raise failure

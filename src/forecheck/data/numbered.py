@@ -9,6 +9,7 @@ import numpy as np
 
 Times = np.ndarray[Any, np.dtype[Any]]
 
+_LARGEST = 2.0**62
 _DAY = 86_400_000_000  # microseconds
 _YEARS = 1700, 2299
 _UNIX = 631_152_000, 4_102_444_800  # seconds of 1990 and 2100
@@ -45,7 +46,7 @@ def calendar(numbers: Times, name: str = "") -> tuple[Times, str] | None:
     Raises:
         NoSuchWeekError: if all are years and weeks, but a year has fewer.
     """
-    if not len(numbers):
+    if not len(numbers) or (numbers.dtype.kind == "f" and np.abs(numbers).max() > _LARGEST):
         return None
     whole = numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else None
     found = _year_point_month(numbers) if whole is None else _by_digits(whole)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from forecheck.data.counters import as_numbers
-from forecheck.data.dates import UnreadableTimeError, parse_times
+from forecheck.data.dates import UnreadableTimeError, parse_text, parse_times
 from forecheck.data.numbered import NoSuchWeekError, dates_of, iso_weeks
 
 Times = np.ndarray[Any, np.dtype[Any]]
@@ -122,11 +122,21 @@ def joined_clock(dates: pa.Array, spans: Times) -> Times | None:
     """Stamps of a date and a time of day, None if the date has a clock of its own or cannot be read."""
     try:
         found = parse_times(dates)
-    except UnreadableTimeError:
-        return None
+    except UnreadableTimeError as error:
+        return _joined_text(dates, spans) if " ways" in error.why else None
     if found.dtype.kind != "M" or (found != found.astype("datetime64[D]")).any():
         return None
     return found + spans
+
+
+def _joined_text(dates: pa.Array, spans: Times) -> Times | None:
+    """Dates that may be read in two ways, of which one may be regular with the times of day."""
+    minutes, seconds = np.divmod(spans.astype("timedelta64[s]").astype(np.int64), 60)
+    clocks = [f"{m // 60:02d}:{m % 60:02d}:{s:02d}" for m, s in zip(minutes, seconds, strict=True)]
+    try:
+        return parse_text([f"{day.strip()} {time}" for day, time in zip(dates.to_pylist(), clocks, strict=True)])
+    except UnreadableTimeError:
+        return None
 
 
 def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str]) -> list[str]:
