@@ -75,6 +75,9 @@ TIMES = {
     "date and clock": ({"Date": HOURS.strftime("%d/%m/%Y"), "Time": HOURS.strftime("%H:%M:%S"), "y": Y}, HOURS),
     "date and hour": ({"date": HOURS.strftime("%Y-%m-%d"), "hour": HOURS.hour, "y": Y}, HOURS),
     "parts": ({"year": HOURS.year, "month": HOURS.month, "day": HOURS.day, "hour": HOURS.hour, "y": Y}, HOURS),
+    "names of months": ({"Year": MONTHS.year, "Month": MONTHS.strftime("%B"), "y": Y}, MONTHS),
+    "12 AM": ({"at": HOURS.strftime("%m/%d/%Y %I %p"), "y": Y}, HOURS),
+    "a clock that repeats": ({"date": HOURS, "time": HOURS.strftime("%H:%M"), "y": Y}, HOURS),
     "year and week apart": ({"year": ISO.year.to_numpy(), "week": ISO.week.to_numpy(), "y": Y}, WEEKS),
 }
 
@@ -180,6 +183,9 @@ def test_a_counter_or_years_are_the_time_where_there_are_no_dates(write):
     with pytest.raises(DataError, match='several columns that count its rows: "a", "b"'):
         fc.load(two)
     assert fc.load(two, time="b").channels == ("y",)
+    for wrong in (np.random.default_rng(0).permutation(ROWS), np.r_[0:50, 60 : ROWS + 10]):
+        with pytest.raises(DataError, match=r'(not sorted|lacks 10 steps).*column "t"'):
+            fc.load(pd.DataFrame({"y": Y, "t": wrong}))
     with pytest.raises(DataError, match="no columns of values") as caught:
         fc.load(pd.DataFrame({"date": DAYS, "a": np.arange(ROWS)}))
     assert 'target="a"' in caught.value.remedy
@@ -453,7 +459,7 @@ def test_what_was_read_is_told_in_one_line(write):
     panel = fc.load(write(pd.DataFrame({"id": range(ROWS), "when": DAYS, "y": Y}).to_csv(index=False)))
     assert panel.described == (
         'read 120 rows as 1 channel of one series, time column "when", every day, season of 7 steps; '
-        'time column "when" found by its dates; set aside: "id", which changes by the same step in every row'
+        'time column "when" found by its dates; set aside: "id", which counts the rows'
     )
     assert panel.reading.time == "when"
     assert json.dumps(panel.reading.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from jaxtyping import Float, Int
 
 FEWEST = 30
 """Rows that a column of values needs before a straight line in it says anything."""
+_DENSE = 1.5
+"""Numbers between the first and the last of a counter, for one that is there."""
 
 
 def as_numbers(column: pa.Array) -> Float[np.ndarray, " time"] | Int[np.ndarray, " time"] | None:
@@ -42,6 +45,17 @@ def counts(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " s
     one unit of the last digit if a step is many of them.
     """
     return _line(numbers) or (len(offsets) > 2 and _lines(numbers, offsets))
+
+
+def numbers_rows(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " series_plus_one"]) -> bool:
+    """Whether whole numbers name every row of a series once, in any order and with few left out."""
+    if numbers.dtype.kind != "i":
+        return False
+    for start, end in pairwise(offsets):
+        part = np.sort(numbers[start:end])
+        if (np.diff(part) == 0).any() or part[-1] - part[0] >= _DENSE * max(len(part), FEWEST):
+            return False
+    return True
 
 
 def _lines(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " series_plus_one"]) -> bool:

@@ -15,7 +15,7 @@ from forecheck.data.frequency import infer_frequency
 from forecheck.data.numbered import NoSuchWeekError, calendar, iso_weeks
 
 _CLOCK = (
-    r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?"
+    r"(?:[ T]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?|(?=\s*[AaPp][Mm]))"
     r"\s*(?P<half>[AaPp][Mm])?)?"
 )
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
@@ -37,8 +37,8 @@ _NAMED = (
     re.compile(r"(?P<day>\d{1,2})[- /](?P<name>[A-Za-z]{3,9})\.?[- /](?P<year>\d{2})" + _CLOCK),
     re.compile(r"(?P<name>[A-Za-z]{3,9})\.?[- /'](?P<year>\d{2})"),
 )
-_MONTHS = {name.lower(): number for names in (month_name, month_abbr) for number, name in enumerate(names) if name}
-_MONTHS["sept"] = 9
+MONTHS = {name.lower(): number for names in (month_name, month_abbr) for number, name in enumerate(names) if name}
+MONTHS["sept"] = 9
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _MOST = 0.75  # share of stamps at the one time of day
 _PIVOT = 69  # of two-digit years, as POSIX has it: 69 is 1969, 68 is 2068
@@ -162,7 +162,8 @@ def _read_text(texts: list[str], name: str) -> tuple[Times, str]:
             try:
                 return _told_years(_by(pattern, texts), pattern, texts)
             except UnreadableTimeError as error:
-                raise max(error, failure, key=lambda found: found.row) from None
+                clear = "may be" in error.why
+                raise (error if clear else max(failure, error, key=lambda found: found.row)) from None
     if any(pattern.fullmatch(texts[0]) for pattern in _ORDERS):
         return _ordered(texts)
     raise failure
@@ -258,7 +259,7 @@ def _stamp(part: dict[str, str]) -> datetime:
             raise ValueError
         hour = hour % 12 + (12 if part["half"].lower() == "pm" else 0)
     if "name" in part:
-        month = _MONTHS[part["name"].lower()]
+        month = MONTHS[part["name"].lower()]
     elif "quarter" in part or "before" in part:
         month = 3 * int(part.get("quarter") or part["before"]) - 2
     else:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from forecheck.data.columns import is_text
 from forecheck.data.counters import as_numbers
-from forecheck.data.dates import UnreadableTimeError, parse_text, parse_times
+from forecheck.data.dates import MONTHS, UnreadableTimeError, parse_text, parse_times
 from forecheck.data.numbered import NoSuchWeekError, dates_of, iso_weeks
 
 Times = np.ndarray[Any, np.dtype[Any]]
@@ -37,7 +38,7 @@ def parts_of(table: pa.Table, names: Sequence[str]) -> dict[str, str]:
     found = {}
     for part, usual in _NAMES.items():
         called = [name for name in names if name.lower().strip() in usual]
-        if len(called) == 1 and _fits(part, as_numbers(table.column(called[0]).combine_chunks())):
+        if len(called) == 1 and _fits(part, _numbers(table, part, called[0])):
             found[part] = called[0]
     return found
 
@@ -49,6 +50,15 @@ def _fits(part: str, numbers: Times | None) -> bool:
     if part == "year":
         return low >= _FIRST_YEAR and high <= _LAST_YEAR
     return low >= (part not in ("hour", "minute")) and high <= _MOST[part]
+
+
+def _numbers(table: pa.Table, part: str, name: str) -> Times | None:
+    """A column's numbers; months may have names."""
+    column = table.column(name).combine_chunks()
+    if part == "month" and is_text(column.type) and not column.null_count:
+        months = [MONTHS.get(text.strip().lower()) for text in column.to_pylist()]
+        return np.array(months) if all(months) else None
+    return as_numbers(column)
 
 
 def joined_parts(table: pa.Table, parts: dict[str, str]) -> tuple[list[str], Times] | None:
@@ -65,7 +75,7 @@ def joined_parts(table: pa.Table, parts: dict[str, str]) -> tuple[list[str], Tim
                 break
             used.append(part)
         if len(used) > 1:
-            found = {part: as_numbers(table.column(parts[part]).combine_chunks()) for part in used}
+            found = {part: _numbers(table, part, parts[part]) for part in used}
             stamps = _stamps({part: numbers for part, numbers in found.items() if numbers is not None})
             return None if stamps is None else ([parts[part] for part in used], stamps)
     return None
@@ -93,7 +103,7 @@ def clock(column: pa.Array, name: str) -> Times | None:
         return None
     if pa.types.is_time(kind):
         return np.from_dlpack(column.cast(pa.time64("us")).cast(pa.int64())).astype("timedelta64[us]")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if is_text(kind):
         return _written_clock(column)
     numbers = as_numbers(column)
     if name.lower().strip() in (*_NAMES["hour"], "time") and _fits("hour", numbers):
@@ -139,8 +149,8 @@ def _joined_text(dates: pa.Array, spans: Times) -> Times | None:
         return None
 
 
-def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str]) -> list[str]:
-    """The columns among `parts` that only repeat what the times say."""
+def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str], clocks: Sequence[str] = ()) -> list[str]:
+    """The columns among `parts` and `clocks` that only repeat what the times say."""
     day, month, year = (time.astype(f"datetime64[{unit}]") for unit in "DMY")
     own = {
         "year": year.astype(np.int64) + 1970,
@@ -152,7 +162,11 @@ def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str]) -> list[s
     }
     found = []
     for part, column in parts.items():
-        numbers = as_numbers(table.column(column).combine_chunks())
+        numbers = _numbers(table, part, column)
         if numbers is not None and part in own and (numbers == own[part]).all():
+            found.append(column)
+    for column in clocks:
+        spans = clock(table.column(column).combine_chunks(), column)
+        if column not in found and spans is not None and (spans == time - day).all():
             found.append(column)
     return found

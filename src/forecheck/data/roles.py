@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from forecheck.data.counters import FEWEST, as_numbers, counts
+from forecheck.data.counters import FEWEST, as_numbers, counts, numbers_rows
 from forecheck.data.dates import UnreadableTimeError, parse_text
 from forecheck.data.frequency import infer_frequency
 from forecheck.data.numbered import NoSuchWeekError, calendar, says_unix
@@ -209,17 +209,18 @@ class _Finder:
         for name in counters:
             aside.add(name)
         if counters and len(counters) < len(rest):
-            verb = "changes by the same step in every row" if len(counters) == 1 else "change by the same step"
-            notes.append(f"set aside: {listed(counters)}, which {verb}")
+            notes.append(f"set aside: {listed(counters)}, which {'counts' if len(counters) == 1 else 'count'} the rows")
         elif counters:
             return (), ()
         parts = parts_of(self.table, [name for name in rest if name not in aside])
-        if time is not None and parts:
+        clocks = [name for name in rest if time is not None and name not in aside and self._is_clock(name, [time])]
+        if time is not None and (parts or clocks):
             stamps = self._stamps(time)
-            repeats = [] if stamps is None else tells_no_more(self.table, stamps, parts)
+            repeats = [] if stamps is None else tells_no_more(self.table, stamps, parts, clocks)
             if repeats and len(repeats) < len(rest) - len(aside):
                 aside |= set(repeats)
-                notes.append(f"set aside: {listed(repeats)}, which repeat what the time says")
+                verb = "repeats" if len(repeats) == 1 else "repeat"
+                notes.append(f"set aside: {listed(repeats)}, which {verb} what the time says")
         return tuple(name for name in rest if name not in aside), tuple(notes)
 
     def _stamps(self, time: str) -> np.ndarray | None:
@@ -319,6 +320,5 @@ class _Finder:
         numbers = as_numbers(column)
         if numbers is None or (whole and numbers.dtype.kind != "i"):
             return False
-        if whole and numbers[-1] < numbers[0]:
-            return False
-        return counts(numbers[self._order], self._offsets)
+        ordered = numbers[self._order]
+        return counts(ordered, self._offsets) or numbers_rows(ordered, self._offsets)

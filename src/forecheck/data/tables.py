@@ -165,13 +165,14 @@ def check_names(names: Sequence[str], source: Source) -> None:
 
 def _hint(table: pa.Table, channel: str, source: Source, roles: Roles) -> str:
     """Text is often a time or a name."""
-    if roles.series is not None or not is_text(column_of(table, channel).type):
+    column = column_of(table, channel)
+    if roles.series is not None or not is_text(column.type) or 2 * len(column.unique()) > len(column) > 2:
         return ""
-    series = f"if it names series, use {source.option('series', channel)}."
+    series = f"it names series, use {source.option('series', channel)}."
     if channel != table.column_names[0] or roles.time is not None:
-        return f" {series.capitalize()}"
+        return f" If {series}"
     time = source.option("time", channel)
-    return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; {series}"
+    return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; if {series}"
 
 
 def _timeline(
