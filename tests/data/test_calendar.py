@@ -139,7 +139,7 @@ def test_series_without_training_rows_have_no_windows_and_are_named():
     used = np.concatenate([panel.series_of(experiment.part(part).origins) for part in PARTS])
     assert set(used) == {0}
     (note,) = experiment.notes
-    assert note.startswith("2 of 3 series have no or too few training rows, so no scale")
+    assert note.startswith("2 of 3 series have no or too few training rows, or constant ones, so no scale")
     assert note.endswith('("store_1", "store_2")')
     enough = prepare(panel, 10, 5, f"{days(130)},{days(160)}")
     assert enough.scaler.known.tolist() == [True, False, True]

@@ -33,7 +33,7 @@ def library(request):
 values_of_a_panel = hnp.arrays(
     np.float64,
     st.tuples(st.integers(2, 20), st.integers(1, 4)),
-    elements=st.floats(allow_nan=False, allow_infinity=False, width=64),
+    elements=st.floats(-1e99, 1e99).filter(lambda value: value == 0 or abs(value) > 1e-99),  # squares stay finite
     unique=True,  # no channel is constant
 )
 
@@ -196,7 +196,7 @@ def test_objects_of_python_are_read():
         ({"date": ["2024-01-01", None], "b": [1, 2]}, {}, ["is missing", "row 1"]),
         ({"date": ["2024-01-01", "2024-01-02T00:00Z"], "b": [1, 2]}, {}, ["time zone", "row 1"]),
         ({"unique_id": ["a", None], "y": [1, 2]}, {}, ["name of the series is missing", "row 1"]),
-        ({"unique_id": ["a", "a", "b", "b"], "y": [1, 2, 3, 3]}, {}, ['of series "b"', "constant (3)", 'drop=["b"]']),
+        ({"unique_id": ["a", "a", "b", "b"], "y": [1, 1, 3, 3]}, {}, ['of series "a"', "constant (1)", '"a", "b"']),
         ({"unique_id": ["a", "b"], "y": [1, 2]}, {}, ["single row a series"]),
         ({"a": [1]}, {}, ["single row"]),
         ({"a": []}, {}, ["no rows"]),

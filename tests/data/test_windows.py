@@ -165,12 +165,17 @@ def test_scaled_training_rows_have_mean_0_and_variance_1(lengths):
         np.testing.assert_allclose(scaled[offset : offset + end].std(axis=0), 1)
 
 
-def test_a_channel_constant_in_training_is_refused_by_name():
+def test_a_series_constant_in_training_is_refused_alone_and_has_no_scale_among_others():
+    panel = panel_of([50])
+    panel.values[:40, 1] = 3
+    with pytest.raises(DataError, match=r'channel "c1" is constant \(3\) over its 35') as caught:
+        prepare(panel, 4, 2)
+    assert "--drop c1" in caught.value.remedy
     panel = panel_of([50, 50])
     panel.values[50:90, 1] = 3
-    with pytest.raises(DataError, match=r'channel "c1" of series "s1" is constant \(3\) over its 35') as caught:
-        prepare(panel, 4, 2)
-    assert "--drop s1" in caught.value.remedy
+    experiment = prepare(panel, 4, 2)
+    assert experiment.scaler.known.tolist() == [True, False]
+    assert '("s1")' in experiment.notes[0]
 
 
 def test_splits_by_date_and_their_errors():

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measure_cases import case
 
+from forecheck.data.sentinels import sentinels
 from forecheck.data.windows import prepare
 from forecheck.probes.series import (
     difference_autocorrelation,
     near_constant,
-    sentinels,
     target_spread,
 )
 from panels import hourly, ragged

@@ -23,7 +23,7 @@ from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
 from forecheck.errors import UsageError
 from forecheck.forecasters.given import Given
-from forecheck.forecasting.selection import audit_lookback
+from forecheck.forecasting.selection import with_lookback
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
 from forecheck.trials.means import Means
@@ -51,7 +51,7 @@ def run_audit(
     Args:
         panel: the data.
         model: name of a forecaster with attention, or a model that was trained elsewhere.
-        protocol: windows, split, margin, folds; without a lookback, `selection.audit_lookback`. Without folds one, or
+        protocol: windows, split, margin, folds; without a lookback, `selection.with_lookback`. Without folds one, or
             more where that is cheap and one test part holds few independent blocks.
         budget: seeds, training, search and time.
         means: store and engine. Its watcher is told, before anything is trained, what the audit can resolve.
@@ -66,14 +66,13 @@ def run_audit(
         )
     started = time.perf_counter()
     clock, store, options = Clock(budget.time, means.parallel), means.store, options or {}
-    lookback = protocol.lookback
-    if lookback is None:
-        name = model if isinstance(model, str) else None
-        lookback = audit_lookback(panel, protocol.horizon, name, protocol.split)
-    whole = protocol.cut(panel, lookback)
+    protocol = with_lookback(protocol, panel, model if isinstance(model, str) else None)
+    whole = protocol.cut(panel)
     folds = choose_folds(whole, budget, model) if protocol.folds is None else protocol.folds
-    splits = fold_splits(panel, whole.split, folds, lookback, protocol.horizon) if folds > 1 else [whole.split]
-    experiments = [*(protocol.cut(panel, lookback, each) for each in splits[:-1]), whole]
+    splits = (
+        fold_splits(panel, whole.split, folds, whole.test.lookback, protocol.horizon) if folds > 1 else [whole.split]
+    )
+    experiments = [*(protocol.cut(panel, split=each) for each in splits[:-1]), whole]
     # What is chosen is chosen on the first fold, whose validation part lies before every test part.
     planning = partial(plan, experiments[0], model, budget, options, protocol.season(panel), selection, remedies)
     planned = planning()

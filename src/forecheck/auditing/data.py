@@ -11,13 +11,13 @@ from forecheck.auditing.measured import MeasuredCheck, mean_of, share
 from forecheck.auditing.protocol import Check, Finding, percent
 from forecheck.auditing.setting import Request, Setting
 from forecheck.data.panel import Panel
+from forecheck.data.sentinels import sentinels
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Windows
 from forecheck.probes.series import (
     NEAR_CONSTANT,
     difference_autocorrelation,
     near_constant,
-    sentinels,
     target_spread,
 )
 from forecheck.probes.signs import VIEWS

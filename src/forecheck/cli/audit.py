@@ -75,6 +75,11 @@ def audit(
     target: o.Target = None,
     fill: o.Fill = None,
     drop: o.Drop = None,
+    header: o.Header = None,
+    decimal: o.Decimal = None,
+    thousands: o.Thousands = None,
+    delimiter: o.Delimiter = None,
+    skip: o.Skip = None,
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
@@ -103,7 +108,8 @@ def audit(
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
-    panels = [o.load_panel(each, column, series, target, fill, drop) for each in data]
+    written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
+    panels = [o.load_panel(each, column, series, target, fill, drop, **written) for each in data]
     asked: dict[str, Any] = {
         "horizon": horizon,
         "lookback": lookback,

@@ -36,6 +36,11 @@ def backtest(
     target: o.Target = None,
     fill: o.Fill = None,
     drop: o.Drop = None,
+    header: o.Header = None,
+    decimal: o.Decimal = None,
+    thousands: o.Thousands = None,
+    delimiter: o.Delimiter = None,
+    skip: o.Skip = None,
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
@@ -55,7 +60,8 @@ def backtest(
     o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
-    panel = o.load_panel(data, time, series, target, fill, drop)
+    written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
+    panel = o.load_panel(data, time, series, target, fill, drop, **written)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

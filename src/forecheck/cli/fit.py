@@ -31,6 +31,11 @@ def fit(
     target: o.Target = None,
     fill: o.Fill = None,
     drop: o.Drop = None,
+    header: o.Header = None,
+    decimal: o.Decimal = None,
+    thousands: o.Thousands = None,
+    delimiter: o.Delimiter = None,
+    skip: o.Skip = None,
     workers: o.Workers = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
@@ -44,7 +49,8 @@ def fit(
       forecheck forecast sales.csv --model-dir sales-model --level 80
     """
     chosen = o.read_settings(settings)
-    panel = o.load_panel(data, time, series, target, fill, drop)
+    written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
+    panel = o.load_panel(data, time, series, target, fill, drop, **written)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

@@ -39,6 +39,11 @@ def forecast(
     target: o.Target = None,
     fill: o.Fill = None,
     drop: o.Drop = None,
+    header: o.Header = None,
+    decimal: o.Decimal = None,
+    thousands: o.Thousands = None,
+    delimiter: o.Delimiter = None,
+    skip: o.Skip = None,
     json: Annotated[str | None, typer.Option("--json", help="Write why and how as JSON; - for stdout.")] = None,
     workers: o.Workers = None,
     store: o.StoreFolder = None,
@@ -64,7 +69,8 @@ def forecast(
         check_saved(given | {"--set": settings})
     o.check_writable(output, None if json in (None, "-") else Path(json))
     chosen = o.read_settings(settings)
-    panel = o.load_panel(data, time, series, target, fill, drop)
+    written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
+    panel = o.load_panel(data, time, series, target, fill, drop, **written)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

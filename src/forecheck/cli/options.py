@@ -26,6 +26,13 @@ Series = Annotated[str | None, typer.Option(help="The column that names the seri
 Target = Annotated[list[str] | None, typer.Option(help="Columns to keep; may be repeated.")]
 Fill = Annotated[str | None, typer.Option(help="Fill missing values: linear, last or seasonal.")]
 Drop = Annotated[list[str] | None, typer.Option(help="Columns to leave out; may be repeated.")]
+Header = Annotated[
+    bool | None, typer.Option("--header/--no-header", help="Whether the first line of a file holds names.")
+]
+Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: . or , (found by default).")]
+Thousands = Annotated[str | None, typer.Option(help="What parts thousands: , . ' or space (found by default).")]
+Delimiter = Annotated[str | None, typer.Option(help="What parts the cells of a file: a character, tab or space.")]
+Skip = Annotated[int | None, typer.Option(min=0, help="Lines of a file before its header.")]
 Split = Annotated[
     str | None, typer.Option(help="70/10/20 (percent), 8640+2880+2880 (rows) or 2015-01-01,2016-01-01 (dates).")
 ]
@@ -74,6 +81,7 @@ def said_of(info: dict[str, Any]) -> str:
     return (
         f"{info['model']} ({info['rule']}): test MSE {info['test_mse']:.4f} standardised, "
         f"lookback {info['lookback']}, {info['calibration_windows']} calibration windows"
+        + "".join(f"\nnote: {note}" for note in info.get("notes") or ())
     )
 
 
@@ -84,11 +92,19 @@ def load_panel(
     target: Sequence[str] | None,
     fill: str | None,
     drop: Sequence[str] | None,
+    **written: Any,
 ) -> Any:
-    """The panel that a command's data options describe."""
+    """The panel that a command's data options describe, after a line on what was read.
+
+    Args:
+        written: header, decimal, thousands, delimiter and skip of `forecheck.load`.
+    """
     from forecheck.data.load import load
 
-    return load(data, time=time, series=series, target=target or None, fill=fill, drop=tuple(drop or ()))
+    panel = load(data, time=time, series=series, target=target or None, fill=fill, drop=tuple(drop or ()), **written)
+    said = f"forecheck: {panel.name}: {panel.described}"
+    typer.echo("".join(each if each.isprintable() else "?" for each in said), err=True)
+    return panel
 
 
 def check_writable(*paths: Path | None) -> None:

@@ -31,6 +31,7 @@ class Dataset:
         season: steps of the season where the file's times do not tell it.
         fill: how missing values are filled unless the user says otherwise.
         drop: columns left out unless the user says otherwise.
+        header: whether the file's first line holds names.
         aliases: other names in use.
     """
 
@@ -47,6 +48,7 @@ class Dataset:
     season: int = 0
     fill: str | None = None
     drop: tuple[str, ...] = ()
+    header: bool = True
     aliases: tuple[str, ...] = ()
 
     @property
@@ -128,6 +130,7 @@ _SETS = (
         ),
         note="No dates and no season: rows are steps. exchange_rate.csv of the Autoformer family swaps the last two "
         "columns.",
+        header=False,
         season=1,
         aliases=("exchange",),
     ),
@@ -161,6 +164,7 @@ _SETS = (
         _LSTNET,
         _lai("electricity", "electricity/electricity.txt.gz"),
         note="The file has no dates: rows are steps, a season has 24.",
+        header=False,
         season=24,
         aliases=("ecl",),
     ),
@@ -175,6 +179,7 @@ _SETS = (
         _LSTNET,
         _lai("traffic", "traffic/traffic.txt.gz"),
         note="The file has no dates: rows are steps, a season has 24.",
+        header=False,
         season=24,
     ),
     Dataset(
@@ -188,6 +193,7 @@ _SETS = (
         _LSTNET,
         _lai("solar", "solar-energy/solar_AL.txt.gz"),
         note="The file has no dates: rows are steps, a season has 144.",
+        header=False,
         season=144,
         aliases=("solar_al", "solar-energy"),
     ),

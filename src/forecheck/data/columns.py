@@ -9,15 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
+from forecheck.data.notation import MISSING, Notation
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "#n/a n/a", "null", "none", "<na>"})
 _EXACT = 2**53  # whole numbers beyond this are not exact in float64
 
 
-def numbers(column: pa.Array, name: str, source: Source, remedy: str = "") -> Float[np.ndarray, " time"]:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether cells are written as text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def numbers(
+    column: pa.Array, name: str, source: Source, remedy: str = "", notation: Notation | None = None
+) -> Float[np.ndarray, " time"]:
     """A column as float64, missing cells as NaN.
 
     Args:
@@ -25,6 +31,7 @@ def numbers(column: pa.Array, name: str, source: Source, remedy: str = "") -> Fl
         name: the column's name, for messages.
         source: where it came from, for messages.
         remedy: what else the user can do, said after "drop the column".
+        notation: how numbers are written in text; with a decimal point by default.
 
     Raises:
         DataError: for the first cell that is no number, or a whole number too large for float64.
@@ -35,8 +42,8 @@ def numbers(column: pa.Array, name: str, source: Source, remedy: str = "") -> Fl
         kind = column.type
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _from_text(column.to_pylist(), name, source, remedy)
+    if is_text(kind):
+        return _from_text(column.to_pylist(), name, source, remedy, notation or Notation())
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     elif pa.types.is_integer(kind):
@@ -60,24 +67,44 @@ def _check_exact(column: pa.Array, name: str, source: Source) -> None:
     if edges["min"] is not None and max(abs(edges["min"]), abs(edges["max"])) > _EXACT:
         for row, cell in enumerate(column.to_pylist()):
             if cell is not None and int(float(cell)) != cell:
-                raise DataError(
-                    f'{source.name} holds {cell} in column "{name}" at {source.at(row)}, a whole number that would '
-                    "lose digits",
-                    f"Is it a name rather than a number? Drop the column with {source.drop(name)}, or divide it.",
-                )
+                raise _inexact(cell, name, row, source)
 
 
-def _from_text(cells: list[str | None], name: str, source: Source, remedy: str) -> Float[np.ndarray, " time"]:
+def _from_text(
+    cells: list[str | None], name: str, source: Source, remedy: str, notation: Notation
+) -> Float[np.ndarray, " time"]:
     result = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         text = "" if cell is None else cell.strip()
-        if text.lower() in _MISSING:
+        if text.lower() in MISSING:
             continue
-        if not _NUMBER.fullmatch(text):
-            comma = " Write decimals with a point." if re.fullmatch(r"[+-]?\d+,\d+", text) else ""
+        plain = notation.plain(text)
+        if plain is None:
             raise DataError(
                 f'{source.name} holds "{text[:40]}", which is not a number, in column "{name}" at {source.at(row)}',
-                f"Correct the cell, or drop the column with {source.drop(name)}.{comma}{remedy}",
+                f"Correct the cell, or drop the column with {source.drop(name)}.{_advice(text, source)}{remedy}",
             )
-        result[row] = float(text)
+        result[row] = float(plain)
+        if abs(result[row]) > _EXACT and re.fullmatch(r"[+-]?\d+", plain) and int(result[row]) != int(plain):
+            raise _inexact(plain, name, row, source)
     return result
+
+
+def _advice(text: str, source: Source) -> str:
+    """What to do about a cell that is almost a number."""
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", text):
+        return f" Write thousands without a comma, or say {source.option('thousands', ',')}."
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        return f" Write decimals with a point, or all with a comma ({source.option('decimal', ',')})."
+    if re.fullmatch(r"[-\u2013\u2014?.*x/]+|#[A-Z/0!?]+|(no|missing).*", text, re.IGNORECASE):
+        return f" If it means a missing value, leave the cell empty and fill it with {source.fill}."
+    if re.search(r"\d", text) and re.search(r"[%$€£¥₹]|^[A-Z]{3} |[A-Za-z]$", text):
+        return " Write the number alone, without a sign or unit."
+    return ""
+
+
+def _inexact(number: object, name: str, row: int, source: Source) -> DataError:
+    return DataError(
+        f'{source.name} holds {number} in column "{name}" at {source.at(row)}, a whole number that would lose digits',
+        f"Is it a name rather than a number? Drop the column with {source.drop(name)}, or divide it.",
+    )

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-
+from forecheck.data.csv import read_csv
 from forecheck.data.formats.known import FORMATS, format_of
-from forecheck.data.frames import LONG, check_names, from_table
+from forecheck.data.layout import line_of
 from forecheck.data.memory import check_memory
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
-from forecheck.data.text import Layout, layout, line_of, ragged_line
-from forecheck.errors import DataError
+from forecheck.data.tables import from_table
+from forecheck.data.written import Written
+from forecheck.errors import DataError, UsageError
 
 _GZIP = b"\x1f\x8b"
 _FOREIGN = {  # first bytes of files that people have beside their CSV
@@ -35,9 +35,11 @@ _FOREIGN = {  # first bytes of files that people have beside their CSV
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
     b"\x93NUMPY": "a NumPy array",
 }
-# Peak memory, measured: 6 to 10 times the text (18 where every cell is one digit, hence the second check once the
-# cells are counted).
-_TEXT_FACTOR, _TABLE_FACTOR = 10, 2
+# Peak memory, measured: 6 to 10 times the text (18 where every cell is one digit, hence the second check of `read_csv`
+# once the cells are counted).
+_TEXT_FACTOR = 10
+_PIECE = 1 << 24  # bytes unpacked between two looks at the memory
+_AS_FOUND = Written()
 
 
 def read(
@@ -49,6 +51,7 @@ def read(
     fill: str | None = None,
     drop: Sequence[str] = (),
     name: str | None = None,
+    written: Written = _AS_FOUND,
 ) -> Panel:
     """Panel of a CSV or Parquet file; what it is is told from its bytes, not from its name.
 
@@ -63,15 +66,17 @@ def read(
         fill: likewise.
         drop: likewise.
         name: what messages and reports call the data; the file's name by default.
+        written: what is known of how a text file is written.
 
     Raises:
         DataError: if the file is missing, cannot be read, or its data cannot be used as they are; the message names
             file, column, row, time and remedy.
-        UsageError: if `fill` is unknown.
+        UsageError: if `fill` is unknown, or something is said of the text of a file that is none.
     """
     path = Path(path)
     source = Source(name or path.name, is_file=True)
-    return parse(unpacked(path, source), source, time=time, series=series, target=target, fill=fill, drop=drop)
+    data = unpacked(path, source)
+    return parse(data, source, time=time, series=series, target=target, fill=fill, drop=drop, written=written)
 
 
 def parse(
@@ -83,14 +88,19 @@ def parse(
     target: str | Sequence[str] | None = None,
     fill: str | None = None,
     drop: Sequence[str] = (),
+    written: Written = _AS_FOUND,
 ) -> Panel:
     """Panel of the bytes of a CSV or Parquet file; see `read`."""
+    how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
     if binary := format_of(data):
-        table = binary.read(data, source)
-    else:
-        table, found = _csv(data, source, series)
-        source = replace(source, line=partial(line_of, data, found))
-    return from_table(table, source, time=time, series=series, target=target, fill=fill, drop=drop)
+        if written.of_file:
+            raise UsageError(
+                f"{source.name} is a {binary.name} file: it has no header line, delimiter or lines to skip"
+            )
+        return from_table(binary.read(data, source), source, **how, written=written)
+    table, found, data = read_csv(data, source, series, written)
+    source = replace(source, line=partial(line_of, data, found))
+    return from_table(table, source, **how, written=written, delimiter=found.delimiter, notes=found.notes)
 
 
 def unpacked(path: Path, source: Source) -> bytes:
@@ -100,7 +110,7 @@ def unpacked(path: Path, source: Source) -> bytes:
         DataError: if the file is missing, empty, damaged, of a kind that is not read, or larger than memory.
     """
     if path.is_dir():
-        raise DataError(f"{path} is a folder, not a file", "Name a CSV or Parquet file in it.")
+        raise _folder(path)
     try:
         with path.open("rb") as file:
             _check_head(file, path, source)
@@ -113,7 +123,7 @@ def unpacked(path: Path, source: Source) -> bytes:
     if not data.startswith(_GZIP):
         return data
     try:
-        return gzip.decompress(data)
+        return _gunzip(data, source)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(
             f"{source.name} is a damaged or incomplete gzip file: {error}", "Fetch or pack it again."
@@ -147,26 +157,23 @@ def _check_head(file: BinaryIO, path: Path, source: Source) -> None:
     check_memory(size, 1 if binary else _TEXT_FACTOR, source)
 
 
-def _csv(data: bytes, source: Source, series: str | None) -> tuple[pa.Table, Layout]:
-    found = layout(data, source)
-    check_names(found.names, source)
-    try:
-        table = pa_csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa_csv.ReadOptions(autogenerate_column_names=not found.header, use_threads=False),
-            # Names of series are text even if they look like numbers: "007" is not "7".
-            convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.string() for name in found.names if name == series or name.lower() in LONG}
-            ),
-            parse_options=pa_csv.ParseOptions(delimiter=found.delimiter, newlines_in_values=b'"' in data),
+def _gunzip(data: bytes, source: Source) -> bytes:
+    """Unpacked in pieces: the size that a packed file states is modulo 4 GB, and may be a lie."""
+    pieces, size = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        while piece := file.read(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            check_memory(size, _TEXT_FACTOR, source)
+    return b"".join(pieces)
+
+
+def _folder(path: Path) -> DataError:
+    """A folder of Parquet files is one table in parts, of which nobody wants a single one."""
+    if any(path.rglob("*.parquet")):
+        return DataError(
+            f"{path} is a folder of Parquet files, not a file",
+            'Make one file of it: python -c "import pyarrow.parquet as pq; '
+            f"pq.write_table(pq.read_table('{path}'), 'whole.parquet')\"",
         )
-    except pa.ArrowInvalid as error:
-        ragged = ragged_line(data, found)
-        if ragged is None:
-            raise DataError(f"{source.name} cannot be read as CSV: {error}", "Check it, or export it again.") from error
-        raise DataError(
-            f"{source.name} has {ragged[1]} cells at row {ragged[0]}, but {len(found.names)} at row 1",
-            "Correct the line; cells that hold the delimiter must be in quotes.",
-        ) from None
-    check_memory(8 * table.num_rows * table.num_columns, _TABLE_FACTOR, source)
-    return table.rename_columns(list(found.names)), found
+    return DataError(f"{path} is a folder, not a file", "Name a CSV or Parquet file in it.")

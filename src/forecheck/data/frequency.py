@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +16,7 @@ _NAMES = {
     86400: "day",
     604800: "week",
 }
-# Steps a season, by the length of a step in seconds: the usual period of the field's benchmarks.
-_PERIODS = {60: 1440, 600: 144, 900: 96, 1800: 48, 3600: 24, 86400: 7, 604800: 52}
+_WEEK_SEASONS = {1: 7, 7: 52, 14: 26}  # steps a season, by days a step
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Frequency:
         month_end: months end on their last day.
         day: the day of the month that short months cut (29 or 30); 0 where none is cut.
         season: steps of the season where the step alone does not tell it (a file without dates); 0 asks the step.
+        business: months have their first, or with `month_end` their last, day from Monday to Friday.
     """
 
     unit: Literal["step", "us", "month", "weekday"]
@@ -37,6 +37,7 @@ class Frequency:
     month_end: bool = False
     day: int = 0
     season: int = 0
+    business: bool = field(default=False, repr=False)  # the fingerprint of a panel holds its stamps, not this
 
     @property
     def period(self) -> int:
@@ -44,9 +45,9 @@ class Frequency:
         if self.season:
             return self.season
         if self.unit == "us":
-            return _PERIODS.get(self.count // _SECOND, 1) if self.count % _SECOND == 0 else 1
+            return _season(self.count)
         if self.unit == "month":
-            return {1: 12, 3: 4}.get(self.count, 1)
+            return 12 // self.count if 12 % self.count == 0 else 1
         return 5 if self.unit == "weekday" and self.count == 1 else 1
 
     def future(self, last: Any, steps: int) -> np.ndarray[Any, np.dtype[Any]]:
@@ -60,7 +61,13 @@ class Frequency:
         if self.unit == "weekday":
             day = stamp.astype("datetime64[D]")
             return np.asarray(np.busday_offset(day, ahead * self.count)).astype("datetime64[us]") + (stamp - day)
-        return add_months(np.full(steps, stamp), self.count * ahead, month_end=self.month_end, day=self.day)
+        return self._moved(stamp, self.count * ahead)
+
+    def _moved(self, stamp: Any, months: Any) -> np.ndarray[Any, np.dtype[Any]]:
+        """A stamp moved by numbers of months."""
+        if self.business:
+            return business_months(np.full(len(months), stamp), months, month_end=self.month_end)
+        return add_months(np.full(len(months), stamp), months, month_end=self.month_end, day=self.day)
 
     def positions(self, time: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Steps from the first stamp to every stamp of one series, or None if a stamp is off this grid.
@@ -81,7 +88,7 @@ class Frequency:
             return ahead if on_grid else None
         months = time.astype("datetime64[M]")
         ahead, rest = np.divmod((months - months[0]).astype(np.int64), self.count)
-        expected = add_months(np.full(len(time), time[0]), ahead * self.count, month_end=self.month_end, day=self.day)
+        expected = self._moved(time[0], ahead * self.count)
         return ahead if not rest.any() and (expected == time).all() else None
 
     def distance(self, start: Any, time: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -98,7 +105,7 @@ class Frequency:
         if self.unit == "weekday":
             return np.asarray((np.busday_count(day, days) + clock) / self.count)
         months = (time.astype("datetime64[M]") - first.astype("datetime64[M]")).astype(np.int64)
-        if not self.month_end and not self.day:  # else every series keeps to the same day
+        if not self.month_end and not self.day and not self.business:  # else every series keeps to the same day
             clock = clock + day_of_month(time) - int(day_of_month(np.array([first]))[0])
         return np.asarray((months + clock / 32) / self.count)
 
@@ -109,6 +116,13 @@ class Frequency:
                     return _plural(self.count // (seconds * _SECOND), _NAMES[seconds])
             return f"{self.count} us"
         return _plural(self.count, self.unit)
+
+
+def _season(count: int) -> int:
+    """Steps a day where a step of at least a minute divides it, else a week for days and a year for weeks."""
+    if count < _DAY:
+        return _DAY // count if _DAY % count == 0 and count >= 60 * _SECOND else 1
+    return _WEEK_SEASONS.get(count // _DAY, 1) if count % _DAY == 0 else 1
 
 
 def _plural(count: int, unit: str) -> str:
@@ -132,6 +146,15 @@ def add_months(stamps: Any, months: Any, *, month_end: bool, day: int = 0) -> np
     )
 
 
+def business_months(stamps: Any, months: Any, *, month_end: bool) -> np.ndarray[Any, np.dtype[Any]]:
+    """First or last weekdays of the months that are so many after those of the stamps, at their time of day."""
+    stamps = np.asarray(stamps, dtype="datetime64[us]")
+    target = stamps.astype("datetime64[M]") + np.asarray(months).astype("timedelta64[M]")
+    edge = (target + 1).astype("datetime64[D]") - 1 if month_end else target.astype("datetime64[D]")
+    days = np.busday_offset(edge, 0, roll="backward" if month_end else "forward")
+    return np.asarray(days.astype("datetime64[us]") + (stamps - stamps.astype("datetime64[D]")))
+
+
 def day_of_month(stamps: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """1 to 31."""
     month_start = stamps.astype("datetime64[M]").astype("datetime64[D]")
@@ -152,7 +175,7 @@ def infer_frequency(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
     """
     if len(time) < 2:
         return Frequency("step")
-    for candidate in (_months(time), _spans(time), _weekdays(time)):
+    for candidate in (_months(time), _spans(time), _weekdays(time), *_business_months(time)):
         if candidate is not None and _has_no_holes(candidate.positions(time)):
             return candidate
     return None
@@ -163,7 +186,7 @@ def infer_grid(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
 
     The step is the one that occurs most often. Used where `infer_frequency` finds nothing, to say what is missing.
     """
-    for candidate in (_months(time), _weekdays(time), _spans(time)):
+    for candidate in (_months(time), *_business_months(time), _weekdays(time), _spans(time)):
         if candidate is not None and candidate.positions(time) is not None:
             return candidate
     return None
@@ -201,3 +224,10 @@ def _months(time: np.ndarray[Any, np.dtype[Any]]) -> Frequency | None:
     # The day of the month may have been cut by a short month, so the latest day leads.
     latest = int(days.max())
     return Frequency("month", count, day=latest if latest > 28 else 0)
+
+
+def _business_months(time: np.ndarray[Any, np.dtype[Any]]) -> list[Frequency]:
+    months = _months(time)
+    if months is None:
+        return []
+    return [Frequency("month", months.count, month_end=end, business=True) for end in (True, False)]

@@ -15,6 +15,7 @@ from forecheck.data.formats.known import FORMATS
 from forecheck.data.frames import from_frame
 from forecheck.data.panel import Panel
 from forecheck.data.source import Source
+from forecheck.data.written import Written
 from forecheck.errors import DataError, UsageError
 
 _SUFFIXES = (".csv", ".gz", ".txt", ".tsv", *(suffix for each in FORMATS for suffix in each.suffixes))
@@ -29,6 +30,11 @@ def load(
     fill: str | None = None,
     drop: Sequence[str] = (),
     name: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    delimiter: str | None = None,
+    skip: int | None = None,
 ) -> Panel:
     """Panel of a named set, a file, a data frame, or a panel, which is handed on as it is.
 
@@ -41,24 +47,34 @@ def load(
         fill: linear, last or seasonal; missing values are refused without it.
         drop: columns to leave out.
         name: what messages and reports call the data.
+        header: whether the first line of a text file holds names; found by default, as what follows.
+        decimal: the decimal mark of numbers written as text, `.` or `,`.
+        thousands: what parts thousands in them: `,`, `.`, a space or `'`.
+        delimiter: what parts the cells of a text file: a character, or tab or space.
+        skip: lines of a text file before the header, or before the data if it has none.
 
     Raises:
         DataError: if the data cannot be found or used as they are; see `read` and `from_frame`.
         UsageError: if `fill` is unknown, `data` is of no known type, or options are given with a panel.
     """
+    written = Written(header, decimal, thousands, delimiter, skip)
     if isinstance(data, Panel):
-        if time or series or target or fill or drop:
-            raise UsageError("a panel is ready: it takes no time, series, target, fill or drop")
+        if time or series or target or fill or drop or written != Written():
+            raise UsageError("a panel is ready: it takes no time, series, target, fill or drop, and no notation")
         return data if name is None else replace(data, name=name)
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     if not isinstance(data, str | os.PathLike):
-        return from_frame(data, time=time, series=series, target=target, fill=fill, drop=drop, name=name or "frame")
+        return from_frame(
+            data, time=time, series=series, target=target, fill=fill, drop=drop, name=name or "frame", written=written
+        )
     path = Path(data).expanduser()
     entry = catalog.dataset(data) if isinstance(data, str) else None
     if entry is not None and not path.is_file():
+        if written != Written():
+            raise UsageError(f"{entry.name} is a named set: how its file is written is known")
         return _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
     if path.exists() or _looks_like_a_file(data, path):
-        return read(path, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+        return read(path, time=time, series=series, target=target, fill=fill, drop=drop, name=name, written=written)
     near = difflib.get_close_matches(str(data).casefold(), catalog.names(), n=3, cutoff=0.5)
     known = [found.name for found in map(catalog.dataset, near) if found is not None]
     raise DataError(
@@ -87,6 +103,15 @@ def _named(
     fill = fill or entry.fill
     drop = drop if time else (*entry.drop, *(column for column in drop if column not in entry.drop))
     content = fetch.content(entry.remote, source) if entry.remote else bundled.content(entry.name)
-    panel = parse(content, source, time=time, series=series, target=target, fill=fill, drop=drop)
+    panel = parse(
+        content,
+        source,
+        time=time,
+        series=series,
+        target=target,
+        fill=fill,
+        drop=drop,
+        written=Written(header=entry.header),
+    )
     frequency = replace(panel.frequency, season=entry.season) if entry.season else panel.frequency
     return replace(panel, name=name or entry.name, split=entry.split, frequency=frequency)

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from forecheck.data.frequency import Frequency
+from forecheck.data.source import count
 from forecheck.errors import DataError
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading decided; it changes nothing of the data.
+
+    Attributes:
+        time: the time column, several joined by `+`; None if rows are consecutive steps.
+        ids: what the names of series were in long data, text or whole numbers; empty for wide data.
+        notes: what was set aside, joined or read in one of several ways.
+    """
+
+    time: str | None = None
+    ids: Literal["", "text", "integer"] = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +50,7 @@ class Panel:
         filled: which values were missing and have been filled; None if none was. They are no truth: no loss counts
             them, and windows see in their place what was known before (`forecheck.data.causal`).
         fill: by which method they were filled; empty if none was.
+        reading: which columns were taken for what, and what was decided on reading.
 
     Raises:
         DataError: if values are missing or infinite, or offsets do not fit.
@@ -50,6 +67,7 @@ class Panel:
     fills: dict[str, int] = field(default_factory=dict)
     filled: Bool[np.ndarray, "time channel"] | None = None
     fill: str = ""
+    reading: Reading = Reading()
 
     def __post_init__(self) -> None:
         rows = len(self.values)
@@ -91,6 +109,34 @@ class Panel:
         from forecheck.data.frames import from_frame
 
         return from_frame(frame, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+
+    @property
+    def described(self) -> str:
+        """What was read, in one line: rows, channels, series, time column, step, season, and what was decided."""
+        named = len(self.series) > 1 or self.reading.ids
+        of = count(len(self.series), "series", "") if named else "one series"
+        column = f'time column "{self.reading.time}"' if self.reading.time is not None else "no time column"
+        period = self.frequency.period
+        season = f"season of {period:,} steps" if period > 1 else "no season known"
+        parts = [
+            f"read {count(len(self.values), 'row')} as {count(len(self.channels), 'channel')} of {of}",
+            column,
+            f"every {self.frequency}",
+            season,
+        ]
+        return "; ".join([", ".join(parts), *self.reading.notes])
+
+    def only(self, series: Bool[np.ndarray, " series"]) -> Panel:
+        """The panel with some of its series, at least one."""
+        rows = np.repeat(series, self.lengths)
+        return replace(
+            self,
+            values=self.values[rows],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[series])]),
+            time=self.time[rows],
+            series=tuple(name for name, kept in zip(self.series, series, strict=True) if kept),
+            filled=None if self.filled is None else self.filled[rows],
+        )
 
     @property
     def lengths(self) -> Int[np.ndarray, " series"]:

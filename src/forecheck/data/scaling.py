@@ -41,14 +41,34 @@ class Scaler:
 
 
 def scalable(panel: Panel, borders: Borders) -> Bool[np.ndarray, " series"]:
-    """Series of a panel that have enough training rows to be scaled by; a single series has to do."""
+    """Series of a panel that have enough training rows to be scaled by, and are not constant there.
+
+    A single series has to do.
+    """
     if len(panel.series) == 1:
         return np.array([True])
-    if panel.filled is None:
-        return borders.train_end >= FEWEST
-    ends = zip(panel.offsets[:-1], borders.train_end, strict=True)
-    counts = [int((~panel.filled[offset : offset + end]).sum(axis=0).min()) for offset, end in ends]
-    return np.array(counts) >= FEWEST
+    parts = [slice(int(start), int(start + end)) for start, end in zip(panel.offsets, borders.train_end, strict=False)]
+    seen = [None if panel.filled is None else ~panel.filled[part] for part in parts]
+    enough = [
+        part.stop - part.start >= FEWEST if mask is None else bool(mask.sum(axis=0).min() >= FEWEST)
+        for part, mask in zip(parts, seen, strict=True)
+    ]
+    return np.array(
+        [
+            known and not _constant(panel.values[part], mask).any()
+            for part, mask, known in zip(parts, seen, enough, strict=True)
+        ]
+    )
+
+
+def _constant(
+    values: Float[np.ndarray, "time channel"], seen: Bool[np.ndarray, "time channel"] | None
+) -> Bool[np.ndarray, " channel"]:
+    """Which channels have one value alone, among those that were observed."""
+    if seen is None:
+        return np.asarray((values == values[0]).all(axis=0))
+    first = np.take_along_axis(values, seen.argmax(axis=0)[None], axis=0)
+    return np.asarray(((values == first) | ~seen).all(axis=0))
 
 
 def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
@@ -64,15 +84,14 @@ def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
         part = panel.values[offset : offset + end]
         if panel.filled is None:
             mean[series], std[series] = part.mean(axis=0), part.std(axis=0)
-            constant = (part == part[0]).all(axis=0)
+            constant = _constant(part, None)
         else:
             seen = ~panel.filled[offset : offset + end]
             empty = ~seen.any(axis=0)
             if empty.any():
                 raise _no_unit(panel, int(series), int(np.argmax(empty)), f"has no value in its {end} training rows")
             mean[series], std[series] = part.mean(axis=0, where=seen), part.std(axis=0, where=seen)
-            first = np.take_along_axis(part, seen.argmax(axis=0)[None], axis=0)
-            constant = ((part == first) | ~seen).all(axis=0)
+            constant = _constant(part, seen)
         if constant.any():
             channel = int(np.argmax(constant))
             why = f"is constant ({mean[series, channel]:g}) over its {end} training rows"

@@ -39,9 +39,11 @@ class Source:
         """An option as the reader would write it: `--time when`, or `time="when"`."""
         return f"--{name} {shlex.quote(value)}" if self.is_file else f'{name}="{value}"'
 
-    def drop(self, column: str) -> str:
-        """How to leave a column out."""
-        return f"--drop {shlex.quote(column)}" if self.is_file else f'drop=["{column}"]'
+    def drop(self, *columns: str) -> str:
+        """How to leave columns out."""
+        if self.is_file:
+            return " ".join(f"--drop {shlex.quote(column)}" for column in columns)
+        return "drop=[" + ", ".join(f'"{column}"' for column in columns) + "]"
 
     @property
     def fill(self) -> str:
@@ -71,6 +73,13 @@ def stamp(time: Any) -> str:
     return text
 
 
-def count(number: int, thing: str) -> str:
+def count(number: int, thing: str, plural: str = "s") -> str:
     """`1 missing value`, `3 missing values`."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+    return f"{number:,} {thing}" + ("" if number == 1 else plural)
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """`"a", "b" and 3 more`."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(f'"{name}"' for name in names[:most]) + more

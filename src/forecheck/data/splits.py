@@ -74,7 +74,10 @@ def parse_split(split: str, panel: Panel) -> Borders:
         first, end = borders.rows(part)
         if not (end > first).any():
             of = f' of series "{panel.series[0]}"' if len(panel.series) == 1 else ""
-            raise DataError(f"{panel.name}: the {part} part{of} is empty under split {split}")
+            raise DataError(
+                f"{panel.name}: the {part} part{of} is empty under split {split}",
+                f"Give more data than these {len(panel.values):,} rows, or split otherwise (--split).",
+            )
     return borders
 
 
@@ -200,7 +203,7 @@ def notes(panel: Panel, borders: Borders, cut: dict[Part, Int[np.ndarray, " wind
     unseen = ~unscaled & ~serves["train"] & (serves["validation"] | serves["test"])
     untested = ~unscaled & ~serves["test"]
     told = [
-        (unscaled, "have no or too few training rows, so no scale: no window of theirs is used"),
+        (unscaled, "have no or too few training rows, or constant ones, so no scale: no window of theirs is used"),
         (unseen, "have no training window: they are forecast by what was learnt from the others"),
         (untested, "have no test window: they end before it or are too short, and serve before it alone"),
     ]

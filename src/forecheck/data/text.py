@@ -1,73 +1,39 @@
-"""The layout of a text file: encoding, delimiter, header."""
+"""Text: its encoding, what it is if it is no table, and its records."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
-import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from forecheck.data.dates import UnreadableTimeError, parse_text
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WIDE_ENCODINGS = {  # UTF-32 first: its mark begins as UTF-16's does
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_HEAD = 65536  # bytes that tell the layout
+_FOREIGN = [
+    (
+        re.compile(r"[{\[]\s*[\"{\[\]}]"),
+        "JSON",
+        "Read it with pandas.read_json (lines=True for JSON lines) and hand on the frame, or write it as CSV.",
+    ),
+    (re.compile(r"<(!doctype|html|\?xml)", re.IGNORECASE), "a web page or XML", "Fetch the data themselves as CSV."),
+    (
+        re.compile(r"([#%][^\n]*\n|\s*\n)*@(relation|problemname|attribute|frequency|timestamps)\b", re.IGNORECASE),
+        "a .tsf, .ts or ARFF file",
+        "Read it with a library that knows the format, such as sktime, and write CSV with columns unique_id, ds, y.",
+    ),
+]
+_HEAD = 65536
 _CHUNK = 1 << 24
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a text file is cut into cells.
-
-    Attributes:
-        delimiter: between two cells.
-        names: the columns' names; numbers from 0 where the file has no header.
-        header: whether the first line holds the names.
-    """
-
-    delimiter: str
-    names: tuple[str, ...]
-    header: bool
-
-
-def layout(data: bytes, source: Source) -> Layout:
-    """The layout of a text file.
-
-    A first line in which every cell is a number or a date is data, not a header.
-
-    Raises:
-        DataError: if the file is empty, not text, not UTF-8, or if its first line may be a header as well as data.
-    """
-    check_text(data, source)
-    head = data[:_HEAD].decode(errors="ignore").removeprefix("\ufeff")
-    if not head.strip():
-        raise DataError(f"{source.name} is empty", "Give it a header line and one line a time.")
-    if len(data) > _HEAD:
-        head = head[: head.rfind("\n") + 1] or head
-    delimiter = _delimiter(head)
-    records = _records(head, delimiter)
-    first = [cell.strip() for cell in next(records)[1]]
-    alone = next(records, None) is None
-    if not all(_NUMBER.fullmatch(cell) or _is_date(cell) for cell in first):
-        return Layout(delimiter, tuple(first), header=True)
-    if len(first) > 1 and not alone and first in ([str(i + start) for i in range(len(first))] for start in (0, 1)):
-        raise DataError(
-            f"{source.name}: row 1 ({', '.join(first[:3])}, ...) may be numbers of columns as well as data",
-            "Name the columns in words, for example c0, c1.",
-        )
-    dated = _is_date(first[0])
-    names = ["date" if dated else "0", *(str(position - dated) for position in range(1, len(first)))]
-    return Layout(delimiter, tuple(names), header=False)
+LARGEST_CELL = csv.field_size_limit()
+"""Characters of a cell that are read."""
 
 
 def check_text(data: bytes, source: Source) -> None:
@@ -81,6 +47,10 @@ def check_text(data: bytes, source: Source) -> None:
             raise DataError(
                 f"{source.name} is not UTF-8 text but {encoding}", "Save it as CSV UTF-8 (comma delimited)."
             )
+    head = data[:_HEAD].decode(errors="ignore").removeprefix("\ufeff").lstrip()
+    for pattern, kind, remedy in _FOREIGN:
+        if pattern.match(head):
+            raise DataError(f"{source.name} is not a table of cells but {kind}", remedy)
     control = re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data[:_HEAD])
     if control:
         raise DataError(
@@ -99,49 +69,20 @@ def check_text(data: bytes, source: Source) -> None:
             ) from None
 
 
-def line_of(data: bytes, found: Layout, row: int) -> int:
-    """The line of the file (from 1) on which a row of the table (from 0) begins.
-
-    Blank lines are no rows, and a quoted cell may span lines, so the file is read again; this happens only on the
-    way to an error message.
-    """
-    records = _records(_decode(data), found.delimiter)
-    return next(itertools.islice(records, row + found.header, None))[0]
-
-
-def ragged_line(data: bytes, found: Layout) -> tuple[int, int] | None:
-    """The first line whose number of cells differs from the first line's, and that number."""
-    for line, cells in _records(_decode(data), found.delimiter):
-        if len(cells) != len(found.names):
-            return line, len(cells)
-    return None
-
-
-def _decode(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """Text without a byte order mark; bytes that are not UTF-8 become a replacement character."""
     return data.decode(errors="replace").removeprefix("\ufeff")
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Every record that is not blank, with the line it begins on."""
+def records(text: str, delimiter: str, *, blank: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Every record, with the line (from 1) it begins on; blank lines are none, or if `blank` have one empty cell.
+
+    Raises:
+        csv.Error: if a cell is too long, as where a quote is never closed.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     begin = 1
     for cells in reader:
-        if cells:
-            yield begin, cells
+        if cells or blank:
+            yield begin, cells or [""]
         begin = reader.line_num + 1
-
-
-def _delimiter(head: str) -> str:
-    """Tab, semicolon or bar where it cuts the first lines into equally many cells, else the comma."""
-    for delimiter in ("\t", ";", "|"):
-        lengths = {len(cells) for _, cells in itertools.islice(_records(head, delimiter), 20)}
-        if len(lengths) == 1 and lengths != {1}:
-            return delimiter
-    return ","
-
-
-def _is_date(cell: str) -> bool:
-    try:
-        return parse_text([cell]).dtype.kind == "M"
-    except UnreadableTimeError as error:
-        return "two ways" in error.why

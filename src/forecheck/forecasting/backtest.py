@@ -28,6 +28,9 @@ from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
+_ROUNDING = 1e-12
+"""Standardised MSE under which a forecast in float32 is exact; nothing is a share of less."""
+
 Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
 
 
@@ -209,5 +212,6 @@ def _compare(
     for reference, model in pairs:
         a, b = losses[model], losses[reference]
         shape = (max(len(a), len(b)), a.shape[1])
-        differences.append((np.broadcast_to(a, shape) - np.broadcast_to(b, shape)) / b.mean())
+        difference = np.broadcast_to(a, shape) - np.broadcast_to(b, shape)
+        differences.append(difference / max(b.mean(), _ROUNDING))
     return compare(differences, 1.0, overlap, margin=margin, over_seeds="if several")

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
-from forecheck.data.scaling import Scaler, fit_scaler
+from forecheck.data.scaling import Scaler, fit_scaler, scalable
+from forecheck.data.source import listed
 from forecheck.data.splits import Borders
 from forecheck.data.windows import Experiment
 from forecheck.errors import DataError
@@ -66,6 +67,7 @@ def run_fit(
         DataError: if a series is too short, or there are too few windows for a level.
         UsageError: if a name, option or level is wrong.
     """
+    panel, note = servable(panel)
     for level in levels:
         check_level(level)
     period, margin, store = protocol.season(panel), protocol.margin, means.store
@@ -103,11 +105,25 @@ def run_fit(
         "calibration_windows": len(experiment.test),
         "refitted": final is not first,
         "split": experiment.split,
+        "read": panel.described,
+        "notes": [note] * bool(note),
     }
     widths = _widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = _completed(panel, experiment.scaler)
     return Fitted(final, scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
+
+
+def servable(panel: Panel) -> tuple[Panel, str]:
+    """The series of a panel that have enough rows to be scaled by, and a sentence on those set aside, if any."""
+    ends = panel.lengths
+    enough = scalable(panel, Borders(ends, ends, ends))
+    if enough.all() or not enough.any():
+        return panel, ""
+    left = [panel.series[index] for index in np.flatnonzero(~enough)]
+    return panel.only(
+        enough
+    ), f"{len(left):,} of {len(panel.series):,} series have too few rows and no forecast: {listed(left)}"
 
 
 def _widths(

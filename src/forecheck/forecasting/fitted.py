@@ -65,8 +65,9 @@ class Fitted:
             DataError: if it lacks channels or has others, its step is another, it has series that were not fitted
                 (their scale is not known), or a series is shorter than the lookback.
         """
-        missing = [name for name in self.channels if name not in panel.channels]
-        strange = [name for name in panel.channels if name not in self.channels]
+        places, fitted = {name: place for place, name in enumerate(panel.channels)}, set(self.channels)
+        missing = [name for name in self.channels if name not in places]
+        strange = [name for name in panel.channels if name not in fitted]
         if missing or strange:
             parts = [("lacks", missing)] * bool(missing) + [("has", strange)] * bool(strange)
             said = " and ".join(f"{word} {_listed(names)}" for word, names in parts)
@@ -82,20 +83,22 @@ class Fitted:
                 f"{self.frequency}",
                 "Give data of the same step, or fit a model on these.",
             )
-        if strange_series := [name for name in panel.series if name not in self.series]:
+        known = set(self.series)
+        if strange_series := [name for name in panel.series if name not in known]:
             raise DataError(
                 f"the model was not fitted on series {_listed(strange_series)} of {panel.name}: "
                 "every series is scaled by its own training rows",
                 "Drop these series, or fit a model on them.",
             )
         check_lengths(panel, self.forecaster.task.lookback)
-        order = [panel.channels.index(name) for name in self.channels]
+        order = [places[name] for name in self.channels]
         filled = None if panel.filled is None else panel.filled[:, order]
         return replace(panel, values=panel.values[:, order], channels=self.channels, filled=filled)
 
     def scale_of(self, panel: Panel) -> tuple[Float[np.ndarray, "series channel"], Float[np.ndarray, "series channel"]]:
         """Mean and standard deviation of an aligned panel's series."""
-        rows = [self.series.index(name) for name in panel.series]
+        places = {name: row for row, name in enumerate(self.series)}
+        rows = [places[name] for name in panel.series]
         return self.scaler.mean[rows], self.scaler.std[rows]
 
     def width(self, level: float) -> Float[np.ndarray, "horizon channel"]:
@@ -115,6 +118,8 @@ class Fitted:
 
 def check_level(level: float) -> None:
     """Refuse what is no coverage (UsageError)."""
+    if 0 < level < 1:
+        raise UsageError(f"a level is a percentage, got {level:g}", f"For {level:.0%} write {100 * level:g}.")
     if not 0 < level < 100:
         raise UsageError(f"a level is a percentage between 0 and 100, got {level:g}")
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from forecheck.data.causal import causal
 from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
 from forecheck.files import replace_file
-from forecheck.forecasting.fit import run_fit
+from forecheck.forecasting.fit import run_fit, servable
 from forecheck.forecasting.fitted import Fitted
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
@@ -28,7 +29,8 @@ class Forecast:
 
     Attributes:
         model: what made them.
-        columns: `unique_id`, `ds`, the model's name, and `<model>-lo-<level>`, `<model>-hi-<level>`.
+        columns: `unique_id` (whole numbers where the data had such), `ds`, the model's name, and `<model>-lo-<level>`,
+            `<model>-hi-<level>`.
         info: why this model, what its validation and test losses are, and how the intervals were calibrated.
     """
 
@@ -83,7 +85,7 @@ class Forecast:
             place = table.schema.get_field_index("ds")
             table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
         # Arrow quotes either all texts or none, and all names of a header.
-        special = any(set(name) & set(',"\r\n') for name in set(self.columns["unique_id"]))
+        special = any(set(str(name)) & set(',"\r\n') for name in set(self.columns["unique_id"]))
         plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
         buffer = io.BytesIO()
         pyarrow.csv.write_csv(table, buffer, plain)
@@ -118,7 +120,7 @@ def run_forecast(
     panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), **how: Any
 ) -> Forecast:
     """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
-    return make_forecast(run_fit(panel, protocol, means, levels=levels, **how), panel, levels)
+    return make_forecast(run_fit(panel, protocol, means, levels=levels, **how), servable(panel)[0], levels)
 
 
 def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
@@ -144,26 +146,40 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     x = np.where(np.isnan(rows), 0.0, (rows - mean) / std)
     batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
     y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
-    if not np.isfinite(y).all():
-        raise DataError(f"the forecast of {fitted.forecaster.name} for {panel.name} is not finite")
     name = fitted.forecaster.name
     bands = {name: y}
     for level, width in widths.items():
         bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
     stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
-    ids = [_unique_id(panel, s, c) for s in range(len(panel.series)) for c in range(len(panel.channels))]
     columns: dict[str, Any] = {
-        "unique_id": np.repeat(np.array(ids, dtype=object), task.horizon).tolist(),
+        "unique_id": np.repeat(np.array(_unique_ids(panel), dtype=object), task.horizon).tolist(),
         "ds": np.repeat(stamps, len(panel.channels), axis=0).reshape(-1),
     }
     for key, values in bands.items():
-        columns[key] = (values * std + mean).transpose(0, 2, 1).reshape(-1)
+        scaled = (values * std + mean).transpose(0, 2, 1)  # (series, channel, horizon)
+        columns[key] = scaled.reshape(-1)
+        _check_finite(scaled, name, panel)
     return Forecast(name, columns, fitted.info)
 
 
-def _unique_id(panel: Panel, series: int, channel: int) -> str:
-    if len(panel.series) == 1:
-        return panel.channels[channel]
-    if len(panel.channels) == 1:
-        return panel.series[series]
-    return f"{panel.series[series]}/{panel.channels[channel]}"
+def _check_finite(values: Float[np.ndarray, "series channel horizon"], model: str, panel: Panel) -> None:
+    """Refuse to hand out what is no number, in the units of the data."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        series, channel, step = bad[0]
+        first = _unique_ids(panel)[series * values.shape[1] + channel]
+        raise DataError(
+            f"the forecast of {model} for {panel.name} is not finite, first for {first} at step {step + 1}",
+            "Look at the last rows of that series, and try another model with --model.",
+        )
+
+
+def _unique_ids(panel: Panel) -> list[str | int]:
+    """Names of series as they were in the data, of channels where there is one series, else both."""
+    if len(panel.channels) == 1 and panel.reading.ids == "integer":
+        return [int(name) for name in panel.series]
+    if len(panel.channels) == 1 and (len(panel.series) > 1 or panel.reading.ids):
+        return list(panel.series)
+    if len(panel.series) == 1 and not panel.reading.ids:
+        return list(panel.channels)
+    return [f"{series}/{channel}" for series in panel.series for channel in panel.channels]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import scalable
 from forecheck.data.splits import Borders, parse_split
 from forecheck.errors import DataError
 from forecheck.forecasters import registry
+from forecheck.trials.protocol import Protocol
 
 _USUAL = 336
 
@@ -51,9 +53,23 @@ def own_lookbacks(
 
 
 def audit_lookback(panel: Panel, horizon: int, model: str | None, split: str | None = None) -> int:
-    """One lookback for all arms of an audit: the default, or what the audited model needs beyond it."""
+    """One lookback for all arms of an audit: the default, or what the audited model needs beyond it.
+
+    Args:
+        panel: the data.
+        horizon: H.
+        model: name of the audited forecaster; None for a model that was trained elsewhere.
+        split: notation of a split, or None for the panel's standard one.
+    """
     shared = default_lookback(panel, horizon, split)
     return shared if model is None else max(shared, own_lookbacks(panel, horizon, [model], split=split)[model])
+
+
+def with_lookback(protocol: Protocol, panel: Panel, model: str | None) -> Protocol:
+    """The protocol of an audit with its own lookback, or with that of `audit_lookback`."""
+    if protocol.lookback is not None:
+        return protocol
+    return replace(protocol, lookback=audit_lookback(panel, protocol.horizon, model, protocol.split))
 
 
 def _room(panel: Panel, horizon: int, borders: Borders) -> int:

@@ -22,6 +22,10 @@ def known(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
+_BEYOND = 1000
+"""Relative changes beyond this say only that the reference has hardly any error."""
+
+
 def percent(value: Number, digits: int = 1) -> str:
     """A relative change with its sign: 0.004 is `+0.4 %`; what rounds to zero has no sign."""
     return f"{_signed(value, digits)} %" if known(value) else NOTHING
@@ -35,7 +39,9 @@ def interval(bounds: Sequence[Number] | None, digits: int = 1) -> str:
 
 
 def effect(value: Number, bounds: Sequence[Number] | None = None) -> str:
-    """A relative change with its interval: `+0.4 % [-0.3, +1.1]`."""
+    """A relative change with its interval: `+0.4 % [-0.3, +1.1]`; of a reference with hardly any error, its size."""
+    if value is not None and known(value) and value > _BEYOND:
+        return f"> +{100 * _BEYOND:,} %"
     digits = effect_digits(value, bounds)
     return f"{percent(value, digits)} {interval(bounds, digits)}".rstrip()
 

@@ -48,6 +48,7 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         "channels": list(e.panel.channels),
         "rows": len(e.panel.values),
         "frequency": str(e.panel.frequency),
+        "read": e.panel.described,
         "fills": e.panel.fills,
         "lookback": e.test.lookback,
         "horizon": e.test.horizon,

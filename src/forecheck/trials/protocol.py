@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment, prepare
@@ -35,6 +36,9 @@ class Protocol:
     folds: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("horizon", "lookback", "step", "period", "folds"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, whole(name, value))
         if self.horizon < 1:
             raise UsageError(f"horizon must be positive, got {self.horizon}")
         if not 0 < self.margin < 1:
@@ -46,15 +50,32 @@ class Protocol:
         """Steps a season of these data."""
         return panel.frequency.period if self.period is None else self.period
 
-    def cut(self, panel: Panel, lookback: int, split: str | None = None) -> Experiment:
+    def cut(self, panel: Panel, lookback: int | None = None, split: str | None = None) -> Experiment:
         """The panel's windows of all parts.
 
         Args:
             panel: the data.
-            lookback: L; a backtest has one for every model.
+            lookback: L, where it is not that of the protocol.
             split: of a fold; None for that of the protocol.
 
         Raises:
             DataError, UsageError: see `prepare`.
         """
+        lookback = self.lookback if lookback is None else lookback
+        if lookback is None:
+            raise UsageError("a protocol without a lookback cuts nothing", "Name one.")
         return prepare(panel, lookback, self.horizon, split or self.split, self.step)
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number of any library's type, or written as a float.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        if not isinstance(value, bool | str) and int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"the {name} is a whole number, got {value!r}")

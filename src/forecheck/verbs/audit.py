@@ -13,7 +13,7 @@ from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import find_budget
 from forecheck.auditing.catalogue import Selection
 from forecheck.forecasters.given import Given, given_on
-from forecheck.forecasting.selection import audit_lookback
+from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, means_of
@@ -85,12 +85,11 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = as_panel(data)
-    if lookback is None:
-        lookback = audit_lookback(panel, horizon, model if isinstance(model, str) else None, split)
     protocol = Protocol(horizon, lookback, split, step, period, margin, folds)
+    protocol = with_lookback(protocol, panel, model if isinstance(model, str) else None)
     audited: str | Given = model
     if not isinstance(model, str):
-        experiment = protocol.cut(panel, lookback)
+        experiment = protocol.cut(panel)
         audited = given_on(model, experiment, protocol.season(panel), wrap, units, adapter, name)
     given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
     with means_of(workers, store, progress, given) as means:

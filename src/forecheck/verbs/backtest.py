@@ -44,7 +44,7 @@ def backtest(
     with means_of(workers, store, progress) as means:
         report = run_backtest(
             panel,
-            None if models is None else list(models),
+            [models] if isinstance(models, str) else None if models is None else list(models),
             protocol,
             means,
             options=options,

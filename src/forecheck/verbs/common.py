@@ -32,6 +32,19 @@ def as_panel(data: Any) -> Panel:
     return data if isinstance(data, Panel) else load(data)
 
 
+def levels(level: Any) -> tuple[float, ...]:
+    """Levels in percent, of one or several.
+
+    Raises:
+        UsageError: if one is no number.
+    """
+    found = (level,) if isinstance(level, str) or not hasattr(level, "__iter__") else tuple(level)
+    try:
+        return tuple(float(each) for each in found)
+    except (TypeError, ValueError):
+        raise UsageError(f"levels are percentages, got {level!r}", "Write level=[80, 95].") from None
+
+
 def open_store(folder: Path | None) -> Store:
     """A store whose folder is there and can be written to, which is better known before the work than after it."""
     store = Store(folder)

@@ -11,7 +11,7 @@ from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Options, Shown, as_panel, means_of
+from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
 
 
 def fit(
@@ -19,7 +19,7 @@ def fit(
     *,
     horizon: int,
     model: str = "auto",
-    level: Sequence[float] = (),
+    level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
     candidates: Sequence[str] = CANDIDATES,
@@ -53,7 +53,7 @@ def fit(
             means,
             model=model,
             candidates=list(candidates),
-            levels=level,
+            levels=levels(level),
             every_percent=True,
             options=options,
             refit=refit,

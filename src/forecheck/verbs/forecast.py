@@ -10,8 +10,8 @@ from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
-from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Options, Shown, as_panel, means_of
+from forecheck.trials.protocol import Protocol, whole
+from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
 
 
 def forecast(
@@ -20,7 +20,7 @@ def forecast(
     horizon: int | None = None,
     model: str = "auto",
     model_dir: Path | str | None = None,
-    level: Sequence[float] = (),
+    level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
     candidates: Sequence[str] = CANDIDATES,
@@ -38,6 +38,7 @@ def forecast(
         data: a panel, a named set, a file or a frame; for a saved fit with the channels and the step of its data.
         model_dir: folder of a fit that was saved by `fit`. Nothing is fitted then, and horizon, lookback and all other
             choices are those of the fit.
+        level: coverages of intervals in percent, one or several.
 
     Returns:
         A forecast: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`, and `.info` on why this model.
@@ -46,6 +47,8 @@ def forecast(
         DataError: if the data or the folder cannot be used as they are.
         UsageError: if the saved fit has another horizon or lacks a level; or neither horizon nor folder is given.
     """
+    level = levels(level)
+    horizon = None if horizon is None else whole("horizon", horizon)
     if model_dir is not None:
         fitted = load_fit(Path(model_dir))
         if horizon not in (None, fitted.forecaster.task.horizon):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from forecheck.data.columns import is_text
 from forecheck.data.formats.format import Format
 from forecheck.data.memory import check_memory
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
+_LONGEST = 10_000  # bytes of a cell of text
 _FACTOR = 5  # peak memory, measured: 4.5 times the float64 values
 
 
@@ -23,17 +27,47 @@ def read(data: bytes, source: Source) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        check_memory(8 * file.metadata.num_rows * file.metadata.num_columns, _FACTOR, source)
-        table = file.read()
-    except (pa.ArrowException, OSError) as error:
+        # Texts as dictionaries: a file of some bytes may hold one text a million times.
+        schema = pq.read_schema(pa.BufferReader(data))
+        texts = [field.name for field in schema if is_text(field.type)]
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+        check_memory(8 * file.metadata.num_rows * max(1, len(schema)), _FACTOR, source)
+        table = pa.table({}) if not len(schema) else file.read()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            f"{source.name} is a damaged Parquet file: {str(error).splitlines()[0]}", "Fetch or export it again."
+            f"{source.name} is a damaged Parquet file: {(str(error).splitlines() or [''])[0]}",
+            "Fetch or export it again.",
         ) from error
-    # pandas stores its index last; as columns it comes first. An index that only counts rows is not stored.
-    stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    index = [name for name in stored if isinstance(name, str) and name in table.column_names]
+    _check_texts(table, source)
+    index = [name for name in _index_of(table.schema.metadata) if name in table.column_names]
     return table.select([*index, *(name for name in table.column_names if name not in index)]) if index else table
+
+
+def _index_of(metadata: Mapping[bytes, bytes] | None) -> list[str]:
+    """Columns that pandas stored of an index: last, although they come first. One that only counts rows is not stored.
+
+    Metadata that are no such are none of the table, and change nothing.
+    """
+    try:
+        stored = json.loads((metadata or {}).get(b"pandas", b"{}"))
+        return [name for name in stored.get("index_columns", []) if isinstance(name, str)]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return []
+
+
+def _check_texts(table: pa.Table, source: Source) -> None:
+    """Refuse texts so long that they are no names, dates or numbers, before they are written out a row each."""
+    for name in table.column_names:
+        column = table[name]
+        if not pa.types.is_dictionary(column.type) or not is_text(column.type.value_type):
+            continue
+        longest = max((pc.max(pc.binary_length(each.dictionary)).as_py() or 0 for each in column.chunks), default=0)
+        if longest > _LONGEST:
+            raise DataError(
+                f'{source.name} holds texts of {longest:,} bytes in column "{name}"',
+                "Write the table without this column.",
+            )
+        check_memory(longest * table.num_rows, 2, source)
 
 
 FORMAT = Format("Parquet", b"PAR1", (".parquet", ".pq"), read)

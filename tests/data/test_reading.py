@@ -1,0 +1,465 @@
+"""What files of other people are read as: the right table, or a refusal whose advice leads to it."""
+
+# ruff: noqa: PD011  (Panel.values is no pandas attribute)
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import forecheck as fc
+from forecheck.data import memory
+from forecheck.errors import DataError, UsageError
+
+ROWS = 120
+Y = np.round(100 + 10 * np.sin(np.arange(ROWS) / 7 * 2 * np.pi) + np.random.default_rng(0).normal(size=ROWS), 2)
+DAYS = pd.date_range("2021-01-01", periods=ROWS)
+HOURS = pd.date_range("2021-01-01", periods=ROWS, freq="h")
+WEEKS = pd.date_range("2019-01-07", periods=ROWS, freq="W-MON")
+MONTHS = pd.date_range("2000-01-01", periods=ROWS, freq="MS")
+ISO = WEEKS.isocalendar()
+YEAR_WEEK = (100 * ISO.year + ISO.week).to_numpy().astype(int)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def file(content, name="sales.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return file
+
+
+def lines(first, cells, header="date,y", between=","):
+    return "\n".join([header, *(f"{a}{between}{b}" for a, b in zip(first, cells, strict=True))]) + "\n"
+
+
+# Times
+
+
+TIMES = {
+    # https://github.com/ciemss/pyciemss/issues/290, https://github.com/AutoViML/Auto_TS/issues/46
+    "dates at any place": ({"y": Y, "week": DAYS.astype(str)}, DAYS),
+    "day first": ({"y": Y, "Order Date": DAYS.strftime("%d/%m/%Y")}, DAYS),
+    # https://github.com/pandas-dev/pandas/pull/15919
+    "seconds of Unix": ({"unix": HOURS.astype("int64") // 10**6, "y": Y}, HOURS),
+    "milliseconds": ({"y": Y, "created": HOURS.astype("int64") // 10**3}, HOURS),
+    "nanoseconds": ({"y": Y, "created": HOURS.astype("int64") * 1000}, HOURS),
+    "fractions of seconds": ({"timestamp": HOURS.astype("int64") / 10**6 + 0.5, "y": Y}, HOURS + pd.Timedelta("500ms")),
+    # https://github.com/teamalgoritma/community/issues/463
+    "year and week": ({"date": YEAR_WEEK, "y": Y}, WEEKS),
+    "year and week elsewhere": ({"y": Y, "wk": YEAR_WEEK}, WEEKS),
+    "weeks as text": ({"wk": [f"{n // 100}-W{n % 100:02d}" for n in YEAR_WEEK], "y": Y}, WEEKS),
+    "year and month": ({"period": MONTHS.strftime("%Y%m").astype(int), "y": Y}, MONTHS),
+    "year point month": ({"period": MONTHS.strftime("%Y.%m").astype(float), "y": Y}, MONTHS),
+    "year to hour": ({"date": HOURS.strftime("%Y%m%d%H").astype(int), "y": Y}, HOURS),
+    "2005M01": ({"obs": MONTHS.strftime("%YM%m"), "y": Y}, MONTHS),
+    "Q1 1980": (
+        {"q": [f"Q{i % 4 + 1} {1980 + i // 4}" for i in range(ROWS)], "y": Y},
+        pd.date_range("1980-01-01", periods=ROWS, freq="QS"),
+    ),
+    "days of a spreadsheet": ({"Date": 44197 + np.arange(ROWS), "y": Y}, DAYS),
+    "hours of a spreadsheet": ({"Date": np.round(44197 + np.arange(ROWS) / 24, 6), "y": Y}, HOURS),
+    "two digits of a year": ({"Date": DAYS.strftime("%m/%d/%y"), "y": Y}, DAYS),
+    "31-Jan-19": ({"Date": DAYS.strftime("%d-%b-%y"), "y": Y}, DAYS),
+    "Jan-05": ({"Month": MONTHS.strftime("%b-%y"), "y": Y}, MONTHS),
+    "Sept": ({"date": MONTHS.strftime("%b %Y").str.replace("Sep", "Sept"), "y": Y}, MONTHS),
+    # BigQuery and exchanges write it so
+    "UTC": ({"ds": HOURS.strftime("%Y-%m-%d %H:%M:%S UTC"), "y": Y}, HOURS),
+    # a date and a clock: https://archive.ics.uci.edu/dataset/235
+    "date and clock": ({"Date": HOURS.strftime("%d/%m/%Y"), "Time": HOURS.strftime("%H:%M:%S"), "y": Y}, HOURS),
+    "date and hour": ({"date": HOURS.strftime("%Y-%m-%d"), "hour": HOURS.hour, "y": Y}, HOURS),
+    "parts": ({"year": HOURS.year, "month": HOURS.month, "day": HOURS.day, "hour": HOURS.hour, "y": Y}, HOURS),
+    "names of months": ({"Year": MONTHS.year, "Month": MONTHS.strftime("%B"), "y": Y}, MONTHS),
+    "12 AM": ({"at": HOURS.strftime("%m/%d/%Y %I %p"), "y": Y}, HOURS),
+    "a clock that repeats": ({"date": HOURS, "time": HOURS.strftime("%H:%M"), "y": Y}, HOURS),
+    "year and week apart": ({"year": ISO.year.to_numpy(), "week": ISO.week.to_numpy(), "y": Y}, WEEKS),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+def test_times_are_found_and_read(write, case):
+    columns, expected = TIMES[case]
+    for panel in (fc.load(write(pd.DataFrame(columns).to_csv(index=False))), fc.load(pd.DataFrame(columns))):
+        assert panel.channels == ("y",)
+        np.testing.assert_array_equal(panel.time, expected.to_numpy().astype("datetime64[us]"))
+        np.testing.assert_array_equal(panel.values[:, 0], Y)
+        assert panel.frequency.period > 1
+
+
+def test_24_00_ends_the_day(write):
+    clock = [f"{day:%m/%d/%Y} {hour:02d}:00" for day in DAYS[:5] for hour in range(1, 25)]
+    panel = fc.load(write(lines(clock, Y, "Hour_End,load")))
+    assert (str(panel.frequency), panel.time[23]) == ("hour", np.datetime64("2021-01-02"))
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (slice(None, None, -1), "not sorted"),
+        (np.r_[0:60, 59, 60:119], "same time twice"),
+        (np.r_[0:50, 90:120], "lacks"),
+    ],
+)
+@pytest.mark.parametrize("column", ["week", "ym", "unix_time"])
+def test_times_of_any_name_are_checked(write, order, words, column):
+    times = {"week": DAYS.astype(str), "ym": MONTHS.strftime("%Y%m"), "unix_time": HOURS.astype("int64") // 10**6}
+    frame = pd.DataFrame({"y": Y, column: times[column]}).iloc[order]
+    with pytest.raises(DataError, match=f'{words}.*column "{column}"'):
+        fc.load(write(frame.to_csv(index=False)))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("every", ["D", "W", "MS", "B", "h"])
+def test_days_are_those_of_the_zone(zone, every):
+    """https://github.com/unit8co/darts/issues/980"""
+    index = pd.date_range("2022-01-03", periods=150, freq=every, tz=zone)
+    values = np.arange(150) % 7 + 0.5
+    panel = fc.load(pd.DataFrame({"y": values}, index=index))
+    if every == "h":
+        assert panel.time[0] == index[0].tz_convert(None).to_datetime64()
+    else:
+        assert panel.frequency == fc.load(pd.DataFrame({"y": values}, index=index.tz_localize(None))).frequency
+        np.testing.assert_array_equal(panel.time, index.tz_localize(None).to_numpy().astype("datetime64[us]"))
+
+
+@pytest.mark.parametrize("every", ["BME", "BMS", "BQE"])
+def test_business_months(every):
+    """https://github.com/facebook/prophet/issues/1578 and its kin."""
+    stamps = pd.date_range("1990-01-31", periods=140, freq=every)
+    panel = fc.load(pd.DataFrame({"ds": stamps[:128], "y": np.arange(128) % 7}))
+    np.testing.assert_array_equal(panel.frequency.future(panel.time[-1], 12), stamps[128:].to_numpy().astype("M8[us]"))
+
+
+@pytest.mark.parametrize(
+    ("every", "period"), [("5min", 288), ("2h", 12), ("6h", 4), ("2MS", 6), ("7min", 1), ("2D", 1)]
+)
+def test_seasons_of_steps_that_divide_a_day_or_a_year(every, period):
+    index = pd.date_range("2021-01-01", periods=60, freq=every)
+    assert fc.load(pd.DataFrame({"y": np.arange(60) % 7}, index=index)).frequency.period == period
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([f"Jan-{day:02d}" for day in range(1, 32)], "day or a year"),
+        ([201852, 201853, *range(201901, 201930)], "2018 has no week 53"),
+        ([f"{i // 24:02d}/01/21" for i in range(24, 60)], "ways"),
+    ],
+)
+def test_doubtful_times_are_refused(cells, words):
+    with pytest.raises(DataError, match=words):
+        fc.load(pd.DataFrame({"date": cells, "y": np.arange(len(cells)) % 7}))
+
+
+# What is no channel
+
+
+@pytest.mark.parametrize("name", ["", "index", "id", "anything"])
+@pytest.mark.parametrize("place", [0, 2])
+def test_counters_are_no_channels(write, name, place):
+    """https://github.com/erdewit/ib_insync/pull/350"""
+    if not name and place:
+        return
+    frame = pd.DataFrame({"date": DAYS, "y": Y})
+    frame.insert(place, name, np.arange(ROWS))
+    panel = fc.load(write(frame.to_csv(index=False)))
+    assert panel.channels == ("y",)
+    assert f'set aside: "{name}"' in panel.described
+    assert fc.load(write(frame.to_csv(index=False)), target=[name, "y"]).channels == (name, "y")
+
+
+def test_a_counter_or_years_are_the_time_where_there_are_no_dates(write):
+    frame = pd.DataFrame({"y": Y, "Year": 1900 + np.arange(ROWS)})
+    assert fc.load(frame).time.tolist() == list(range(1900, 1900 + ROWS))
+    decimal = pd.DataFrame({"t": np.round(1749 + np.arange(ROWS) / 12, 3), "y": Y})
+    assert fc.load(decimal).channels == ("y",)
+    two = pd.DataFrame({"a": np.arange(ROWS), "b": 2 * np.arange(ROWS), "y": Y})
+    with pytest.raises(DataError, match='several columns that count its rows: "a", "b"'):
+        fc.load(two)
+    assert fc.load(two, time="b").channels == ("y",)
+    for wrong in (np.random.default_rng(0).permutation(ROWS), np.r_[0:50, 60 : ROWS + 10]):
+        with pytest.raises(DataError, match=r'(not sorted|lacks 10 steps).*column "t"'):
+            fc.load(pd.DataFrame({"y": Y, "t": wrong}))
+    with pytest.raises(DataError, match="no columns of values") as caught:
+        fc.load(pd.DataFrame({"date": DAYS, "a": np.arange(ROWS)}))
+    assert 'target="a"' in caught.value.remedy
+    with pytest.raises(DataError, match="not sorted"):
+        fc.load(frame.iloc[::-1])
+
+
+def test_parts_of_the_calendar_that_repeat_the_time_are_no_channels():
+    frame = pd.DataFrame({"date": HOURS, "hour": HOURS.hour, "month": HOURS.month, "y": Y})
+    panel = fc.load(frame)
+    assert panel.channels == ("y",)
+    assert "which repeat what the time says" in panel.described
+    assert fc.load(frame.assign(hour=(HOURS.hour + 1) % 24)).channels == ("hour", "y")
+
+
+@pytest.mark.parametrize("names", [DAYS[:40].strftime("%Y-%m-%d"), [str(1980 + i) for i in range(40)]])
+def test_a_row_a_series_is_refused_and_can_be_turned(write, names, tmp_path):
+    wide = pd.DataFrame([Y[:40], Y[40:80]], columns=names, index=["a", "b"])
+    path = write(wide.to_csv(index_label="country"))
+    with pytest.raises(DataError, match="a row a series") as caught:
+        fc.load(path)
+    assert 'pd.read_csv("sales.csv").set_index("country").T.to_csv("turned.csv")' in caught.value.remedy
+    pd.read_csv(path).set_index("country").T.to_csv(tmp_path / "turned.csv")
+    panel = fc.load(tmp_path / "turned.csv")
+    assert (panel.channels, len(panel.values)) == (("a", "b"), 40)
+
+
+# Rows
+
+
+def test_blank_lines_of_one_column_are_missing_values(write):
+    """https://github.com/pandas-dev/pandas/issues/12443"""
+    cells = [str(y) for y in Y]
+    cells[50] = cells[70] = ""
+    path = write("\n".join(["value", *cells]) + "\n")
+    with pytest.raises(DataError, match='2 missing values in column "value", the first at row 52'):
+        fc.load(path)
+    assert len(fc.load(path, fill="linear").values) == ROWS
+
+
+@pytest.mark.parametrize("header", ["0", "101,205"])
+def test_a_header_of_numbers_is_asked_about(write, header):
+    """https://github.com/pandas-dev/pandas/issues/10646"""
+    width = header.count(",") + 1
+    path = write("\n".join([header, *(",".join([str(round(y))] * width) for y in Y)]))
+    with pytest.raises(DataError, match="may be names of columns as well as data") as caught:
+        fc.load(path)
+    assert "--header or --no-header" in caught.value.remedy
+    assert len(fc.load(path, header=True).values) == ROWS
+    assert fc.load(path, header=True).channels == tuple(header.split(","))
+    assert len(fc.load(path, header=False).values) == ROWS + 1
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["# logger 7\n# units: kW\n", "Weekly report\n\n", "sep=,\n", "\n", "Report\nof the year\n", "\ufeff# a\n"],
+)
+def test_lines_before_the_header(write, before):
+    """https://github.com/duckdb/duckdb/issues/12746, https://github.com/pandas-dev/pandas/issues/47303"""
+    text = before + lines(DAYS.astype(str), Y, "date,load")
+    panel = fc.load(write(text))
+    assert (panel.channels, len(panel.values)) == (("load",), ROWS)
+    with pytest.raises(DataError, match=f"row {text.count(chr(10), 0, text.index('2021-01-03')) + 1}"):
+        fc.load(write(text.replace("2021-01-03", "soon")))
+
+
+def test_skip_and_delimiters(write):
+    text = "a,b,c\n1,2\n" + lines(DAYS.astype(str), Y, "date:load", ":")
+    assert len(fc.load(write(text), skip=2, delimiter=":").values) == ROWS
+    spaces = write(lines(DAYS.astype(str), Y, "date load", "  "))
+    with pytest.raises(DataError, match="seems to be parted by spaces") as caught:
+        fc.load(spaces)
+    assert "--delimiter space" in caught.value.remedy
+    np.testing.assert_array_equal(fc.load(spaces, delimiter="space").values[:, 0], Y)
+
+
+def test_empty_columns_and_rows_of_spreadsheets(write):
+    text = lines(DAYS.astype(str), [f"{y},," for y in Y], "date,y,,") + ",,,\n,,,\n"
+    panel = fc.load(write(text))
+    assert panel.values.shape == (ROWS, 1)
+    assert "2 columns without name" in panel.described
+    assert "2 rows without cells" in panel.described
+
+
+def test_data_without_a_header_but_with_text_are_asked_about(write):
+    text = "\n".join(f"s1,{day:%Y-%m-%d},{y}" for day, y in zip(DAYS, Y, strict=True))
+    with pytest.raises(DataError, match="seem to be data"):
+        fc.load(write(text))
+    assert len(fc.load(write(text), header=False, series="0", time="1").values) == ROWS
+
+
+# Numbers
+
+
+def grouped(y, thousands, decimal):
+    return f"{100 * y:,.2f}".replace(",", "T").replace(".", decimal).replace("T", thousands)
+
+
+@pytest.mark.parametrize(("thousands", "decimal"), [(".", ","), (",", "."), (" ", ","), ("'", "."), ("\u202f", ",")])
+def test_numbers_of_other_countries(write, thousands, decimal):
+    """https://github.com/ngrunwald/meta-csv/issues/5, https://github.com/jseutter/ofxparse/pull/77"""
+    panel = fc.load(write(lines(DAYS.strftime("%d.%m.%Y"), [grouped(y, thousands, decimal) for y in Y], "a;b", ";")))
+    np.testing.assert_allclose(panel.values[:, 0], 100 * Y)
+
+
+@pytest.mark.parametrize("thousands", [".", ","])
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_thousands_that_may_be_decimals_are_asked_about(write, thousands, between):
+    """https://github.com/pola-rs/polars/issues/18797"""
+    cells = [f"{round(10 * y):,}".replace(",", thousands) for y in Y]  # 987, 1.010
+    path = write(lines(DAYS.strftime("%d.%m.%Y"), cells, f"a{between}b", between))
+    with pytest.raises(DataError, match="which may be") as caught:
+        fc.load(path)
+    assert "--thousands" in caught.value.remedy
+    np.testing.assert_array_equal(fc.load(path, thousands=thousands).values[:, 0], np.round(10 * Y))
+    assert fc.load(path, decimal=thousands).values.min() < 10
+
+
+def test_other_columns_settle_the_doubt(write):
+    cells = [f"{round(10 * y):,}".replace(",", ".") + f";{y}".replace(".", ",") for y in Y]
+    panel = fc.load(write(lines(DAYS.astype(str), cells, "date;a;b", ";")))
+    np.testing.assert_array_equal(panel.values, np.c_[np.round(10 * Y), Y])
+    three = fc.load(write(lines(DAYS.astype(str), [f"{y / 10:.3f}" for y in Y])))
+    np.testing.assert_allclose(three.values[:, 0], np.round(Y / 10, 3))
+
+
+@pytest.mark.parametrize("cell", ["-", "#DIV/0!", "?", "$5", "5%", "5 kW"])
+def test_cells_that_are_almost_numbers_are_refused_with_advice(write, cell):
+    cells = [cell if i == 7 else y for i, y in enumerate(Y)]
+    with pytest.raises(DataError, match=r"is not a number.* at row 9") as caught:
+        fc.load(write(lines(DAYS.astype(str), cells)))
+    assert "leave the cell empty" in caught.value.remedy or "number alone" in caught.value.remedy
+
+
+def test_whole_numbers_that_lose_digits_are_refused_in_text_too(write):
+    cells = ["n/a" if i == 3 else 9007199254740993 + 2 * i for i in range(ROWS)]
+    with pytest.raises(DataError, match=r"9007199254740993 .*lose digits"):
+        fc.load(write(lines(DAYS.astype(str), cells)), fill="linear")
+    with pytest.raises(DataError, match="lose digits"):
+        fc.load(write(lines(DAYS.astype(str), [10**20 + 7 * i for i in range(ROWS)])))
+    with pytest.raises(DataError, match="lose digits"):
+        fc.load(pd.DataFrame({"y": [10**20 + i for i in range(ROWS)]}))
+
+
+@pytest.mark.parametrize("value", [1e20, 9.96921e36, 2147483647, -1e15])
+def test_values_that_drown_all_others_are_named(value):
+    """https://github.com/CESR-lab/ucla-roms/issues/58, https://github.com/awslabs/gluonts/pull/3312"""
+    cells = Y.copy()
+    cells[100] = value
+    with pytest.raises(DataError, match=f"holds {value:g}.*at row 100".replace("+", r"\+")):
+        fc.load(pd.DataFrame({"y": cells}))
+
+
+def test_codes_for_missing_are_told_and_growth_is_no_code():
+    cells = Y.copy()
+    cells[[3, 9]] = -999
+    assert '-999 in "y" looks like a code for missing (2 rows)' in fc.load(pd.DataFrame({"y": cells})).described
+    fc.load(pd.DataFrame({"y": 10.0 ** (np.arange(ROWS) / 5)}))
+    fc.load(pd.DataFrame({"y": np.where(np.arange(ROWS) == 5, 1000.0, np.arange(ROWS) % 2)}))
+
+
+@pytest.mark.parametrize("factor", [1e150, 1e-200])
+def test_values_whose_squares_leave_the_range_are_refused(factor):
+    with pytest.raises(DataError, match="to be squared"):
+        fc.load(pd.DataFrame({"y": Y * factor}))
+
+
+# Series
+
+
+def test_constant_series_are_set_aside_with_one_message(write):
+    """https://github.com/Nixtla/statsforecast/pull/821"""
+    long = pd.concat([pd.DataFrame({"unique_id": f"s{k}", "ds": DAYS, "y": Y if k == 2 else 0.0}) for k in range(4)])
+    panel = fc.load(long)
+    assert panel.series == ("s2",)
+    assert 'set aside: 3 series that never change ("s0", "s1", "s3")' in panel.described
+    wide = pd.DataFrame({"ds": DAYS, "a": 1.0, "b": 2.0, "y": Y})
+    with pytest.raises(DataError, match="and 1 other column") as caught:
+        fc.load(wide)
+    assert caught.value.remedy == 'Drop them with drop=["a", "b"].'
+
+
+def test_an_index_called_like_a_column():
+    """https://github.com/sktime/sktime/issues/1469"""
+    frame = pd.DataFrame({"y": Y}, index=DAYS)
+    for twice in (frame.rename_axis("ds").assign(ds=DAYS), frame.assign(date=DAYS.astype(str))):
+        assert fc.load(twice).channels == ("y",)
+    with pytest.raises(DataError, match='column "ds", beside a column of that name'):
+        fc.load(frame.rename_axis("ds").assign(ds=DAYS[::-1]))
+
+
+def test_series_and_columns_of_periods():
+    assert fc.load(pd.Series(Y, index=DAYS, name="v")).channels == ("v",)
+    assert fc.load(pd.Series(Y)).channels == ("y",)
+    periods = pd.DataFrame({"p": pd.period_range("2000-01", periods=ROWS, freq="M"), "y": Y})
+    assert str(fc.load(periods).frequency) == "month"
+
+
+# Files
+
+
+def test_files_of_other_kinds_are_named_for_what_they_are(write):
+    for text, kind in [
+        ('[{"date": "2021-01-01", "v": 1}]', "JSON"),
+        ('{"date": "2021-01-01", "v": 1}\n', "JSON"),
+        ("# x\n@relation t\n@data\nT1:1,2\n", r"\.tsf"),
+        ("<!DOCTYPE html>", "web page"),
+    ]:
+        with pytest.raises(DataError, match=kind):
+            fc.load(write(text))
+
+
+def test_a_folder_of_parquet_files_becomes_one_as_advised(tmp_path):
+    frame = pd.DataFrame({"unique_id": ["a"] * ROWS + ["b"] * ROWS, "ds": [*DAYS, *DAYS], "y": [*Y, *Y]})
+    pq.write_to_dataset(pa.Table.from_pandas(frame), tmp_path / "part", partition_cols=["unique_id"])
+    with pytest.raises(DataError, match="folder of Parquet files") as caught:
+        fc.load(tmp_path / "part")
+    assert "pq.read_table" in caught.value.remedy
+    pq.write_table(pq.read_table(tmp_path / "part"), tmp_path / "whole.parquet")
+    assert fc.load(tmp_path / "whole.parquet").series == ("a", "b")
+
+
+def test_a_header_of_any_length_and_accents_of_any_form(write):
+    names = [f"sensor_with_a_long_name_{i:06d}" for i in range(2500)]
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2500)), columns=names)
+    frame.insert(0, "date", DAYS[:40])
+    assert fc.load(write(frame.to_csv(index=False))).channels == tuple(names)
+    path = write(lines(DAYS.astype(str), Y, "date,La\u0308nge"))
+    assert fc.load(path, target="L\u00e4nge").channels == ("L\u00e4nge",)
+
+
+def test_bombs_are_refused_before_memory_goes(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 10**8)
+    packed = gzip.compress(b"1.5\n" * (1 << 24)) + gzip.compress(b"1.5\n")  # the size it states is that of the last
+    with pytest.raises(DataError, match="too large for this machine"):
+        fc.load(write(packed, "bomb.csv.gz"))
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(10**5, dtype=np.int32)), pa.array(["x" * 10**6]))
+    pq.write_table(pa.table({"y": np.arange(1e5), "s": text}), tmp_path / "bomb.parquet")
+    with pytest.raises(DataError, match="texts of 1,000,000 bytes"):
+        fc.load(tmp_path / "bomb.parquet")
+
+
+@pytest.mark.parametrize("metadata", [b"{", b"[]", b"null", b'{"index_columns": 5}', b"\xff", b"[" * 10**5])
+def test_metadata_that_are_none_of_pandas_change_nothing(tmp_path, metadata):
+    table = pa.table({"y": Y, "d": pa.array(DAYS)}).replace_schema_metadata({b"pandas": metadata})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert fc.load(tmp_path / "x.parquet").channels == ("y",)
+
+
+@pytest.mark.parametrize("end", ['"', ""])
+def test_cells_without_an_end_are_refused(write, end):
+    text = lines(DAYS.astype(str), [f"{y},a" for y in Y], "date,y,z") + '2021-05-01,1.5,"' + "x" * 200_000 + end + "\n"
+    with pytest.raises(DataError, match=r"131,072 characters|is not a number"):
+        fc.load(write(text))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"decimal": ";"}, {"thousands": "x"}, {"delimiter": "ab"}, {"skip": -1}, {"decimal": ",", "thousands": ","}],
+)
+def test_notations_that_are_none_are_a_wrong_use(write, options):
+    with pytest.raises(UsageError):
+        fc.load(write(lines(DAYS.astype(str), Y)), **options)
+    with pytest.raises(UsageError, match="named set"):
+        fc.load("nile", header=True)
+    with pytest.raises(UsageError, match="data frame"):
+        fc.load(pd.DataFrame({"y": Y}), skip=3)
+
+
+def test_what_was_read_is_told_in_one_line(write):
+    panel = fc.load(write(pd.DataFrame({"id": range(ROWS), "when": DAYS, "y": Y}).to_csv(index=False)))
+    assert panel.described == (
+        'read 120 rows as 1 channel of one series, time column "when", every day, season of 7 steps; '
+        'time column "when" found by its dates; set aside: "id", which counts the rows'
+    )
+    assert panel.reading.time == "when"
+    assert json.dumps(panel.reading.notes)
