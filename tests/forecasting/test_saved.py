@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 import forecheck as fc
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
-from forecheck.errors import DataError, UsageError
+from forecheck.errors import DataError, UsageError, WriteError
 from forecheck.forecasting.saved import load_fit, save_fit
 from panels import TINY, hourly, ragged
 
@@ -208,7 +208,7 @@ def test_a_fit_that_cannot_be_written_leaves_the_earlier_one(fit, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(fitted.forecaster, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(WriteError, match="disk full"):
         save_fit(fitted, folder)
     assert load_fit(folder).forecaster.name == "mean"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -100,7 +99,7 @@ def audit(
     project = project_settings().under(select, ignore, remedy, fail_on)
     check_fail_on(project.fail_on)
     limit, column = read_times(time or [], time_column)
-    o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
+    o.check_writable(html, markdown, json, reads=data)
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
     panels = [o.load_panel(each, column, series, target, fill, drop) for each in data]

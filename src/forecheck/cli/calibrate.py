@@ -34,7 +34,7 @@ def calibrate(
 
       forecheck calibrate --budget full --markdown calibration.md
     """
-    o.check_writable(markdown, None if json in (None, "-") else Path(json))
+    o.check_writable(markdown, json)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

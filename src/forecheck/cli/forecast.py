@@ -11,6 +11,7 @@ import typer
 
 from forecheck.cli import options as o
 from forecheck.errors import UsageError
+from forecheck.outputs import write_output
 
 _MARGIN = 0.01
 
@@ -62,7 +63,7 @@ def forecast(
         }
         given |= {"--no-refit": not refit, "--split": split, "--margin": margin != _MARGIN, "--period": period}
         check_saved(given | {"--set": settings})
-    o.check_writable(output, None if json in (None, "-") else Path(json))
+    o.check_writable(output, json, reads=[data])
     chosen = o.read_settings(settings)
     panel = o.load_panel(data, time, series, target, fill, drop)
     import forecheck as fc
@@ -90,7 +91,7 @@ def forecast(
     typer.echo(o.said_of(info), err=True)
     described = jsonlib.dumps(info, indent=1) + "\n"
     if json not in (None, "-"):
-        Path(json).write_text(described)
+        write_output(json, described.encode())
     if output is not None:
         result.write(output)
         typer.echo(f"wrote {output}", err=True)

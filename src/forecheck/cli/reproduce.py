@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from forecheck.cli import options as o
+from forecheck.outputs import write_output
 
 
 def reproduce(
@@ -49,7 +50,7 @@ def reproduce(
 
       forecheck reproduce --budget quick --html papers.html
     """
-    o.check_writable(html, markdown, None if json in (None, "-") else Path(str(json)))
+    o.check_writable(html, markdown, json)
     if not papers and not claim and budget is None:
         _list(json, store)
         return
@@ -76,5 +77,5 @@ def _list(json: str | None, store: Path | None) -> None:
 
     Console().print(listing(known))
     if json is not None:
-        Path(json).write_text(text + "\n", encoding="utf-8")
+        write_output(json, f"{text}\n".encode())
         typer.echo(f"wrote {json}", err=True)

@@ -15,9 +15,9 @@ from forecheck.data.causal import causal
 from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
-from forecheck.files import replace_file
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
+from forecheck.outputs import write_output
 from forecheck.trials.engines.base import Run
 from forecheck.trials.store import Store
 
@@ -70,8 +70,13 @@ class Forecast:
 
         return pl.from_arrow(self.to_arrow())
 
-    def to_csv(self) -> bytes:
-        """As CSV; stamps without a fraction of a second are written without one."""
+    def to_csv(self, *, formulas: bool = True) -> bytes:
+        """As CSV; stamps without a fraction of a second are written without one.
+
+        Args:
+            formulas: whether a text that begins like a formula is written as it is. Spreadsheets run it; without, it
+                begins with an apostrophe, and the names are no longer those of the data.
+        """
         import io
 
         import pyarrow as pa
@@ -82,6 +87,9 @@ class Forecast:
         if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
             place = table.schema.get_field_index("ds")
             table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
+        if not formulas:
+            place = table.schema.get_field_index("unique_id")
+            table = table.set_column(place, "unique_id", pa.array(map(_no_formula, self.columns["unique_id"])))
         # Arrow quotes either all texts or none, and all names of a header.
         special = any(set(name) & set(',"\r\n') for name in set(self.columns["unique_id"]))
         plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
@@ -89,17 +97,30 @@ class Forecast:
         pyarrow.csv.write_csv(table, buffer, plain)
         return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
 
-    def write(self, path: str | Path) -> None:
-        """Write CSV, or Parquet if the path ends so."""
+    def write(self, path: str | Path, *, formulas: bool = True) -> None:
+        """Write CSV, see `to_csv`, or Parquet if the path ends so.
+
+        Raises:
+            WriteError: if the system does not let it.
+        """
+        if Path(path).suffix.lower() not in (".parquet", ".pq"):
+            write_output(path, self.to_csv(formulas=formulas))
+            return
+        import io
+
         import pyarrow.parquet
 
-        path = Path(path)
-        if path.suffix.lower() in (".parquet", ".pq"):
-            replace_file(path, lambda part: pyarrow.parquet.write_table(self.to_arrow(), part))
-        else:
-            replace_file(path, lambda part: _write_bytes(part, self.to_csv()))
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(self.to_arrow(), buffer)
+        write_output(path, buffer.getvalue())
 
 
+def _no_formula(name: str) -> str:
+    """A text that no spreadsheet takes for a formula, wherever it splits cells."""
+    return f"'{name}" if name[:1] in _FORMULA else name
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
 _ROWS = 20
 """Shown in a notebook."""
 
@@ -108,10 +129,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.6g}" if isinstance(value, float) else stamp(value)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def run_forecast(
@@ -148,8 +165,11 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
         raise DataError(f"the forecast of {fitted.forecaster.name} for {panel.name} is not finite")
     name = fitted.forecaster.name
     bands = {name: y}
+    # Smaller differences are lost in the arithmetic of float32, where calibration may have seen none.
+    rounding = np.finfo(np.float32).eps * np.maximum(np.abs(x).max(axis=1, keepdims=True), np.abs(y))
     for level, width in widths.items():
-        bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
+        reach = np.maximum(width, rounding)
+        bands |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
     ids = [_unique_id(panel, s, c) for s in range(len(panel.series)) for c in range(len(panel.channels))]
     columns: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 
 from forecheck.errors import UsageError
-from forecheck.files import replace_file
+from forecheck.outputs import write_output
 from forecheck.reports import brief, html, markdown, survey, survey_html, survey_markdown, survey_text, text
 from forecheck.reports.content import verdict
 from forecheck.reports.plain import dumps, plain
@@ -198,9 +198,5 @@ class Report:
 def written(content: str, path: str | Path | None) -> str:
     """The content, written to `path` if there is one."""
     if path is not None:
-
-        def write(part: Path) -> None:
-            part.write_bytes(content.encode("utf-8"))
-
-        replace_file(Path(path), write)
+        write_output(path, content.encode("utf-8"))
     return content
