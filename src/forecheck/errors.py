@@ -61,8 +61,8 @@ def writing(path: Path) -> Iterator[None]:
 
 _NUMBERED = re.compile(r"os error (\d+)")
 _NO_SPACE = (
-    "What was finished before is kept. Free some space (forecheck runs --prune removes results that are no longer used), "
-    "and run the same command again."
+    "What was finished before is kept. Free some space (forecheck runs --prune removes results that are no longer "
+    "used), and run the same command again."
 )
 _NO_PLACE = "What was finished before is kept. Name another place, or mend this one, and run the same command again."
 

@@ -113,9 +113,11 @@ def rename_folder(part: Path, path: Path) -> bool:
 
 
 def flush_tree(folder: Path) -> None:
-    """Make a folder with all that is in it last."""
+    """Make a folder with all that is in it last, and its files readable to whom the folder is."""
     for place, _, names in os.walk(folder):
+        mode = Path(place).stat().st_mode & 0o666
         for name in names:
+            Path(place, name).chmod(mode)  # safetensors lets nobody but the user read
             flush_file(Path(place, name))
         flush_folder(Path(place))
 

@@ -62,7 +62,7 @@ def check_output(path: Path) -> None:
             raise UsageError(f"cannot write {path}: the folder {folder} does not exist")
     except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
         raise UsageError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
-    if status is not None and os.access(target, os.W_OK):
+    if status is not None and os.access(path, os.W_OK):
         return
     if status is not None and not stat.S_ISREG(status.st_mode):
         raise UsageError(f"cannot write {path}: no permission")

@@ -191,8 +191,11 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
     parent = os.getppid()
 
     def answer(**message: Any) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(message) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
 
     def progress(fraction: float, word: str) -> None:
         nonlocal last

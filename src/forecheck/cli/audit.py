@@ -9,6 +9,7 @@ import typer
 
 from forecheck.cli import options as o
 from forecheck.cli.model import build_model, read_model
+from forecheck.cli.say import say
 from forecheck.cli.settings import project_settings
 from forecheck.cli.several import audit_several, name_panels, read_models
 from forecheck.errors import UsageError
@@ -144,7 +145,7 @@ def audit(
     o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)
     if reason:
-        typer.echo(f"forecheck: {reason}", err=True)
+        say(f"forecheck: {reason}", err=True)
         raise typer.Exit(_FOUND)
 
 

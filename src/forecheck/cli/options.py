@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from forecheck.cli.say import put, say
 from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES as _CANDIDATES
 from forecheck.outputs import check_output
@@ -130,12 +131,12 @@ def write_report(
     from rich.console import Console
 
     if json == "-":
-        typer.echo(report.to_json(), nl=False)
+        put(report.to_json())
     else:
         console = Console()
         console.print(report.to_rich(console.width, bool(verbose)))
         if verbose is False:
-            typer.echo("Every finding and arm: --verbose" + ("" if html else ", or as a page: --html report.html"))
+            say("Every finding and arm: --verbose" + ("" if html else ", or as a page: --html report.html"))
     if json not in (None, "-"):
         report.to_json(Path(json))
     for file, write in ((html, report.to_html), (markdown, report.to_markdown)):
@@ -143,4 +144,4 @@ def write_report(
             write(file)
     for path in (None if json == "-" else json, html, markdown):
         if path is not None:
-            typer.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)

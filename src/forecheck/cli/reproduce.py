@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import put, say
 from forecheck.outputs import write_output
 
 
@@ -69,7 +70,7 @@ def _list(json: str | None, store: Path | None) -> None:
     known = papers(store)
     text = jsonlib.dumps(known, indent=1, ensure_ascii=False)
     if json == "-":
-        typer.echo(text)
+        put(f"{text}\n")
         return
     from rich.console import Console
 
@@ -78,4 +79,4 @@ def _list(json: str | None, store: Path | None) -> None:
     Console().print(listing(known))
     if json is not None:
         write_output(json, f"{text}\n".encode())
-        typer.echo(f"wrote {json}", err=True)
+        say(f"wrote {json}", err=True)

@@ -28,6 +28,9 @@ _FILES = {_DESCRIPTION, "scaling.safetensors", "intervals.safetensors", "forecas
 _OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
 
 
+_SAID = {"model": str, "rule": str, "test_mse": float, "lookback": int, "calibration_windows": int}
+
+
 def check_place(folder: Path) -> None:
     """Refuse to write a fit where something else lies; an earlier fit will be replaced.
 
@@ -150,6 +153,8 @@ def _read(folder: Path) -> Fitted:
     frequency = _frequency(described["frequency"])
     info, origin = described["info"], described["origin"]
     _need(isinstance(info, dict) and isinstance(origin, dict), "info and origin must be objects")
+    for key, kind in _SAID.items():
+        _need(isinstance(info[key], kind), f"info: {key} is of another type")
     task = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))["task"]
     for key in ("lookback", "horizon", "channels", "period"):
         _need(type(task[key]) is int and 0 < task[key] < 2**31, f"{key} must be a positive whole number")
