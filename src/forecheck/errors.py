@@ -41,6 +41,17 @@ class TrialError(RuntimeError):
     """A trial failed; the others' results are kept."""
 
 
+NO_MEMORY = (
+    "there is not enough memory\n  Give a shorter --lookback or --horizon, smaller options, or fewer --workers and "
+    "columns; what was finished before is kept."
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether memory was refused: torch says so in words."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Make a `WriteError` that names `path` of what the system refuses in a `with` block.

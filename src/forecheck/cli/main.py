@@ -22,7 +22,6 @@ from forecheck.cli.signals import stopped, stopping, tell
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _NAMES = {errno.ENAMETOOLONG, errno.ELOOP}
-_LESS = "Give a shorter --lookback or --horizon, fewer columns or a shorter stretch of time, or fewer --workers."
 _EARLIER = {"ledger": "store"}
 """Names that options once had; they are understood and not shown."""
 
@@ -86,7 +85,7 @@ def run() -> None:
 
 def _told(error: BaseException) -> int:
     """Tell what a user can mend, and give the exit code; raise all else, which is a bug of ours."""
-    from forecheck.errors import ForecheckError, TrialError, WriteError
+    from forecheck.errors import NO_MEMORY, ForecheckError, TrialError, WriteError, lacks_memory
 
     if isinstance(error, ForecheckError):
         _say(str(error))
@@ -98,8 +97,8 @@ def _told(error: BaseException) -> int:
         return _INTERRUPTED
     if isinstance(error, (SystemExit, BrokenPipeError)):
         _reader_gone(error)
-    elif isinstance(error, MemoryError):
-        _say(f"there is not enough memory: {error}\n  What was finished before is kept. {_LESS}")
+    elif lacks_memory(error):
+        _say(NO_MEMORY)
         return _FAILED
     elif isinstance(error, OSError) and error.errno is not None:  # of the machine, not of ours
         where = f" ({error.filename})" if error.filename else ""

@@ -13,8 +13,9 @@ import torch
 
 from forecheck.data.causal import causal
 from forecheck.data.dates import stamp
+from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
-from forecheck.errors import DataError
+from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.outputs import write_output
@@ -155,6 +156,7 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
     task = fitted.forecaster.task
+    _check_room(panel, task.horizon, len(levels))
     ends = panel.offsets[1:]
     known = causal(panel)  # as inputs were when it was trained
     rows = np.stack([known[end - task.lookback : end] for end in ends])
@@ -179,6 +181,17 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     for key, values in bands.items():
         columns[key] = (values * std + mean).transpose(0, 2, 1).reshape(-1)
     return Forecast(name, columns, fitted.info)
+
+
+def _check_room(panel: Panel, horizon: int, levels: int) -> None:
+    """Refuse a table that the free memory does not hold (UsageError)."""
+    rows, free = len(panel.series) * len(panel.channels) * horizon, available_memory()
+    needed = rows * (200 + 60 * levels)  # bytes: what is computed, and the table's texts, stamps and numbers
+    if free is not None and needed > free:
+        raise UsageError(
+            f"a forecast of {rows:,} rows needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free",
+            "Give a shorter --horizon, or fewer series.",
+        )
 
 
 def _unique_id(panel: Panel, series: int, channel: int) -> str:

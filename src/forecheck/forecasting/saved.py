@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from forecheck.data.frequency import Frequency
+from forecheck.data.memory import available_memory
 from forecheck.data.scaling import Scaler
 from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.files import checksum, place_folder
@@ -158,6 +159,9 @@ def _read(folder: Path) -> Fitted:
     task = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))["task"]
     for key in ("lookback", "horizon", "channels", "period"):
         _need(type(task[key]) is int and 0 < task[key] < 2**31, f"{key} must be a positive whole number")
+    numbers = 64 * (task["lookback"] + task["horizon"]) * task["channels"]  # of a batch
+    free = available_memory()
+    _need(free is None or 8 * numbers < free, "the windows that it forecasts are larger than the free memory")
     _need(task["channels"] == len(channels), f"the model has {task['channels']} channels, not {len(channels)}")
     scaling = load_file(folder / "scaling.safetensors")
     mean, std = (_finite(scaling, key, (len(series), len(channels))).astype(np.float64) for key in ("mean", "std"))
