@@ -78,7 +78,7 @@ def run() -> None:
             sys.stdout.flush()  # here, where a reader that has gone can still be handled
     except BaseException as error:  # noqa: BLE001  what is not told is raised again
         code = stopped() or _told(error)
-    if code == stopped() or code == _INTERRUPTED:  # newer versions of Typer make this of an interrupt
+    if code is not None and code in (stopped(), _INTERRUPTED):  # newer versions of Typer make this of an interrupt
         tell()
     sys.exit(code if isinstance(code, int) else 0)
 

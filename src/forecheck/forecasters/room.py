@@ -24,7 +24,7 @@ class TooLargeError(ValueError):
     """
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"it has {count:.3g} weights or more")
+        super().__init__(f"its description asks for {count:,} weights or more, and it does not hold so many")
         self.count = count
 
 
