@@ -142,9 +142,11 @@ def update_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 def finish_update(folder: Path) -> None:
     """Put files in their place that an update left in `.next`, as it was killed."""
-    if not (folder / _NEXT).is_dir():
+    try:
+        left = sorted((folder / _NEXT).iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # as nearly always
         return
-    for file in sorted((folder / _NEXT).iterdir()):
+    for file in left:
         with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
             file.replace(folder / file.name)
     flush_folder(folder)

@@ -27,7 +27,11 @@ def told(report):
 
     def plain(value):
         if isinstance(value, dict):
-            return {key: plain(part) for key, part in value.items() if "second" not in key and key not in ("created", "from store")}
+            return {
+                key: plain(part)
+                for key, part in value.items()
+                if "second" not in key and key not in ("created", "from store")
+            }
         return [plain(part) for part in value] if isinstance(value, list) else value
 
     return plain(report.to_dict())

@@ -101,8 +101,8 @@ def _told(error: BaseException) -> int:
         _say(NO_MEMORY)
         return _FAILED
     elif isinstance(error, OSError) and error.errno is not None:  # of the machine, not of ours
-        where = f" ({error.filename})" if error.filename else ""
-        _say(f"{error.strerror}{where}\n  What was finished before is kept; the same command goes on from here.")
+        where = error.filename or "standard output"
+        _say(f"{where}: {error.strerror}\n  What was finished before is kept; the same command goes on from here.")
         if error.filename is None:  # standard output, which Python would flush at exit, and fail again
             _drop_output()
         return _USAGE if error.errno in _NAMES else _FAILED
