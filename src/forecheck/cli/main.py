@@ -76,9 +76,11 @@ def run() -> None:
             # Without standalone mode interrupts and our own errors come back here.
             code = app(standalone_mode=False)
             sys.stdout.flush()  # here, where a reader that has gone can still be handled
+            if code == _INTERRUPTED:  # newer versions of Typer make this of any interrupt
+                code = stopped() or code
     except BaseException as error:  # noqa: BLE001  what is not told is raised again
         code = stopped() or _told(error)
-    if code is not None and code in (stopped(), _INTERRUPTED):  # newer versions of Typer make this of an interrupt
+    if code is not None and code in (stopped(), _INTERRUPTED):
         tell()
     sys.exit(code if isinstance(code, int) else 0)
 
