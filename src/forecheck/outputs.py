@@ -89,6 +89,7 @@ def _standard(status: os.stat_result) -> TextIO | None:
 
 def _replace(target: Path, content: bytes, status: os.stat_result | None) -> None:
     """Put a file in place of one that may be there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent, f".{glob.escape(target.name[:40])}.*.part")
     part = beside(target)
     try:
