@@ -12,7 +12,7 @@ import forecheck
 
 ROOT = Path(forecheck.__file__).parent
 FLOORS = (
-    {"durations", "errors", "files", "fingerprints", "processes", "progress", "sources", "__init__"},
+    {"durations", "errors", "files", "fingerprints", "outputs", "processes", "progress", "sources", "__init__"},
     {"data", "nn", "statistics"},
     {"training", "attention"},
     {"forecasters"},

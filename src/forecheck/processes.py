@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from forecheck.errors import ForecheckError, TrialError
+from forecheck.errors import NO_MEMORY, ForecheckError, TrialError, lacks_memory
 from forecheck.progress import Progress
 
 # One thread a process; and freed memory is kept by the process, since getting it anew from the system at every
@@ -191,8 +191,11 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
     parent = os.getppid()
 
     def answer(**message: Any) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(message) + "\n")
+            answers.flush()
+        except BrokenPipeError:  # the parent is gone
+            os._exit(1)
 
     def progress(fraction: float, word: str) -> None:
         nonlocal last
@@ -208,9 +211,16 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
         except ForecheckError as error:
             answer(failed=str(error), trace="")
         except Exception as error:  # noqa: BLE001  the parent reports it with its trace
-            answer(failed=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            answer(**_reported(error))
         else:
             answer(done=given)
+
+
+def _reported(error: Exception) -> dict[str, str]:
+    """What the parent tells of an error that is no message for people."""
+    if lacks_memory(error):
+        return {"failed": NO_MEMORY, "trace": ""}
+    return {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
 
 
 def _close(stream: IO[bytes]) -> None:

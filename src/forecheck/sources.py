@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from forecheck.errors import WriteError
 from forecheck.files import replace_file
 
 _IN_A_STRING = re.compile(r"forecheck(\.\w+)+\.?")
@@ -99,7 +100,7 @@ def keep_sources() -> None:
         return
     kept = _known() if len(_known()) <= _MOST_KEPT else {key: _known()[key] for key in _fresh}
     text = json.dumps({key: asdict(each) for key, each in kept.items()})
-    with suppress(OSError):
+    with suppress(WriteError):
         replace_file(_place(), lambda path: _write(path, text))
     _fresh.clear()
 

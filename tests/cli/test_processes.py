@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_lines import tiny
 
-PROGRAM = [sys.executable, "-m", "forecheck.cli.main"]
+PROGRAM = [sys.executable, "-m", "forecheck.cli.start"]
 SMALL = ["--horizon", "6", "--lookback", "24"]
 
 

@@ -1,5 +1,6 @@
 """What the program refuses: exit code 2, one message, no traceback, and no work done before."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -201,3 +202,90 @@ def test_a_bug_keeps_its_traceback(forecheck, waves, monkeypatch):
     monkeypatch.setattr(Engine, "__call__", bug)
     with pytest.raises(ZeroDivisionError, match="ours"):
         forecheck("backtest", waves, *SMALL)
+
+
+@pytest.mark.parametrize(
+    "content", ["tool = 1", "tool = [1]", 'tool = "x"', "[tool]\nforecheck = 1", "tool.forecheck = []"]
+)
+def test_a_project_file_whose_tools_are_no_table(content, forecheck, waves, tmp_path, no_work):
+    (tmp_path / "pyproject.toml").write_text(content)
+    done = forecheck("audit", waves, *SMALL)
+    assert (done.code, done.out) == (2, "")
+    assert "is no table" in done.err
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["forecast", f"{LONG}.csv"],
+        ["forecast", "waves.csv", "-o", LONG],
+        ["forecast", "waves.csv", "--json", LONG],
+        ["backtest", "waves.csv", "--html", LONG],
+        ["forecast", "waves.csv", "--store", LONG],
+        ["fit", "waves.csv", "-o", LONG],
+        ["audit", "waves.csv", "--model", f"{LONG}.py:build"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30],
+)
+def test_names_that_are_too_long(arguments, forecheck, waves, no_work):
+    done = forecheck(arguments[0], *SMALL, *arguments[1:])
+    assert (done.code, done.out) == (2, "")
+    assert "too long" in done.err.lower()
+
+
+def test_a_folder_of_a_fit_whose_name_is_too_long(forecheck, waves, no_work):
+    done = forecheck("forecast", waves, "--model-dir", LONG)
+    assert (done.code, done.out) == (2, "")
+    assert "too long" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["forecast", "waves.csv", "-o", "waves.csv"], "would replace the data"),
+        (["forecast", "waves.csv", "-o", "link.csv"], "would replace the data"),
+        (["backtest", "waves.csv", "--html", "a", "--json", "./a"], "two outputs are to be written to a"),
+        (["audit", "waves.csv", "--html", "a", "--markdown", "a"], "two outputs are to be written to a"),
+    ],
+)
+def test_outputs_that_would_replace_each_other_or_the_data(arguments, message, forecheck, waves, no_work, tmp_path):
+    (tmp_path / "link.csv").symlink_to(waves)
+    done = forecheck(arguments[0], *SMALL, *arguments[1:])
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_a_disk_that_is_full_at_any_time(call, forecheck, waves, monkeypatch):
+    """The n-th flush fails: one message, nothing half written, and the same command goes on once there is space."""
+    command = ("backtest", waves, *SMALL, "--models", "last,nlinear", "--json", "a.json", "-q")
+    flush, left = os.fsync, [call]
+
+    def full(file):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        done = forecheck(*command)
+    assert done.code == 1
+    assert "No space left on device" in done.err
+    assert "Free some space" in done.err
+    assert not list(waves.parent.rglob("*.part"))
+    assert not (waves.parent / "a.json").exists()
+    assert forecheck(*command).code == 0
+
+
+def test_memory_that_is_refused(forecheck, waves, monkeypatch):
+    def refuse(self, trials, store):
+        raise MemoryError("Unable to allocate 12 GiB")
+
+    monkeypatch.setattr(Engine, "__call__", refuse)
+    done = forecheck("backtest", waves, *SMALL)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("forecheck: there is not enough memory\n  Give a shorter --lookback")

@@ -385,3 +385,15 @@ def test_missing_values_are_refused_with_a_remedy_and_filled_on_request(gappy, t
     result = forecheck.forecast(panel, horizon=6, level=[80], workers=0, store=tmp_path / "store")
     assert list(dict.fromkeys(result.columns["unique_id"])) == ["north", "south"]
     assert np.isfinite(result.columns[result.model]).all()
+
+
+@pytest.mark.parametrize("model", ["linear", "nlinear", "rlinear", "anchored"])
+@pytest.mark.parametrize(("growth", "rows"), [(1.2, 400), (1.5, 150), (2.0, 100), (-1.3, 200)])
+def test_intervals_are_no_narrower_than_the_arithmetic(model, growth, rows, tmp_path):
+    """Of a series that explodes float32 keeps seven digits: calibration may see no error, and yet there is one."""
+    values = growth ** np.arange(rows + 3)[:, None]
+    panel = replace(hourly(rows, channels=1), values=values[:rows].astype(float), channels=("y",), name="explosive")
+    made = fc.forecast(panel, horizon=3, lookback=12, model=model, level=[90], workers=0, store=tmp_path)
+    low, high, middle = (np.asarray(made.columns[f"{model}{part}"]) for part in ("-lo-90", "-hi-90", ""))
+    assert (low < middle).all()
+    assert (middle < high).all()

@@ -11,8 +11,10 @@ from safetensors.numpy import load_file, save_file
 import forecheck as fc
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
-from forecheck.errors import DataError, UsageError
+from forecheck.errors import DataError, UsageError, WriteError
+from forecheck.files import checksum
 from forecheck.forecasting.saved import load_fit, save_fit
+from forecheck.trials.record import sealed
 from panels import TINY, hourly, ragged
 
 SMALL = {"horizon": 6, "lookback": 24, "workers": 0}
@@ -208,7 +210,7 @@ def test_a_fit_that_cannot_be_written_leaves_the_earlier_one(fit, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(fitted.forecaster, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(WriteError, match="disk full"):
         save_fit(fitted, folder)
     assert load_fit(folder).forecaster.name == "mean"
 
@@ -216,13 +218,24 @@ def test_a_fit_that_cannot_be_written_leaves_the_earlier_one(fit, monkeypatch):
 def rewrite(file, change):
     content = json.loads(file.read_text())
     change(content)
-    file.write_text(json.dumps(content))
+    content.pop("sha256", None)
+    file.write_text(sealed(content) if file.name == "fit.json" else json.dumps(content))
+    reseal(file.parent)
 
 
 def rearray(file, change):
     arrays = load_file(file)
     change(arrays)
     save_file(arrays, file)
+    reseal(file.parent)
+
+
+def reseal(folder):
+    """Checksums that are right, as somebody who means harm would write them."""
+    content = json.loads((folder / "fit.json").read_text())
+    del content["sha256"]
+    content["files"] = {path.name: checksum(path) for path in folder.iterdir() if path.name != "fit.json"}
+    (folder / "fit.json").write_text(sealed(content))
 
 
 JSON_DAMAGE = {
@@ -238,6 +251,8 @@ JSON_DAMAGE = {
     "a step of text": lambda d: d["frequency"].update(count="hour"),
     "an unknown step": lambda d: d["frequency"].update(unit="moon"),
     "no info": lambda d: d.update(info=[]),
+    "info without a model": lambda d: d["info"].pop("model"),
+    "a loss of text": lambda d: d["info"].update(test_mse="much"),
 }
 MODEL_DAMAGE = {
     "an unknown model": lambda d: d.update(name="os.system"),
@@ -284,6 +299,100 @@ def folder(sound, tmp_path):
 def refused(folder):
     with pytest.raises(DataError, match="copy does not hold a fit"):
         load_fit(folder)
+
+
+def flip(share):
+    return lambda content: bytes(
+        byte ^ (4 * (at == int(share * (len(content) - 1)))) for at, byte in enumerate(content)
+    )
+
+
+FILE_DAMAGE = {
+    "empty": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "without its last byte": lambda content: content[:-1],
+    "with a byte more": lambda content: content + b" ",
+    "zeros": lambda content: bytes(len(content)),
+    "noise": lambda content: np.random.default_rng(0).bytes(len(content)),
+    **{f"a flipped bit at {share:g}": flip(share) for share in (0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1)},
+    "another type": lambda content: b"[1, 2]",
+}
+NAMES = ["fit.json", "forecaster.json", "weights.safetensors", "scaling.safetensors", "intervals.safetensors"]
+
+
+@pytest.mark.parametrize("damage", FILE_DAMAGE)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_is_not_as_it_was_written(name, damage, folder):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(FILE_DAMAGE[damage](content))
+    refused(folder)
+    (folder / name).write_bytes(content)
+    load_fit(folder)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(DataError, match="copy does not hold a fit"):
+        load_fit(folder)
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_files_of_two_fits_do_not_go_together(name, folder, tmp_path):
+    fc.fit(hourly(280, seed=1), model="nlinear", output=tmp_path / "other", store=tmp_path / "store", **SMALL)
+    shutil.copy(tmp_path / "other" / name, folder / name)
+    if (folder / name).read_bytes() != (tmp_path / "other" / name).read_bytes() or name != "forecaster.json":
+        with pytest.raises(DataError, match=f"{name} is not as it was written\n  It was damaged or edited: fit again"):
+            load_fit(folder)
+
+
+def test_a_fit_of_an_earlier_version_has_no_checksums(folder):
+    content = json.loads((folder / "fit.json").read_text())
+    del content["sha256"], content["files"]
+    (folder / "fit.json").write_text(json.dumps(content, indent=1))
+    assert load_fit(folder).forecaster.name == "nlinear"
+
+
+# Where fits are written
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_that_is_there_stays_the_same_folder(tmp_path, monkeypatch):
+    """A link, a mount point or the working folder cannot be renamed away."""
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / "link").symlink_to("target")
+    there = target.stat().st_ino
+    for model in ("last", "mean"):
+        fc.fit(hourly(280), model=model, output=tmp_path / "link", store=tmp_path / "store", **SMALL)
+        assert load_fit(target).forecaster.name == model
+    monkeypatch.chdir(target)
+    fc.fit(hourly(280), model="last", output=".", store=tmp_path / "store", **SMALL)
+    assert load_fit(target).forecaster.name == "last"
+    assert target.stat().st_ino == there
+    assert (tmp_path / "link").is_symlink()
+    assert names(target) == sorted(NAMES)
+    assert len({path.stat().st_mode for path in target.iterdir()}) == 1  # whoever may read one, may read all
+
+
+def test_an_update_that_was_killed_is_finished_by_whoever_reads(folder, sound, tmp_path):
+    fc.fit(hourly(280), model="last", output=tmp_path / "other", store=tmp_path / "store", **SMALL)
+    (folder / ".next").mkdir()
+    for name in NAMES:
+        shutil.copy(tmp_path / "other" / name, folder / (".next" if name > "g" else "") / name)
+    assert load_fit(folder).forecaster.name == "last"
+    assert names(folder) == sorted(NAMES)
+
+
+def test_what_is_no_fit_is_not_written_over(tmp_path):
+    place = tmp_path / "somebodys"
+    place.mkdir()
+    (place / "weights.safetensors").write_bytes(b"theirs")
+    with pytest.raises(UsageError, match=r"it holds weights\.safetensors without fit\.json, so it is no fit"):
+        fc.fit(hourly(280), model="last", output=place, **SMALL)
+    assert (place / "weights.safetensors").read_bytes() == b"theirs"
+    with pytest.raises(UsageError, match="too long"):
+        fc.fit(hourly(280), model="last", output=tmp_path / ("n" * 300), **SMALL)
 
 
 @pytest.mark.parametrize("damage", JSON_DAMAGE)

@@ -173,3 +173,29 @@ def test_two_objects_of_one_store_share_their_locks(store):
     """To close a file ends all locks on it: an object that goes must not take those of another one with it."""
     other = Store(store.root)
     assert other.locks is store.locks
+
+
+def test_prune_removes_files_that_were_being_written_and_what_earlier_versions_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORECHECK_HOME", str(tmp_path))
+    store = Store()
+    store.put(TRIAL, {}, {"mse": np.ones(3)})
+    begun = store.checkpoint(dataclasses.replace(TRIAL, seed=1))
+    part = begun.with_name(".state.safetensors.0123456789abcdef.part")
+    part.write_bytes(b"half")
+    (tmp_path / "ledger" / "panels").mkdir(parents=True)
+    (tmp_path / "ledger" / "verdicts.json").write_text("{}")
+    words = {(entry.key.kind, entry.key.what): entry.size for entry in list_entries(store)}
+    assert words["checkpoint", "unfinished"] == 4
+    assert words["earlier", "results of earlier versions"] == 2
+    prune(store)
+    assert not part.exists()
+    assert not (tmp_path / "ledger").exists()
+    assert begun.parent.exists()
+    assert store.get(TRIAL) is not None
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_prune_of_a_store_elsewhere_leaves_what_is_beside_it(tmp_path, store):
+    (store.root.parent / "ledger").mkdir(exist_ok=True)
+    prune(store)
+    assert (store.root.parent / "ledger").exists()

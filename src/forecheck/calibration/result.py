@@ -10,6 +10,8 @@ from typing import Any
 
 from scipy import stats
 
+from forecheck.outputs import write_output
+
 
 @dataclass(frozen=True)
 class Check:
@@ -160,5 +162,5 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _written(text: str, path: Path | None) -> str:
     if path is not None:
-        path.write_text(text)
+        write_output(path, text.encode("utf-8"))
     return text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from forecheck.cli import options as o
 from forecheck.cli.model import build_model, read_model
+from forecheck.cli.say import say
 from forecheck.cli.settings import project_settings
 from forecheck.cli.several import audit_several, name_panels, read_models
 from forecheck.errors import UsageError
@@ -105,7 +105,7 @@ def audit(
     project = project_settings().under(select, ignore, remedy, fail_on)
     check_fail_on(project.fail_on)
     limit, column = read_times(time or [], time_column)
-    o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
+    o.check_writable(html, markdown, json, reads=data)
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
@@ -151,7 +151,7 @@ def audit(
     o.write_report(report, json, html, markdown, verbose)
     reason = failing(report, project.fail_on)
     if reason:
-        typer.echo(f"forecheck: {reason}", err=True)
+        say(f"forecheck: {reason}", err=True)
         raise typer.Exit(_FOUND)
 
 

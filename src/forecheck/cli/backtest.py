@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,7 +56,7 @@ def backtest(
 
       forecheck backtest sales.csv --horizon 24 --set nlinear.ridge=0
     """
-    o.check_writable(html, markdown, None if json in (None, "-") else Path(json))
+    o.check_writable(html, markdown, json, reads=[data])
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}

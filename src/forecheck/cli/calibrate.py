@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import put, say
 
 
 def calibrate(
@@ -34,14 +35,14 @@ def calibrate(
 
       forecheck calibrate --budget full --markdown calibration.md
     """
-    o.check_writable(markdown, None if json in (None, "-") else Path(json))
+    o.check_writable(markdown, json)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as watcher:
         found = fc.calibrate(budget, only=only or (), workers=workers, store=store, progress=watcher)
     if json == "-":
-        typer.echo(found.to_json(), nl=False)
+        put(found.to_json())
     else:
         show(found)
         if json is not None:
@@ -50,7 +51,7 @@ def calibrate(
         found.to_markdown(markdown)
     for path in (None if json == "-" else json, markdown):
         if path is not None:
-            typer.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)
     if not found.passed:
         raise typer.Exit(1)
 

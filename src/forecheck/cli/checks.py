@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from forecheck.cli.lists import Json, table
+from forecheck.cli.say import put
 
 
 def checks(
@@ -21,7 +22,7 @@ def checks(
     if code is not None:
         check = find_check(code)
         if json:
-            typer.echo(jsonlib.dumps(pages.describe_check(check), indent=1))
+            put(jsonlib.dumps(pages.describe_check(check), indent=1) + "\n")
             return
         from rich.console import Console
         from rich.markdown import Markdown
@@ -32,7 +33,7 @@ def checks(
         return
     described = [pages.describe_check(check) for check in CHECKS.values()]
     if json:
-        typer.echo(jsonlib.dumps(described, indent=1))
+        put(jsonlib.dumps(described, indent=1) + "\n")
         return
     columns = ("code", "family", "slow", "title", "question")
     table(columns, [[check[column] for column in columns] for check in described])

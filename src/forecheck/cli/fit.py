@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import say
 
 
 def fit(
@@ -72,5 +73,5 @@ def fit(
             store=store,
             progress=watcher,
         )
-    typer.echo(o.said_of(fitted.info), err=True)
-    typer.echo(f"wrote {output}", err=True)
+    say(o.said_of(fitted.info), err=True)
+    say(f"wrote {output}", err=True)

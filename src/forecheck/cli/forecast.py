@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json as jsonlib
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import put, say
 from forecheck.errors import UsageError
+from forecheck.outputs import write_output
 
 _MARGIN = 0.01
 
@@ -27,6 +28,13 @@ def forecast(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="CSV or Parquet file; else standard output.")
     ] = None,
+    formulas: Annotated[
+        bool,
+        typer.Option(
+            help="Write names that begin like a formula (=, +, -, @) as they are; without, an apostrophe stands before "
+            "them, as spreadsheets run formulas."
+        ),
+    ] = True,
     lookback: o.Lookback = None,
     candidates: o.Candidates = o.CANDIDATES,
     refit: o.Refit = True,
@@ -67,7 +75,7 @@ def forecast(
         }
         given |= {"--no-refit": not refit, "--split": split, "--margin": margin != _MARGIN, "--period": period}
         check_saved(given | {"--set": settings})
-    o.check_writable(output, None if json in (None, "-") else Path(json))
+    o.check_writable(output, json, reads=[data])
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panel = o.load_panel(data, time, series, target, fill, drop, **written)
@@ -93,17 +101,17 @@ def forecast(
             progress=watcher,
         )
     info = result.info
-    typer.echo(o.said_of(info), err=True)
+    say(o.said_of(info), err=True)
     described = jsonlib.dumps(info, indent=1) + "\n"
     if json not in (None, "-"):
-        Path(json).write_text(described)
+        write_output(json, described.encode())
     if output is not None:
-        result.write(output)
-        typer.echo(f"wrote {output}", err=True)
+        result.write(output, formulas=formulas)
+        say(f"wrote {output}", err=True)
     if json == "-":
-        sys.stdout.write(described)
+        put(described)
     elif output is None:
-        sys.stdout.write(result.to_csv().decode())
+        put(result.to_csv(formulas=formulas).decode())
 
 
 def check_saved(given: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from forecheck.cli.say import put, say
+
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -18,7 +20,7 @@ def datasets(json: Json = False) -> None:
     sets = catalog.datasets()
     if json:
         rows = [asdict(one) | {"here": one.here} for one in sets]
-        typer.echo(jsonlib.dumps(rows, indent=1, default=str))
+        put(jsonlib.dumps(rows, indent=1, default=str) + "\n")
         return
     columns = ("name", "rows", "channels", "every", "split", "here", "about")
     table(columns, [[getattr(one, column) for column in columns] for one in sets])
@@ -30,7 +32,7 @@ def models(json: Json = False) -> None:
 
     known = fc.models()
     if json:
-        typer.echo(jsonlib.dumps(known, indent=1))
+        put(jsonlib.dumps(known, indent=1) + "\n")
         return
     from rich.console import Console
     from rich.padding import Padding
@@ -73,4 +75,4 @@ def table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     cells = [columns, *([("no", "yes")[cell] if isinstance(cell, bool) else str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

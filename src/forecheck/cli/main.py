@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -17,8 +18,10 @@ from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
 from forecheck.cli.reproduce import reproduce
 from forecheck.cli.runs import runs
+from forecheck.cli.signals import stopped, stopping, tell
 
-_INTERRUPTED = 130
+_FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
+_NAMES = {errno.ENAMETOOLONG, errno.ELOOP}
 _EARLIER = {"ledger": "store"}
 """Names that options once had; they are understood and not shown."""
 
@@ -29,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": lambda name: _EARLIER.get(name, name)},
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
-    epilog="Exit codes: 0 done, 1 a trial failed, 2 bad input or usage, 3 found what --fail-on names, 130 interrupted "
-    "(finished trials are kept).",
+    epilog="Exit codes: 0 done, 1 a trial failed or something could not be written, 2 bad input or usage, 3 found what "
+    "--fail-on names, 130 interrupted, 143 ended by SIGTERM (finished trials are kept).",
 )
 app.command()(audit)
 app.command()(forecast)
@@ -64,33 +67,56 @@ def _main(
 
 def run() -> None:
     """Run the program; what a user can mend is told without a traceback."""
-    from forecheck.errors import ForecheckError, TrialError
-
     # Before numpy and torch start: the arrays are small, and on a busy machine threads wait for each other far longer
     # than they work (a forecast of half a second took sixteen).
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     try:
-        # Without standalone mode interrupts and our own errors come back here.
-        code = app(standalone_mode=False)
-        sys.stdout.flush()  # here, where a reader that has gone can still be handled
-    except ForecheckError as error:
-        print(f"forecheck: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
-    except TrialError as error:
-        print(f"forecheck: a trial failed, the others are kept\n  {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _INTERRUPTED
-    except (SystemExit, BrokenPipeError) as error:
-        _reader_gone(error)
-        raise
-    except Exception as error:
-        _usage_error(error)
-        raise
-    if code == _INTERRUPTED:  # newer versions of Typer make this of an interrupt
-        print("forecheck: interrupted; finished trials are kept, the same command goes on from here", file=sys.stderr)  # noqa: T201
+        with stopping():
+            # Without standalone mode interrupts and our own errors come back here.
+            code = app(standalone_mode=False)
+            sys.stdout.flush()  # here, where a reader that has gone can still be handled
+            if code == _INTERRUPTED:  # newer versions of Typer make this of any interrupt
+                code = stopped() or code
+    except BaseException as error:  # noqa: BLE001  what is not told is raised again
+        code = stopped() or _told(error)
+    if code is not None and code in (stopped(), _INTERRUPTED):
+        tell()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: BaseException) -> int:
+    """Tell what a user can mend, and give the exit code; raise all else, which is a bug of ours."""
+    from forecheck.errors import NO_MEMORY, ForecheckError, TrialError, WriteError, lacks_memory
+
+    if isinstance(error, ForecheckError):
+        _say(str(error))
+        return _FAILED if isinstance(error, WriteError) else _USAGE
+    if isinstance(error, TrialError):
+        _say(f"a trial failed, the others are kept\n  {error}")
+        return _FAILED
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return _INTERRUPTED
+    if isinstance(error, (SystemExit, BrokenPipeError)):
+        _reader_gone(error)
+    elif lacks_memory(error):
+        _say(NO_MEMORY)
+        return _FAILED
+    elif isinstance(error, OSError) and error.errno is not None:  # of the machine, not of ours
+        where = error.filename or "standard output"
+        _say(f"{where}: {error.strerror}\n  What was finished before is kept; the same command goes on from here.")
+        if error.filename is None:  # standard output, which Python would flush at exit, and fail again
+            _drop_output()
+        return _USAGE if error.errno in _NAMES else _FAILED
+    else:
+        _usage_error(error)
+    raise error
+
+
+def _say(text: str) -> None:
+    from forecheck.errors import printable
+
+    print(f"forecheck: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _reader_gone(error: BaseException) -> None:
@@ -99,18 +125,27 @@ def _reader_gone(error: BaseException) -> None:
     Typer and rich make an exit of the broken pipe, which is then the context of `error`.
     """
     if isinstance(error.__context__ if isinstance(error, SystemExit) else error, BrokenPipeError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(nothing, stream)  # Python flushes both at exit
+        _drop_output()
         sys.exit(0)
 
 
-def _usage_error(error: Exception) -> None:
+def _drop_output() -> None:
+    """Let what is left to be written go nowhere."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)  # Python flushes both at exit
+
+
+def _usage_error(error: BaseException) -> None:
     """Click's own errors (unknown option, missing argument) print themselves; they mean usage."""
+    from forecheck.errors import printable
+
     show = getattr(error, "show", None)
     if callable(show):
+        if isinstance(said := getattr(error, "message", None), str):
+            vars(error)["message"] = printable(said)
         show()
-        sys.exit(getattr(error, "exit_code", 2))
+        sys.exit(getattr(error, "exit_code", _USAGE))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from forecheck.cli.say import put, say
 from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES as _CANDIDATES
+from forecheck.outputs import check_output
 
 Data = Annotated[str, typer.Argument(help="A named set (see [b]forecheck datasets[/b]), or a CSV or Parquet file.")]
 Horizon = Annotated[int, typer.Option(min=1, help="H, steps to forecast.")]
@@ -107,22 +108,33 @@ def load_panel(
     return panel
 
 
-def check_writable(*paths: Path | None) -> None:
+def check_writable(*paths: Path | str | None, reads: Sequence[str] = ()) -> None:
     """Fail before the work, not after it, if an output cannot be written.
 
+    Args:
+        paths: outputs; `-` is standard output.
+        reads: data that are read, which an output must not replace.
+
     Raises:
-        UsageError: if the folder of an output does not exist or cannot be written to, or the output is a folder.
+        UsageError: as `forecheck.outputs.check_output`; or if two outputs are one file, or an output is the data.
     """
-    for path in paths:
-        if path is None:
+    files = [Path(path) for path in paths if path not in (None, "-")]
+    for path in files:
+        check_output(path)
+    for number, path in enumerate(files):
+        if path.exists() and not path.is_file():  # a device takes any number
             continue
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            raise UsageError(f"cannot write {path}: the folder {folder} does not exist")
-        if path.is_dir():
-            raise UsageError(f"cannot write {path}: it is a folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"cannot write {path}: no permission to write to the folder {folder}")
+        if any(path.resolve() == other.resolve() for other in files[:number]):
+            raise UsageError(f"two outputs are to be written to {path}", "Give each a name of its own.")
+        if any(_is_file(each) and path.resolve() == Path(each).resolve() for each in reads):
+            raise UsageError(f"the output {path} would replace the data", "Name another file.")
+
+
+def _is_file(data: str) -> bool:
+    try:
+        return Path(data).is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def write_report(
@@ -135,12 +147,12 @@ def write_report(
     from rich.console import Console
 
     if json == "-":
-        typer.echo(report.to_json(), nl=False)
+        put(report.to_json())
     else:
         console = Console()
         console.print(report.to_rich(console.width, bool(verbose)))
         if verbose is False:
-            typer.echo("Every finding and arm: --verbose" + ("" if html else ", or as a page: --html report.html"))
+            say("Every finding and arm: --verbose" + ("" if html else ", or as a page: --html report.html"))
     if json not in (None, "-"):
         report.to_json(Path(json))
     for file, write in ((html, report.to_html), (markdown, report.to_markdown)):
@@ -148,4 +160,4 @@ def write_report(
             write(file)
     for path in (None if json == "-" else json, html, markdown):
         if path is not None:
-            typer.echo(f"wrote {path}", err=True)
+            say(f"wrote {path}", err=True)

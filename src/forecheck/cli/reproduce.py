@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import put, say
+from forecheck.outputs import write_output
 
 
 def reproduce(
@@ -49,7 +51,7 @@ def reproduce(
 
       forecheck reproduce --budget quick --html papers.html
     """
-    o.check_writable(html, markdown, None if json in (None, "-") else Path(str(json)))
+    o.check_writable(html, markdown, json)
     if not papers and not claim and budget is None:
         _list(json, store)
         return
@@ -68,7 +70,7 @@ def _list(json: str | None, store: Path | None) -> None:
     known = papers(store)
     text = jsonlib.dumps(known, indent=1, ensure_ascii=False)
     if json == "-":
-        typer.echo(text)
+        put(f"{text}\n")
         return
     from rich.console import Console
 
@@ -76,5 +78,5 @@ def _list(json: str | None, store: Path | None) -> None:
 
     Console().print(listing(known))
     if json is not None:
-        Path(json).write_text(text + "\n", encoding="utf-8")
-        typer.echo(f"wrote {json}", err=True)
+        write_output(json, f"{text}\n".encode())
+        say(f"wrote {json}", err=True)

@@ -12,6 +12,7 @@ import typer
 
 from forecheck.cli import options as o
 from forecheck.cli.lists import Json, table
+from forecheck.cli.say import put, say
 from forecheck.errors import UsageError
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -51,13 +52,13 @@ def runs(
         return
     known = verbs.runs(store)
     if json:
-        typer.echo(jsonlib.dumps({"store": root, "size": _size(known), "runs": known}, indent=1))
+        put(jsonlib.dumps({"store": root, "size": _size(known), "runs": known}, indent=1) + "\n")
         return
     if known:
         table(_COLUMNS, [_row(each) for each in known])
-    typer.echo(f"{_count(known)} in {root}")
+    say(f"{_count(known)} in {root}")
     if unused := [each for each in known if each["used"] is False]:
-        typer.echo(f"{_count(unused)} not used by the present code: forecheck runs --prune")
+        say(f"{_count(unused)} not used by the present code: forecheck runs --prune")
 
 
 def read_age(text: str) -> float:
@@ -84,13 +85,13 @@ def _say_pruned(root: str, found: dict[str, list[dict[str, Any]]], *, json: bool
     removed, in_use = found["removed"], found["in_use"]
     if json:
         told = {"store": root, "dry_run": dry_run, "size": _size(removed), **found}
-        typer.echo(jsonlib.dumps(told, indent=1))
+        put(jsonlib.dumps(told, indent=1) + "\n")
         return
     if removed and dry_run:
         table(_COLUMNS, [_row(each) for each in removed])
-    typer.echo(f"{'would remove' if dry_run else 'removed'} {_count(removed)} from {root}")
+    say(f"{'would remove' if dry_run else 'removed'} {_count(removed)} from {root}")
     if in_use:
-        typer.echo(f"another process uses {_count(in_use)}: left where {'it is' if len(in_use) == 1 else 'they are'}")
+        say(f"another process uses {_count(in_use)}: left where {'it is' if len(in_use) == 1 else 'they are'}")
 
 
 def _count(entries: Sequence[dict[str, Any]]) -> str:

@@ -67,11 +67,13 @@ def project_settings(folder: Path | None = None) -> Settings:
         if not file.is_file():
             continue
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("forecheck")
+            tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"cannot read {file}: {error}") from error
-        if table is not None:
-            return _read(table, file)
+        if not isinstance(tools, dict):
+            raise UsageError(f"{file}: tool is no table", "Write the settings below [tool.forecheck].")
+        if "forecheck" in tools:
+            return _read(tools["forecheck"], file)
     return Settings()
 
 

@@ -9,6 +9,7 @@ import typer
 
 from forecheck.cli import options as o
 from forecheck.cli.model import build_model
+from forecheck.cli.say import say
 from forecheck.errors import UsageError
 
 _FAILED = 1
@@ -82,7 +83,7 @@ def audit_several(
         if not quiet:
             ended = [cell for cell in so_far.cells if cell.state != "not run"]
             found = ended[-1].worth or ended[-1].state
-            typer.echo(f"[{len(ended)}/{len(so_far.cells)}] {ended[-1].model} on {ended[-1].set}: {found}", err=True)
+            say(f"[{len(ended)}/{len(so_far.cells)}] {ended[-1].model} on {ended[-1].set}: {found}", err=True)
 
     rows = {name: _row(model, asked) for name, model in models.items()}
     try:
@@ -94,12 +95,12 @@ def audit_several(
         raise
     write(report)
     if failed := [f"{cell.model} on {cell.set}" for cell in report.cells if cell.state == "failed"]:
-        typer.echo(f"forecheck: a trial failed in {', '.join(failed)}; all others are kept", err=True)
+        say(f"forecheck: a trial failed in {', '.join(failed)}; all others are kept", err=True)
         raise typer.Exit(_FAILED)
     reasons = {f"{cell.model} on {cell.set}": failing(Report(cell.report)) for cell in report.cells if cell.report}
     if reasons := {where: reason for where, reason in reasons.items() if reason}:
         for where, reason in reasons.items():
-            typer.echo(f"forecheck: {where}: {reason}", err=True)
+            say(f"forecheck: {where}: {reason}", err=True)
         raise typer.Exit(_FOUND)
 
 

@@ -106,6 +106,12 @@ class Anchored(Forecaster):
         self._maps: Maps | None = None
         self._weights: Float[Tensor, "channel member"] | None = None
 
+    @classmethod
+    def room(cls, task: Task, config: Any, free: int) -> float:
+        """Gram matrices of training and validation windows, and the work on them."""
+        del config, free
+        return 32.0 * task.lookback * (task.lookback + task.horizon)
+
     @property
     def parameters(self) -> int:
         """The members' maps and their weights."""

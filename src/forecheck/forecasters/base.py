@@ -91,6 +91,17 @@ class Forecaster(ABC):
         del horizon
         return max(getattr(cls.Config(), "lookbacks", (cls.usual_lookback,)))
 
+    @classmethod
+    def room(cls, task: Task, config: Any, free: int) -> float:
+        """Bytes that building and fitting take at least, beside the data; counted no further than what is free."""
+        del task, config, free
+        return 0.0
+
+    @classmethod
+    def check_weights(cls, described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Refuse, before anything is built, a description that asks for more than its weights hold (ValueError)."""
+        del described, weights
+
     @abstractmethod
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
         """Fit on training windows; choices (strength, stopping) are made on validation windows alone.
@@ -145,8 +156,10 @@ class Forecaster(ABC):
             described = json.loads((folder / "forecaster.json").read_text())
             if described["name"] != cls.name:
                 raise ValueError(f"it holds a {described['name']}")
+            weights = load_file(folder / "weights.safetensors")
+            cls.check_weights(described, weights)
             forecaster = cls.from_described(described)
-            forecaster.restore(load_file(folder / "weights.safetensors"))
+            forecaster.restore(weights)
         except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
             raise DataError(f"{folder} does not hold a saved {cls.name}: {error}") from error
         return forecaster

@@ -135,6 +135,12 @@ class ClosedForm(Forecaster):
         """A map and, with `bias`, an intercept for every group of channels."""
         return len(self.groups) * (self.task.lookback + int(self.config.bias)) * self.task.horizon
 
+    @classmethod
+    def room(cls, task: Task, config: Any, free: int) -> float:
+        """Gram matrices of training and validation windows, and the work on them."""
+        del config, free
+        return 32.0 * task.lookback * (task.lookback + task.horizon)
+
     @property
     def groups(self) -> list[slice]:
         """Channels that share a Gram matrix, a strength and weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from forecheck.attention.edits import Edit, edit_from_dict
 from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
+from forecheck.forecasters.room import count_weights, training_room
 from forecheck.nn.causal import CausalPart
 from forecheck.progress import Progress
 from forecheck.training.loop import History, Prepare, train
@@ -133,6 +135,19 @@ class NeuralForecaster(Forecaster):
     def described(self) -> dict[str, Any]:
         """Name, task, config and edit."""
         return super().described() | {"edit": self.edit.to_dict() if self.edit else None}
+
+    @classmethod
+    def room(cls, task: Task, config: Any, free: int) -> float:
+        """Weights with all that training keeps of each."""
+        return training_room(lambda: cls(task, config), free)
+
+    @classmethod
+    def check_weights(cls, described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Refuse a description that asks for more numbers than its weights hold (TooLargeError)."""
+        task, config = Task(**described["task"]), cls.Config(**described["config"])
+        held = sum(each.numel() for each in weights.values())
+        with contextlib.suppress(RuntimeError):  # of what cannot be built without content
+            count_weights(lambda: cls(task, config), 4 * held + 1000)  # what is registered twice is counted twice
 
     @classmethod
     def from_described(cls: type[N], described: Mapping[str, Any]) -> N:

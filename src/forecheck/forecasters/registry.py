@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.options import read_option
+from forecheck.forecasters.room import check_room
 
 _MODULES = {
     "last": "naive",
@@ -95,6 +96,7 @@ def create(name: str, task: Task, options: Mapping[str, Any] | None = None) -> F
     forecaster = find(name)
     config = read_config(forecaster, options or {})
     try:
+        check_room(forecaster, task, config)
         return forecaster(task, config)
     except ForecheckError:
         raise

@@ -14,11 +14,12 @@ from jaxtyping import Float
 
 from forecheck.data.causal import causal
 from forecheck.data.dates import stamp
+from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
-from forecheck.errors import DataError
-from forecheck.files import replace_file
+from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.fit import run_fit, servable
 from forecheck.forecasting.fitted import Fitted
+from forecheck.outputs import write_output
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 
@@ -72,8 +73,13 @@ class Forecast:
 
         return pl.from_arrow(self.to_arrow())
 
-    def to_csv(self) -> bytes:
-        """As CSV; stamps without a fraction of a second are written without one."""
+    def to_csv(self, *, formulas: bool = True) -> bytes:
+        """As CSV; stamps without a fraction of a second are written without one.
+
+        Args:
+            formulas: whether a text that begins like a formula is written as it is. Spreadsheets run it; without, it
+                begins with an apostrophe, and the names are no longer those of the data.
+        """
         import io
 
         import pyarrow as pa
@@ -84,6 +90,9 @@ class Forecast:
         if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
             place = table.schema.get_field_index("ds")
             table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
+        if not formulas:
+            place = table.schema.get_field_index("unique_id")
+            table = table.set_column(place, "unique_id", pa.array(map(_no_formula, self.columns["unique_id"])))
         # Arrow quotes either all texts or none, and all names of a header.
         special = any(set(str(name)) & set(',"\r\n') for name in set(self.columns["unique_id"]))
         plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
@@ -91,17 +100,30 @@ class Forecast:
         pyarrow.csv.write_csv(table, buffer, plain)
         return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
 
-    def write(self, path: str | Path) -> None:
-        """Write CSV, or Parquet if the path ends so."""
+    def write(self, path: str | Path, *, formulas: bool = True) -> None:
+        """Write CSV, see `to_csv`, or Parquet if the path ends so.
+
+        Raises:
+            WriteError: if the system does not let it.
+        """
+        if Path(path).suffix.lower() not in (".parquet", ".pq"):
+            write_output(path, self.to_csv(formulas=formulas))
+            return
+        import io
+
         import pyarrow.parquet
 
-        path = Path(path)
-        if path.suffix.lower() in (".parquet", ".pq"):
-            replace_file(path, lambda part: pyarrow.parquet.write_table(self.to_arrow(), part))
-        else:
-            replace_file(path, lambda part: _write_bytes(part, self.to_csv()))
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(self.to_arrow(), buffer)
+        write_output(path, buffer.getvalue())
 
 
+def _no_formula(name: str | int) -> str | int:
+    """A number, or a text that no spreadsheet takes for a formula, wherever it splits cells."""
+    return f"'{name}" if isinstance(name, str) and name.startswith(_FORMULA) else name
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
 _ROWS = 20
 """Shown in a notebook."""
 
@@ -110,10 +132,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.6g}" if isinstance(value, float) else stamp(value)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def run_forecast(
@@ -140,6 +158,7 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
     task = fitted.forecaster.task
+    _check_room(panel, task.horizon, len(levels))
     ends = panel.offsets[1:]
     known = causal(panel)  # as inputs were when it was trained
     rows = np.stack([known[end - task.lookback : end] for end in ends])
@@ -148,8 +167,11 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
     name = fitted.forecaster.name
     bands = {name: y}
+    # Smaller differences are lost in the arithmetic of float32, where calibration may have seen none.
+    rounding = np.finfo(np.float32).eps * np.maximum(np.abs(x).max(axis=1, keepdims=True), np.abs(y))
     for level, width in widths.items():
-        bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
+        reach = np.maximum(width, rounding)
+        bands |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
     columns: dict[str, Any] = {
         "unique_id": np.repeat(np.array(_unique_ids(panel), dtype=object), task.horizon).tolist(),
@@ -183,3 +205,14 @@ def _unique_ids(panel: Panel) -> list[str | int]:
     if len(panel.series) == 1 and not panel.reading.ids:
         return list(panel.channels)
     return [f"{series}/{channel}" for series in panel.series for channel in panel.channels]
+
+
+def _check_room(panel: Panel, horizon: int, levels: int) -> None:
+    """Refuse a table that the free memory does not hold (UsageError)."""
+    rows, free = len(panel.series) * len(panel.channels) * horizon, available_memory()
+    needed = rows * (200 + 60 * levels)  # bytes: what is computed, and the table's texts, stamps and numbers
+    if free is not None and needed > free:
+        raise UsageError(
+            f"a forecast of {rows:,} rows needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free",
+            "Give a shorter --horizon, or fewer series.",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,44 +13,72 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from forecheck.data.frequency import Frequency
+from forecheck.data.memory import available_memory
 from forecheck.data.scaling import Scaler
 from forecheck.errors import DataError, ForecheckError, UsageError
-from forecheck.files import replace_folder
+from forecheck.files import checksum, place_folder
 from forecheck.forecasters import registry
 from forecheck.forecasting.fitted import Fitted
+from forecheck.outputs import finish_update, is_progress, update_folder
+from forecheck.trials.record import is_whole, sealed
 from forecheck.trials.store import Array
 
 _FORMAT = 1
-_FILES = {"fit.json", "scaling.safetensors", "intervals.safetensors", "forecaster.json", "weights.safetensors"}
+_DESCRIPTION = "fit.json"
+_FILES = {_DESCRIPTION, "scaling.safetensors", "intervals.safetensors", "forecaster.json", "weights.safetensors"}
+_OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
+
+
+_SAID = {"model": str, "rule": str, "test_mse": float, "lookback": int, "calibration_windows": int}
 
 
 def check_place(folder: Path) -> None:
     """Refuse to write a fit where something else lies; an earlier fit will be replaced.
 
     Raises:
-        UsageError: if the folder holds anything but a fit, is a file, or its parent does not exist.
+        UsageError: if the folder holds anything but a fit, is a file, or cannot be written to, or its parent does not
+            exist.
     """
-    if not folder.absolute().parent.is_dir():
-        raise UsageError(f"cannot write {folder}: the folder {folder.absolute().parent} does not exist")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"cannot write {folder}: it is a file")
-    strange = {path.name for path in folder.iterdir()} - _FILES
-    if strange:
+    try:
+        place = folder.resolve()
+        if not place.exists():
+            _check_parent(folder, place.parent)
+            return
+        if not place.is_dir():
+            raise UsageError(f"cannot write {folder}: it is a file")
+        names = {path.name for path in place.iterdir() if not is_progress(path.name)} - _OF_THE_SYSTEM
+    except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
+        raise UsageError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
+    if strange := names - _FILES:
         raise UsageError(
             f"cannot write {folder}: it holds {min(strange)}, which is no part of a fit", "Name another folder."
         )
+    if names and _DESCRIPTION not in names and not (place / ".next").exists():
+        raise UsageError(
+            f"cannot write {folder}: it holds {min(names)} without {_DESCRIPTION}, so it is no fit, or a damaged one",
+            "Name another folder, or empty this one.",
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {folder}: no permission to write to it")
+
+
+def _check_parent(folder: Path, parent: Path) -> None:
+    if not parent.is_dir():
+        raise UsageError(f"cannot write {folder}: the folder {parent} does not exist")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {folder}: no permission to write to the folder {parent}")
 
 
 def save_fit(fitted: Fitted, folder: Path) -> None:
     """Write a fit into a folder, whole or not at all; an earlier fit there is replaced.
 
     `forecaster.json` and `weights.safetensors` are the forecaster's own, `scaling.safetensors` holds `mean` and `std`
-    (series, channel), `intervals.safetensors` the half-widths by level (horizon, channel), `fit.json` the rest.
+    (series, channel), `intervals.safetensors` the half-widths by level (horizon, channel), `fit.json` the rest, with
+    the SHA-256 of every other file and, in its first line, of itself.
 
     Raises:
         UsageError: as `check_place`.
+        WriteError: if the system does not let it.
     """
     check_place(folder)
     described = {
@@ -67,9 +96,12 @@ def save_fit(fitted: Fitted, folder: Path) -> None:
         save_file({key: np.ascontiguousarray(value) for key, value in scaling.items()}, part / "scaling.safetensors")
         widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
         save_file(widths, part / "intervals.safetensors")
-        (part / "fit.json").write_text(json.dumps(described, indent=1))
+        files = {path.name: checksum(path) for path in sorted(part.iterdir())}
+        (part / _DESCRIPTION).write_text(sealed(described | {"files": files}), encoding="utf-8")
 
-    replace_folder(folder, write, instead=True)
+    place = folder.resolve()  # of a link, what it points to
+    if place.exists() or not place_folder(place, write):
+        update_folder(place, write)
 
 
 def load_fit(folder: Path) -> Fitted:
@@ -78,27 +110,58 @@ def load_fit(folder: Path) -> Fitted:
     Raises:
         DataError: if files are missing, damaged, do not belong together, or are of a newer version.
     """
-    if not (folder / "fit.json").is_file():
+    try:
+        finish_update(folder)
+        found = (folder / _DESCRIPTION).is_file()
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}") from error
+    if not found:
         raise DataError(f"{folder} does not hold a fit", "Make one with forecheck fit DATA --horizon H -o FOLDER.")
     try:
-        return _read(folder)
+        try:
+            return _read(folder)
+        except _DamagedError:  # or another fit was just being put in its place
+            finish_update(folder)
+            return _read(folder)
     except ForecheckError as error:
         raise DataError(f"{folder} does not hold a fit: {error}") from error
     except Exception as error:  # a file from others can break anything
         raise DataError(f"{folder} does not hold a fit: {type(error).__name__}: {error}") from error
 
 
+class _DamagedError(DataError):
+    """A file is not as it was written."""
+
+
+def _check_whole(folder: Path, text: str, files: Any) -> None:
+    """Refuse a description or other files that are not as they were written together."""
+    remedy = "It was damaged or edited: fit again, or fetch the folder again from where it came from."
+    if not is_whole(text):
+        raise _DamagedError(f"{_DESCRIPTION} is not as it was written", remedy)
+    for name in sorted(_FILES - {_DESCRIPTION}):
+        if checksum(folder / name) != files[name]:
+            raise _DamagedError(f"{name} is not as it was written", remedy)
+
+
 def _read(folder: Path) -> Fitted:
-    described = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    text = (folder / _DESCRIPTION).read_text(encoding="utf-8")
+    described = json.loads(text)
     _need(isinstance(described, dict), "fit.json holds no object")
     _need(described["format"] == _FORMAT, f"its format is {described['format']!r}, this version reads {_FORMAT}")
+    if "files" in described or "sha256" in described:  # earlier versions wrote no checksums
+        _check_whole(folder, text, described["files"])
     series, channels = (_names(described, key) for key in ("series", "channels"))
     frequency = _frequency(described["frequency"])
     info, origin = described["info"], described["origin"]
     _need(isinstance(info, dict) and isinstance(origin, dict), "info and origin must be objects")
+    for key, kind in _SAID.items():
+        _need(isinstance(info[key], kind), f"info: {key} is of another type")
     task = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))["task"]
     for key in ("lookback", "horizon", "channels", "period"):
         _need(type(task[key]) is int and 0 < task[key] < 2**31, f"{key} must be a positive whole number")
+    numbers = 64 * (task["lookback"] + task["horizon"]) * task["channels"]  # of a batch
+    free = available_memory()
+    _need(free is None or 8 * numbers < free, "the windows that it forecasts are larger than the free memory")
     _need(task["channels"] == len(channels), f"the model has {task['channels']} channels, not {len(channels)}")
     scaling = load_file(folder / "scaling.safetensors")
     mean, std = (_finite(scaling, key, (len(series), len(channels))).astype(np.float64) for key in ("mean", "std"))

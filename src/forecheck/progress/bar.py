@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from forecheck.durations import duration
+from forecheck.errors import printable
 from forecheck.progress.pace import Pace
 
 _BETWEEN_LINES = 10.0
@@ -68,7 +69,7 @@ class Bar:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, total: int, finished: int) -> None:
         """Add trials that are to be run; those in the store are told, once, and not counted."""
@@ -102,7 +103,9 @@ class Bar:
         self._trials.reach(self._finished + sum(fraction for _, fraction, _ in self._running.values()))
         if self._live:
             done, total, told = self._state()
-            self._progress.update(self._bar, completed=done, total=total, description=told, visible=bool(total))
+            self._progress.update(
+                self._bar, completed=done, total=total, description=printable(told), visible=bool(total)
+            )
         elif not self._quiet and self._clock() - self._told >= _BETWEEN_LINES:
             self._told = self._clock()
             self.say(self._state()[-1])

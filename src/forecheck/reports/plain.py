@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.errors import printable
+
 
 def plain(value: Any) -> Any:
     """A copy of `value` made of dict, list, str, int, float, bool and None only.
@@ -34,6 +36,15 @@ def plain(value: Any) -> Any:
         text = value.isoformat() if isinstance(value, date) else str(value)
         return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
     raise TypeError(f"a report holds JSON types only, got {type(value).__name__}")
+
+
+def printable_texts(value: Any) -> Any:
+    """A copy of plain data whose texts hold nothing that a terminal obeys."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(key): printable_texts(part) for key, part in value.items()}
+    return [printable_texts(part) for part in value] if isinstance(value, list) else value
 
 
 def dumps(value: Any) -> str:

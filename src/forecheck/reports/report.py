@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 
-from forecheck.errors import UsageError
-from forecheck.files import replace_file
+from forecheck.errors import UsageError, printable
+from forecheck.outputs import write_output
 from forecheck.reports import brief, html, markdown, survey, survey_html, survey_markdown, survey_text, text
 from forecheck.reports.content import verdict
-from forecheck.reports.plain import dumps, plain
+from forecheck.reports.plain import dumps, plain, printable_texts
 
 SCHEMA = 1
 
@@ -149,6 +149,8 @@ class Report:
         A survey has a table there, and a page an audit beside it: `all.html` and `all-patchtst-ETTh1.html`.
         """
         pages = self._pages(None if path is None else Path(path).name)
+        if path is not None and Path(path).exists() and not Path(path).is_file():  # nothing is beside a device
+            pages = dict([next(iter(pages.items()))])
         for name, page in pages.items():
             written(page, path and Path(path).with_name(name))
         return next(iter(pages.values()))
@@ -170,21 +172,22 @@ class Report:
 
     def __str__(self) -> str:
         """Thirty lines that say what matters; of a report on many things, how they came out."""
-        return str(self.verdict) if self._many else self.to_text().rstrip("\n")
+        return printable(str(self.verdict)) if self._many else self.to_text().rstrip("\n")
 
     def __repr__(self) -> str:
         if self._many:
-            return f"<{type(self).__name__} {self.kind}: {self.verdict}>"
+            return printable(f"<{type(self).__name__} {self.kind}: {self.verdict}>")
         protocol = self.data.get("protocol", {})
-        return f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>"
+        return printable(f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         yield from self._blocks(options.max_width, verbose=False)
 
     def _blocks(self, width: int, verbose: bool) -> Iterator[RenderableType]:
+        shown = printable_texts(self.data)
         if self._many:
-            return survey_text.blocks(self.data, width, verbose)
-        return (text if verbose else brief).blocks(self.data, width)
+            return survey_text.blocks(shown, width, verbose)
+        return (text if verbose else brief).blocks(shown, width)
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that neither its style nor the notebook's reaches the other."""
@@ -198,9 +201,5 @@ class Report:
 def written(content: str, path: str | Path | None) -> str:
     """The content, written to `path` if there is one."""
     if path is not None:
-
-        def write(part: Path) -> None:
-            part.write_bytes(content.encode("utf-8"))
-
-        replace_file(Path(path), write)
+        write_output(path, content.encode("utf-8"))
     return content

@@ -73,17 +73,26 @@ class Record:
 
 def write_record(path: Path, key: Key, value: Any, files: Mapping[str, str]) -> None:
     """Write a record; its first line is the SHA-256 of all the others."""
-    record = asdict(key) | {"files": dict(files), "value": value}
-    rest = json.dumps(record, indent=1, default=as_plain).removeprefix("{\n")
-    path.write_text(_SEAL % _digest(rest) + rest, encoding="utf-8")
+    path.write_text(sealed(asdict(key) | {"files": dict(files), "value": value}), encoding="utf-8")
+
+
+def sealed(described: Mapping[str, Any]) -> str:
+    """An object as JSON, whose first line is the SHA-256 of all the others."""
+    rest = json.dumps(described, indent=1, default=as_plain).removeprefix("{\n")
+    return _SEAL % _digest(rest) + rest
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is as `sealed` wrote it."""
+    seal, line_break, rest = text.partition("\n")
+    return seal + line_break == _SEAL % _digest(rest)
 
 
 def read_record(folder: Path) -> Record | None:
     """The record of a folder; None if it is not there, damaged, or lies under the address of another one."""
     try:
         text = (folder / RECORD).read_bytes().decode()
-        seal, line_break, rest = text.partition("\n")
-        if seal + line_break != _SEAL % _digest(rest):
+        if not is_whole(text):
             return None
         found = json.loads(text)
         key = Key(**{name: found[name] for name in Key.__dataclass_fields__} | {"modules": tuple(found["modules"])})

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forecheck.files import remove_folder
+from forecheck.files import home, remove_folder
 from forecheck.fingerprints import find_source, fingerprint
 from forecheck.trials.record import RECORD, Key, read_record
 from forecheck.trials.store import Store
@@ -65,7 +65,22 @@ def list_entries(store: Store) -> list[Entry]:
     wanted = _panels_of(entry for entry in found if entry.used is not False)
     panels = list(_entries(store, "panel", lambda key: key.address in wanted))
     names = {panel.key.address: panel.key.described.get("name") for panel in panels}
-    return [_on(entry, names.get(entry.key.described.get("data", ""))) for entry in found] + panels
+    found = [_on(entry, names.get(entry.key.described.get("data", ""))) for entry in found]
+    return [*_parts(store), *_earlier(store), *found, *panels]
+
+
+def _parts(store: Store) -> Iterator[Entry]:
+    """Files that were being written beside a record by processes that were killed."""
+    for kind in KINDS:
+        for path in sorted((store.root / kind).glob("*/*/.*.part")):
+            yield Entry(Key(kind, path.parent.name, "unfinished", {}), path, *_measured(path), used=False)
+
+
+def _earlier(store: Store) -> Iterator[Entry]:
+    """What versions without a store left beside it."""
+    folder = store.root.with_name("ledger")
+    if store.root == home() / "store" and folder.is_dir():
+        yield Entry(Key("earlier", "ledger", "results of earlier versions", {}), folder, *_measured(folder), used=False)
 
 
 def _on(entry: Entry, panel: str | None) -> Entry:
@@ -136,7 +151,7 @@ def _measured(folder: Path) -> tuple[int, float]:
             status = path.stat()
         except FileNotFoundError:  # it is just being removed
             continue
-        size += status.st_size if path != folder else 0
+        size += status.st_size if path.is_file() else 0
         made = status.st_mtime if path.name == RECORD or not made else made
     return size, made
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
-from forecheck.files import checksum, home, remove_folder, replace_file, replace_folder
+from forecheck.files import checksum, home, place_folder, remove_folder, replace_file
 from forecheck.trials.locks import locks_of
 from forecheck.trials.panels import describe_panel, load_panel, panel_key, save_panel
 from forecheck.trials.record import RECORD, Key, Record, read_record, write_record
@@ -77,6 +77,9 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         self.locks.share(f"{key.kind} {key.address}")
         folder = self.place(key.kind, key.address)
+        for place in (folder.parent.parent, folder.parent, *([folder] if fill is None else [])):
+            if place.exists() and not place.is_dir():  # damage: a folder was there
+                remove_folder(place)
         if fill is None:
             replace_file(folder / RECORD, lambda path: write_record(path, key, value, {}))
             return
@@ -88,7 +91,7 @@ class Store:
             if folder.exists() and self.read(key.kind, key.address) is None:  # damaged
                 remove_folder(folder)
 
-        replace_folder(folder, whole)
+        place_folder(folder, whole)
 
     # Trials
 

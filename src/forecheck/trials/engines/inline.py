@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from forecheck.errors import TrialError
+from forecheck.errors import NO_MEMORY, TrialError, lacks_memory
 from forecheck.forecasters.base import Forecaster
 from forecheck.trials.engines.base import Silent, Watcher, to_run
 from forecheck.trials.run import run_trial
@@ -29,6 +29,6 @@ def run_inline(
     for trial in to_run(trials, store, watcher):
         try:
             run_trial(trial, store, partial(watcher.progressed, trial), models)
-        except (FloatingPointError, RuntimeError) as error:
-            raise TrialError(f"{trial.label}: {error}") from error
+        except (FloatingPointError, RuntimeError, MemoryError) as error:
+            raise TrialError(f"{trial.label}: {NO_MEMORY if lacks_memory(error) else error}") from error
         watcher.finished(trial)

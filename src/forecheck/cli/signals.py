@@ -1,0 +1,92 @@
+"""What Ctrl-C, a request to end and a closed terminal mean: the run stops, and what is finished is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+_MESSAGE = "forecheck: interrupted; finished trials are kept, the same command goes on from here"
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_CURSOR = "\x1b[?25h"
+
+
+class _State:
+    """Of this process: whether a command runs that has to be stopped in order, and the signal that stopped it."""
+
+    working = False
+    stopped: int | None = None
+
+
+def catch() -> None:
+    """Handle the signals from now on, but for those that whoever started the program has set to be ignored."""
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)  # there is no SIGHUP everywhere
+        with contextlib.suppress(ValueError):  # not the main thread, whose business signals are
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _stop)
+
+
+def ignore() -> None:
+    """Ignore them: all is done, and Python, on its way out, would die of one."""
+    for name in _SIGNALS:
+        with contextlib.suppress(ValueError):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """While a `with` block runs, the first signal is a KeyboardInterrupt in it; else it ends the program."""
+    before = {name: signal.getsignal(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)}
+    _State.stopped = None
+    catch()
+    _State.working = True
+    try:
+        yield
+    finally:
+        _State.working = False
+        if _State.stopped is None:  # of one that was stopped, the program is about to end
+            with contextlib.suppress(ValueError):
+                for name, handler in before.items():
+                    signal.signal(getattr(signal, name), handler)
+
+
+def stopped() -> int | None:
+    """The exit code if a signal stopped the command: 128 and the signal's number, as shells have it."""
+    return None if _State.stopped is None else 128 + _State.stopped
+
+
+def tell() -> None:
+    """Say that it was interrupted."""
+    print(_MESSAGE, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    again, _State.stopped = _State.stopped is not None, number
+    # An interrupt amid an import comes out as any error, or not at all.
+    if again or not _State.working or _importing(frame):
+        _leave(number, told=again)
+    raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _leave(number: int, *, told: bool) -> NoReturn:
+    """End at once; worker processes notice, and what is half written is not found by anybody."""
+    with contextlib.suppress(OSError):
+        if os.isatty(2):
+            os.write(2, _CURSOR.encode())
+        if not told:
+            os.write(2, f"{_MESSAGE}\n".encode())
+    os._exit(128 + number)
