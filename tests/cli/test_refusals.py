@@ -170,7 +170,7 @@ def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
         raise TrialError("nlinear, seed 0: out of luck")
 
     monkeypatch.setattr(Engine, "__call__", fail)
-    done = forecheck("backtest", waves, *SMALL)
+    done = forecheck("backtest", waves, *SMALL, "--quiet")
     assert (done.code, done.out) == (1, "")
     assert done.err == "forecheck: a trial failed, the others are kept\n  nlinear, seed 0: out of luck\n"
 
@@ -180,7 +180,7 @@ def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Engine, "__call__", interrupt)
-    done = forecheck("backtest", waves, *SMALL)
+    done = forecheck("backtest", waves, *SMALL, "--quiet")
     assert done.code == 130
     assert done.err == "forecheck: interrupted; finished trials are kept, the same command goes on from here\n"
 
@@ -289,3 +289,14 @@ def test_memory_that_is_refused(forecheck, waves, monkeypatch):
     done = forecheck("backtest", waves, *SMALL)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("forecheck: there is not enough memory\n  Give a shorter --lookback")
+
+
+def test_what_was_read_is_said_before_anything_else(forecheck, waves, tmp_path):
+    said = forecheck("backtest", waves, *SMALL, "--split", "70/20/20").err
+    assert said.startswith('forecheck: waves.csv: read 400 rows as 2 channels of one series, time column "date", ')
+    assert "read" not in forecheck("backtest", waves, *SMALL, "--split", "70/20/20", "--quiet").err
+    text = waves.read_text().splitlines()
+    counted = tmp_path / "counted.csv"
+    counted.write_text("\n".join([f"id,{text[0]}", *(f"{row},{line}" for row, line in enumerate(text[1:]))]))
+    done = forecheck("backtest", counted, *SMALL, "--split", "70/20/20", "--quiet")
+    assert 'set aside: "id", which counts the rows' in done.err

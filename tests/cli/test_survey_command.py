@@ -117,7 +117,12 @@ def test_the_options_of_an_audit_reach_every_cell(forecheck, waves, others, audi
 
 def test_progress_has_a_line_a_cell_and_quiet_has_none(forecheck, waves, others, audited):
     done = forecheck("audit", waves, others, *SMALL)
-    assert done.err.splitlines() == ["[1/2] patchtst on waves.csv: yes", "[2/2] patchtst on others.csv: yes"]
+    read = [f"forecheck: {name}.csv: read" for name in ("waves", "others")]
+    assert [line.partition(" 400 rows")[0] for line in done.err.splitlines()] == [
+        *read,
+        "[1/2] patchtst on waves.csv: yes",
+        "[2/2] patchtst on others.csv: yes",
+    ]
     assert "Attention is worth it in 2 of 2 cells" in done.out
     assert forecheck("audit", waves, others, *SMALL, "--quiet").err == ""
 

@@ -109,7 +109,7 @@ def audit(
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panels = [o.load_panel(each, column, series, target, fill, drop, **written) for each in data]
+    panels = [o.load_panel(each, column, series, target, fill, drop, quiet=quiet, **written) for each in data]
     asked: dict[str, Any] = {
         "horizon": horizon,
         "lookback": lookback,

@@ -60,7 +60,7 @@ def backtest(
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panel = o.load_panel(data, time, series, target, fill, drop, **written)
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

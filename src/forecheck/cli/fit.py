@@ -51,7 +51,7 @@ def fit(
     """
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panel = o.load_panel(data, time, series, target, fill, drop, **written)
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

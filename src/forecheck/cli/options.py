@@ -93,18 +93,22 @@ def load_panel(
     target: Sequence[str] | None,
     fill: str | None,
     drop: Sequence[str] | None,
+    *,
+    quiet: bool,
     **written: Any,
 ) -> Any:
     """The panel that a command's data options describe, after a line on what was read.
 
     Args:
+        quiet: say it only if something was decided without being asked.
         written: header, decimal, thousands, delimiter and skip of `forecheck.load`.
     """
     from forecheck.data.load import load
 
     panel = load(data, time=time, series=series, target=target or None, fill=fill, drop=tuple(drop or ()), **written)
-    said = f"forecheck: {panel.name}: {panel.described}"
-    typer.echo("".join(each if each.isprintable() else "?" for each in said), err=True)
+    if panel.reading.notes or not quiet:
+        said = f"forecheck: {panel.name}: {panel.described}"
+        typer.echo("".join(each if each.isprintable() else "?" for each in said), err=True)
     return panel
 
 
