@@ -164,7 +164,7 @@ def _replaced(code: str, kind: Kind, mode: Mode, asked: str, slow: bool = False)
     """A replacement of every attention matrix."""
     retrained = kind is _RETRAINED
     when = "before training, so that the architecture learns to do without it" if retrained else "after training"
-    doing = "Retraining with attention as" if retrained else "Replacing every attention matrix of the trained model by"
+    doing = "Retraining with attention as" if retrained else "Replacing all attention matrices that were reached by"
     seeds = " and the spread between seeds" if retrained else "; seeds are those of the raw model"
     text = (
         f"{asked}\n\nEvery attention matrix is replaced {when}; all else of the layer stays (value and output "
@@ -205,7 +205,7 @@ EDITED = (
         _CONTENT,
         (FreezeToMean("content"),),
         "post-hoc: content part only",
-        "Keeping only the content part of every attention matrix",
+        "Keeping only the content part of all attention matrices that were reached",
         """Does this checkpoint use what its attention takes from content, by itself?
 
         The pattern is split into its mean over training windows, which depends on position alone, and the rest, which

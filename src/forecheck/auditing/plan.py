@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forecheck.attention.beside import listed, unreached
 from forecheck.attention.identity import identity_test
 from forecheck.attention.sites import Subject, attach
 from forecheck.auditing.budget import Budget
@@ -198,10 +199,11 @@ def _setting(
     example, _ = experiment.train.gather(slice(0, 2))
     with torch.no_grad(), attach(subject, example) as attached:
         places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
-        why_not, identity = attached.why_not, None
+        why_not, identity, beside = attached.why_not, None, ""
         if places:
             test = identity_test(subject, attached, example)
             identity = test.worst
+            beside = listed(unreached(subject, attached, example))
             if not test.passed:
                 places = ()
                 why_not = (
@@ -209,7 +211,7 @@ def _setting(
                     f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
                 )
         native = attached.adapter == "native"
-    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity)
+    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity, beside)
 
 
 _ENOUGH = 30

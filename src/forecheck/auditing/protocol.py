@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from forecheck.auditing.evidence import Evidence
@@ -156,7 +156,9 @@ class Check(ABC):
             # One thing that could not be run is enough only if nothing else was.
             if reasons and all(reasons):
                 why = reasons[0]
-        return self.not_applicable(why) if why else self.look(evidence)
+        found = self.not_applicable(why) if why else self.look(evidence)
+        beside = evidence.setting.beside if self.white_box and evidence.setting.places else ""
+        return _of_what_was_reached(found, beside) if found and beside else found
 
     @abstractmethod
     def look(self, evidence: Evidence) -> Finding | None:
@@ -239,6 +241,14 @@ class Check(ABC):
             comparison=c,
             **details,
         )
+
+
+def _of_what_was_reached(found: Finding, beside: str) -> Finding:
+    """A finding on attention that says that it is about a part of it."""
+    if found.outcome == "not applicable":
+        return found
+    meaning = f"{found.meaning} This is about the attention that was reached, not about {beside}."
+    return replace(found, title=f"{found.title}, as far as it was reached", meaning=meaning)
 
 
 def percent(value: float) -> str:

@@ -39,6 +39,7 @@ class Setting:
         external: the model was trained elsewhere, so that it cannot be retrained.
         native: the attention is forecheck's own, which alone can be edited before training.
         identity: largest difference of the adapter's identity test, None if no adapter reached anything.
+        beside: what mixes by weights that depend on the window and was not reached, in words; empty if nothing does.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Setting:
     external: bool = False
     native: bool = True
     identity: float | None = None
+    beside: str = ""
 
     @property
     def slow(self) -> bool:
