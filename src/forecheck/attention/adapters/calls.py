@@ -34,10 +34,9 @@ class CallsAdapter:
         if scripted:
             yield Attached(self.name, [], subject.forward, f"{scripted} is scripted or traced, which hides its calls")
             return
-        interceptor = Interceptor(module)
         with evaluating(module):
             with torch.no_grad(), _random_numbers_kept(example):
-                interceptor.discover(lambda: subject(example))
+                interceptor = _discovered(subject, module, example)
 
             def forward(x: Tensor) -> Tensor:
                 with interceptor.editing():
@@ -45,6 +44,18 @@ class CallsAdapter:
 
             styles = " + ".join(dict.fromkeys(site.style for site in interceptor.sites))
             yield Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
+
+
+def _discovered(subject: Subject, module: nn.Module | None, example: Tensor) -> Interceptor:
+    interceptor = Interceptor(module)
+    interceptor.discover(lambda: subject(example))
+    if len(example) > 1 and interceptor.calls > 1 and any(", run " in site.path for site in interceptor.sites):
+        fewer = Interceptor(module)
+        fewer.discover(lambda: subject(example[:1]))
+        if fewer.calls != interceptor.calls:
+            interceptor = Interceptor(module, one_by_one=True)
+            interceptor.discover(lambda: subject(example))
+    return interceptor
 
 
 def _scripted(subject: Subject, module: nn.Module | None) -> str:
