@@ -72,7 +72,7 @@ class Interceptor:
             self._sums.append(measure())
             return self._sums[-1]
 
-        watch = _Watch(lambda style, lead, tokens: self._new(stack, style, lead, tokens, watch.before), measured, self)
+        watch = _Watch(lambda style, lead, tokens: self._new(stack, style, lead, tokens, watch), measured, self)
 
         def enter(path: str) -> Callable[..., None]:
             return lambda module, _: stack.append(_Frame(path, module))
@@ -130,12 +130,12 @@ class Interceptor:
         style: str,
         lead: tuple[int, ...],
         tokens: tuple[int, int],
-        before: frozenset[int],
+        watch: _Watch,
     ) -> CallSite:
         frame, run = stack[-1], 0
         key = (frame.path, frame.calls, run)
         # Run again on what it gave, a module is the same site; run beside itself, as once a head, it is another one.
-        while not self._one_by_one and key in self._known and self._known[key].layer not in before:
+        while not self._one_by_one and key in self._known and self._known[key].layer not in watch.before:
             run += 1
             key = (frame.path, frame.calls, run)
         frame.calls += 1
@@ -146,7 +146,9 @@ class Interceptor:
             heads = lead[-1] if len(lead) > 1 else _heads(stack, prod(lead))
             # Others show that their output is projected when their module is left.
             projected = isinstance(frame.module, nn.MultiheadAttention)
-            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected)
+            told = style == multihead.STYLE
+            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected, told=told)
+            site.splits = watch.splits
             self._known[key] = site
             self.sites.append(site)
         self._order.append(self._known[key])
@@ -179,6 +181,7 @@ class _Watch(TorchFunctionMode):
         self._meet, self._owner = meet, owner
         self._last: CallSite | None = None
         self.before: frozenset[int] = frozenset()  # layers that the operands of the call at hand come after
+        self.splits: frozenset[int] = frozenset()  # into how many parts their features were split
         self.lineage = Lineage(owner.parameters)
         self.provenance = Provenance(self._met, decide, self.lineage)
 
@@ -189,6 +192,7 @@ class _Watch(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         given = list(tensors_in((*args, *kwargs.values())))
         self.before, self._last = self.lineage.sites(*given), None
+        self.splits = self.lineage.splits(*given)
         if name in PRODUCTS:
             out = self.provenance.product(func, args, kwargs)
         elif name == "scaled_dot_product_attention":

@@ -270,4 +270,7 @@ class OneKey(PatternEdit):
         edited = self.inner(weights, allowed, like)
         one = torch.zeros_like(edited)
         one[..., 0] = edited.sum(dim=-1)
+        if isinstance(self.inner, Identity):  # a token that is hidden from itself has no row there to be moved
+            hidden = ~_itself(allowed)
+            one[..., 0] = torch.where(hidden, allowed.any(dim=-1).to(one.dtype), one[..., 0])
         return one

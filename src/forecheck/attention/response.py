@@ -60,6 +60,11 @@ def rows_are_tokens(attached: Attached, x: Float[Tensor, "batch lookback channel
     return found
 
 
+def not_tokens(path: str) -> str:
+    """What to say of a site whose rows are not the tokens of its columns."""
+    return f"row i and column i of the pattern of {path} do not respond to the same part of a window"
+
+
 def _same_places(rows: Float[Tensor, "disturbance token"], columns: Float[Tensor, "disturbance token"]) -> bool:
     if float(columns.amax()) < _NOTHING:
         return True
@@ -165,11 +170,19 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
 
 
 @torch.no_grad()
-def moves(attached: Attached, x: Float[Tensor, "batch lookback channel"]) -> dict[int, Bool[Tensor, "cause batch head"]]:
-    """By layer, which patterns of the batch move if the first of two windows is disturbed, or one channel of both."""
+def moves(
+    attached: Attached, x: Float[Tensor, "batch lookback channel"], channels: int = _PLACES
+) -> dict[int, Bool[Tensor, "cause batch head"]]:
+    """By layer, which patterns of the batch move if the first of two windows is disturbed, or one channel of both.
+
+    Args:
+        attached: the model.
+        x: windows; two are looked at.
+        channels: how many, at most, are disturbed one by one.
+    """
     x = two_windows(x)
     noise = _STRENGTH * x.std() * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
-    masks = [torch.zeros_like(x) for _ in range(1 + (min(_PLACES, x.shape[-1]) if x.shape[-1] > 1 else 0))]
+    masks = [torch.zeros_like(x) for _ in range(1 + (min(channels, x.shape[-1]) if x.shape[-1] > 1 else 0))]
     masks[0][0] = 1
     for channel, mask in enumerate(masks[1:]):
         mask[..., channel] = 1

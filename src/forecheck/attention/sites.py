@@ -97,9 +97,12 @@ class Attached:
 
     def describe(self) -> str:
         """One line for reports: adapter, number of sites, shapes."""
-        shapes = {(site.heads, site.queries, site.keys) for site in self.sites}
+        shapes = {
+            (f"{site.heads} heads" if getattr(site, "heads_known", True) else "unknown heads", site.queries, site.keys)
+            for site in self.sites
+        }
         shape = ", ".join(
-            f"{heads} heads x {queries} tokens" + (f" looking at {keys}" if keys != queries else "")
+            f"{heads} x {queries} tokens" + (f" looking at {keys}" if keys != queries else "")
             for heads, queries, keys in sorted(shapes)
         )
         return f"{len(self.sites)} attention sites through the {self.adapter} adapter ({shape})"

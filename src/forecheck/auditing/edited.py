@@ -11,6 +11,7 @@ from forecheck.attention.outputs import Ablate, Perturb, Remove
 from forecheck.attention.perturb import FreezeToMean, Noise, Smooth
 from forecheck.attention.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
 from forecheck.attention.replace import Mode, Replace
+from forecheck.attention.response import not_tokens
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import (
     ATTENTION,
@@ -82,8 +83,12 @@ class Edited(Check):
         """The identity is undefined where as many tokens do not look as are looked at."""
         if why := super().why_not(setting):
             return why
+        modes = {edit.mode for edit in self.edits if isinstance(edit, Replace)}
+        for place in setting.places if "identity" in modes else ():
+            if not place.tokens:
+                return f"{not_tokens(place.path)}: identity is undefined there"
         crossing = [place for place in setting.places if place.queries != place.keys]
-        if crossing and any(isinstance(edit, Replace) and edit.mode == "identity" for edit in self.edits):
+        if crossing and "identity" in modes:
             place = crossing[0]
             return f"{place.path} looks from {place.queries} tokens at {place.keys}: identity is undefined there"
         return ""

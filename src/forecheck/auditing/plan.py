@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from forecheck.attention.beside import listed, unreached
 from forecheck.attention.identity import identity_test
-from forecheck.attention.sites import Subject, attach
+from forecheck.attention.sites import Site, Subject, attach
 from forecheck.auditing.budget import Budget
 from forecheck.auditing.catalogue import Selection
 from forecheck.auditing.evidence import LINEAR, NAIVE, Arm
@@ -198,20 +197,25 @@ def _setting(
         name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
     example, _ = experiment.train.gather(slice(0, 2))
     with torch.no_grad(), attach(subject, example) as attached:
-        places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
+        places = tuple(_place(site) for site in attached.sites)
         why_not, identity, beside = attached.why_not, None, ""
         if places:
             test = identity_test(subject, attached, example)
-            identity = test.worst
-            beside = listed(unreached(subject, attached, example))
+            identity, beside = test.worst, test.unreached
+            places = tuple(replace(place, tokens=place.path not in test.not_tokens) for place in places)
             if not test.passed:
                 places = ()
                 why_not = (
-                    f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
-                    f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
+                    f"the {attached.adapter} adapter failed its identity test on this model: {test.fault}, so no edit "
+                    "through it can be believed"
                 )
         native = attached.adapter == "native"
     return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity, beside)
+
+
+def _place(site: Site) -> Place:
+    known = bool(getattr(site, "heads_known", True))
+    return Place(site.layer, site.path, site.heads, site.queries, site.keys, heads_known=known)
 
 
 _ENOUGH = 30

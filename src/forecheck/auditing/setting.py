@@ -16,13 +16,21 @@ Family = Literal["raw", "retrained", "post-hoc", "perturbation", "positions", "p
 
 @dataclass(frozen=True)
 class Place:
-    """A site as the plan knows it; see `forecheck.attention.sites.Site`."""
+    """A site as the plan knows it; see `forecheck.attention.sites.Site`.
+
+    Attributes:
+        layer, path, heads, queries, keys: of the site.
+        heads_known: whether it is known which patterns of a batch are heads.
+        tokens: whether row i and column i of a pattern are of the same token, where there are as many of both.
+    """
 
     layer: int
     path: str
     heads: int
     queries: int
     keys: int
+    heads_known: bool = True
+    tokens: bool = True
 
 
 @dataclass(frozen=True)

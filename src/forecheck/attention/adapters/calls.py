@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from forecheck.attention.calls.heads import settle_heads
 from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.interceptor import Interceptor
 from forecheck.attention.sites import Attached, Forward, Subject, evaluating
@@ -43,7 +44,10 @@ class CallsAdapter:
                     return subject.forward(x)
 
             styles = " + ".join(dict.fromkeys(site.style for site in interceptor.sites))
-            yield Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
+            attached = Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
+            with _random_numbers_kept(example):
+                settle_heads(interceptor.sites, attached, example)
+            yield attached
 
 
 def _discovered(subject: Subject, module: nn.Module | None, example: Tensor) -> Interceptor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _SPLITS = {"view", "reshape", "unflatten", "chunk", "split", "tensor_split", "view_as"}
+_PICKING = {"gather", "take_along_dim", "index_select", "__getitem__", "take", "index"}
 _MAPPED = {"linear": -1, "layer_norm": -1, "rms_norm": -1, "embedding": -1, "conv1d": -2}
 """Functions whose result has its features on a known axis, counted from the end."""
 
@@ -25,6 +27,7 @@ class Lineage:
         self._features = WeakTensorKeyDictionary()
         self._splits = WeakTensorKeyDictionary()
         self._sites = WeakTensorKeyDictionary()
+        self._picked = WeakTensorKeyDictionary()
 
     def features(self, tensor: Tensor) -> int | None:
         """The axis of its features, counted from the end, if that is known."""
@@ -38,6 +41,10 @@ class Lineage:
         """Layers of the attention sites that some tensors come after."""
         return frozenset().union(*(self._sites.get(each, frozenset()) for each in tensors))
 
+    def picked(self, *tensors: Tensor) -> frozenset[int]:
+        """By which tensors of indices rows of some tensors were picked or put into another order."""
+        return frozenset().union(*(self._picked.get(each, frozenset()) for each in tensors))
+
     def is_parameter(self, tensor: Tensor) -> bool:
         """Whether its memory is that of a parameter or buffer."""
         return tensor.untyped_storage().data_ptr() in self._parameters
@@ -49,17 +56,26 @@ class Lineage:
         if not given or not results:
             return
         sites, splits = self.sites(*given), self._kept_splits(name, given)
+        picked = self.picked(*given) | self._picks(name, given)
         if name in _SPLITS and given[0].dim():
             parts = len(results) if len(results) > 1 else _parts(given[0], results[0])
             splits = splits | {parts} if parts > 1 else splits
         for each in results:
             if sites:
                 self._sites[each] = self._sites.get(each, frozenset()) | sites
+            if picked:
+                self._picked[each] = picked
             if splits:
                 self._splits[each] = splits
             axis = _MAPPED[name] if name in _MAPPED else self._axis(name, given, each)
             if axis is not None:
                 self._features[each] = axis
+
+    def _picks(self, name: str, given: Sequence[Tensor]) -> frozenset[int]:
+        if name not in _PICKING or self.is_parameter(given[0]) or not given[0].is_floating_point():
+            return frozenset()
+        whole = (torch.int64, torch.int32, torch.int16, torch.uint8)
+        return frozenset(each.untyped_storage().data_ptr() for each in given[1:] if each.dtype in whole and each.dim())
 
     def _kept_splits(self, name: str, given: Sequence[Tensor]) -> frozenset[int]:
         """What was split before; a product with a parameter of more than two axes splits by those."""

@@ -99,6 +99,9 @@ class Provenance:
                 continue
             if not (tag.certain or tag.weighed):
                 continue
+            # Rows that were picked by the values of queries, as the top ones, are no tokens: an edit would miss the others.
+            if self._lineage.picked(product.tensors[number]) - self._lineage.picked(product.tensors[1 - number]):
+                continue
             for key in _contracted(product):
                 mixing = Mixing.of(product, number, product.letters[number].index(key))
                 sums = None if mixing is None else self._decide(lambda m=mixing, t=tag: _row_sums(m, t))  # type: ignore[misc]
