@@ -158,6 +158,8 @@ class AdapterIdentity(HarnessCheck):
         found = [r.summary["attention"] for r in evidence.raw.results if "attention" in r.summary]
         if not found:
             return None
+        if unreached := [each for each in found if "identity_error" not in each]:
+            return self.not_applicable(str(unreached[0].get("why_not", "")))
         tests = [attention.get("identity", {}) for attention in found]
         worst = max(evidence.setting.identity or 0.0, *(attention["identity_error"] for attention in found))
         tolerance = max([TOLERANCE, *(test.get("tolerance", 0.0) for test in tests)])

@@ -152,7 +152,7 @@ class Check(ABC):
         """Look at the evidence; None if the audit did not run what this check is about."""
         why = self.why_not(evidence.setting)
         if not why:
-            reasons = [evidence.why_not.get((each.family, each.label), "") for each in self.requests(evidence.setting)]
+            reasons = [evidence.why_not.get(_key(each, evidence), "") for each in self.requests(evidence.setting)]
             # One thing that could not be run is enough only if nothing else was.
             if reasons and all(reasons):
                 why = reasons[0]
@@ -241,6 +241,13 @@ class Check(ABC):
             comparison=c,
             **details,
         )
+
+
+def _key(request: Request, evidence: Evidence) -> tuple[str, str]:
+    """Under which the evidence says why something was not run."""
+    if request.measure is None:
+        return request.family, request.label
+    return f"measure {request.measure}", evidence.setting.model
 
 
 def _of_what_was_reached(found: Finding, beside: str) -> Finding:
