@@ -76,8 +76,6 @@ def unreached(subject: Subject, attached: Attached, x: Tensor) -> tuple[Unreache
     finally:
         for site in attached.sites:
             site.edit(None)
-    if not isinstance(y, Tensor):
-        return ()
     found = watch.sources(y)
     if found is None:
         return (Unreached("a way from window to forecast that leaves torch", ""),)
@@ -111,7 +109,7 @@ def _open_modules(watch: _Watch, paths: dict[int, str]) -> Iterator[None]:
             handle.remove()
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes of every tensor whether it depends on the window, and through which places.
 
     Attributes:
@@ -120,7 +118,7 @@ class _Watch(TorchDispatchMode):
     """
 
     def __init__(self, x: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.places: list[Unreached] = []
         self.stack: list[str] = []
         self._numbers: dict[Unreached, int] = {}
@@ -132,10 +130,10 @@ class _Watch(TorchDispatchMode):
 
     def sources(self, tensor: Tensor) -> frozenset[int] | None:
         """Numbers of the places that a tensor depends on; None if it does not depend on the window."""
-        own = self._sources.get(tensor)
+        own: frozenset[int] | None = self._sources.get(tensor, None)  # type: ignore[no-untyped-call]
         written = self._written.get(_storage(tensor)) if self._written else None
         if written is None:
-            return own  # type: ignore[no-any-return]
+            return own
         return written[1] if own is None else own | written[1]
 
     def __torch_dispatch__(
@@ -175,8 +173,10 @@ class _Watch(TorchDispatchMode):
         if name in _PRODUCTS:
             left, right = args[_PRODUCTS[name] : _PRODUCTS[name] + 2]
             if self._depends(left, right) and left.shape[-1] > 1:
-                return "a product of two activations"
-        elif name.startswith("_fft") or name.startswith("fft"):
+                single = (left.dim() > 1 and left.shape[-2] == 1) or right.shape[-1] == 1
+                parts = left.shape[-1]
+                return f"a sum of {parts} parts weighted by the window" if single else "a product of two activations"
+        elif name.startswith(("_fft", "fft")):
             return "a Fourier transform"
         elif any(fused in name for fused in _FUSED):
             return "fused attention"
@@ -196,9 +196,9 @@ class _Watch(TorchDispatchMode):
             return
         left, right = tensors[:2]
         if self._depends(left, right):
-            if _spread(left, out) and (_spread(right, out) or left in self._weights):
-                self._weighted[out] = True
-            elif _spread(right, out) and right in self._weights:
+            if (_spread(left, out) and (_spread(right, out) or left in self._weights)) or (
+                _spread(right, out) and right in self._weights
+            ):
                 self._weighted[out] = True
         else:
             for kept in (self._weights, self._weighted):

@@ -68,6 +68,7 @@ class Interceptor:
     def discover(self, forward: Callable[[], object]) -> None:
         """Run a forward pass to find the sites; hooks that tell which module is at work stay for its time only."""
         stack, handles = [_Frame("", None)], []
+
         def measured(measure: Callable[[], Tensor | None]) -> Tensor | None:
             self._sums.append(measure())
             return self._sums[-1]
@@ -191,8 +192,8 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         given = list(tensors_in((*args, *kwargs.values())))
-        self.before, self._last = self.lineage.sites(*given), None
-        self.splits = self.lineage.splits(*given)
+        self._begin(given)
+        out: Any
         if name in PRODUCTS:
             out = self.provenance.product(func, args, kwargs)
         elif name == "scaled_dot_product_attention":
@@ -210,6 +211,10 @@ class _Watch(TorchFunctionMode):
             for each in tensors_in([out]):
                 self.lineage.come_after(each, self._last.layer)
         return out
+
+    def _begin(self, given: list[Tensor]) -> None:
+        """What is known of the operands of the call at hand."""
+        self.before, self.splits, self._last = self.lineage.sites(*given), self.lineage.splits(*given), None
 
     def _met(self, style: str, lead: tuple[int, ...], tokens: tuple[int, int]) -> CallSite:
         self._last = self._meet(style, lead, tokens)

@@ -67,7 +67,9 @@ class AttentionEdit(Edit):
         if self.heads is not None and attached.adapter != "native":
             wrong = [site.path for site in chosen if not heads_respond(attached, example).get(site.layer, True)]
             if wrong:
-                raise UsageError(f"what {wrong[0]} calls heads are windows or channels: one responds where another does not")
+                raise UsageError(
+                    f"what {wrong[0]} calls heads are windows or channels: one responds where another does not"
+                )
 
     @abstractmethod
     def pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:

@@ -21,21 +21,23 @@ _PLACES = 16  # stretches of time, and channels, that are disturbed one by one
 _STRENGTH = 0.3
 _NOTHING = 1e-6  # changes of a pattern below this are rounding
 _ALIKE = 0.5
+_LITTLE = 1e-3
+_FEWEST = 3  # tokens, to tell them apart
 
 
 @torch.no_grad()
 def rows_are_tokens(attached: Attached, x: Float[Tensor, "batch lookback channel"]) -> dict[int, bool]:
     r"""By layer, whether query i and key i are the same token; only of sites with as many queries as keys.
 
-    With every other pattern the identity (or the plain mean, where that is undefined) tokens stay apart, so a stretch of
-    time or a channel that is disturbed moves few of them. From the change :math:`\Delta` of log patterns
+    With every other pattern the identity (or the plain mean, where that is undefined) tokens stay apart, so a stretch
+    of time or a channel that is disturbed moves few of them. From the change :math:`\Delta` of log patterns
 
     .. math:: r_i = \mathrm{median}_j |\Delta_{ij} - m_i|, \quad c_j = \mathrm{median}_i |\Delta_{ij} - m_i|, \quad
         m_i = \mathrm{median}_j \Delta_{ij}
 
-    tell which rows and which columns moved. The answer is yes if r and c are correlated over all disturbances, and no
-    if not, or if only columns move. Where no pattern moves, or there are fewer than three tokens, nothing can be told,
-    which counts as yes.
+    tell which rows and which columns moved. The answer is yes if r and c are correlated, on average over disturbances,
+    those that move few tokens first, and no if not, or if only columns move. Where no pattern moves, or there are fewer
+    than three tokens, nothing can be told, which counts as yes.
 
     Args:
         attached: the model.
@@ -56,7 +58,8 @@ def rows_are_tokens(attached: Attached, x: Float[Tensor, "batch lookback channel
                 rows[layer].append(row)
                 columns[layer].append(column)
     for site in square:
-        found[site.layer] = site.keys < 3 or _same_places(torch.stack(rows[site.layer]), torch.stack(columns[site.layer]))
+        moved = torch.stack(rows[site.layer]), torch.stack(columns[site.layer])
+        found[site.layer] = site.keys < _FEWEST or _same_places(*moved)
     return found
 
 
@@ -68,10 +71,18 @@ def not_tokens(path: str) -> str:
 def _same_places(rows: Float[Tensor, "disturbance token"], columns: Float[Tensor, "disturbance token"]) -> bool:
     if float(columns.amax()) < _NOTHING:
         return True
-    if float(rows.amax()) < 1e-3 * float(columns.amax()):
+    if float(rows.amax()) < _LITTLE * float(columns.amax()):
         return False
+    live = (rows.amax(dim=0) > _LITTLE * rows.amax()) & (columns.amax(dim=0) > _LITTLE * columns.amax())
+    if int(live.sum()) < _FEWEST:  # masks hide the others
+        return True
+    rows, columns = rows[:, live], columns[:, live]
     r, c = (each - each.mean(dim=1, keepdim=True) for each in (rows, columns))
-    return float((r * c).sum() / (r.norm() * c.norm()).clamp(min=1e-30)) > _ALIKE
+    alike = (r * c).sum(dim=1) / (r.norm(dim=1) * c.norm(dim=1)).clamp(min=1e-30)
+    # What moves few tokens tells most; what moves none tells nothing.
+    clear = columns.amax(dim=1) / columns.mean(dim=1).clamp(min=1e-30) - 1
+    clear = clear * (columns.amax(dim=1) > _LITTLE * columns.amax())
+    return float((clear * alike).sum() / clear.sum().clamp(min=1e-30)) > _ALIKE
 
 
 def _moved(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,26 +100,21 @@ def _moved(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _disturbed(x: Tensor) -> Iterator[Tensor]:
-    """Windows with a stretch of time, or a channel, changed; sums stay what they are, for models that subtract means."""
+    """Windows with a stretch of time, or a channel, changed; sums stay, for models that subtract means."""
     generator = torch.Generator().manual_seed(0)
     scale = _STRENGTH * float(x.std())
     sizes = torch.rand(x.shape[-1], generator=generator) + 0.5
     for part in torch.arange(x.shape[1]).tensor_split(min(_PLACES, x.shape[1])):
         noise = torch.randn(len(part), generator=generator)
         noise = noise - noise.mean() if len(part) > 1 else noise
-        yield _changed(x, lambda y, part=part, noise=noise: y[:, part].add_(scale * (noise[:, None] * sizes)), part)  # type: ignore[misc]
+        disturbed = x.clone()
+        disturbed[:, part] += scale * (noise[:, None] * sizes).to(x)
+        yield disturbed
     for channel in range(min(_PLACES, x.shape[-1])) if x.shape[-1] > 1 else ():
         noise = torch.randn(x.shape[1], generator=generator)
-        yield torch.cat(
-            [x[..., :channel], (x[..., channel] + scale * (noise - noise.mean()).to(x))[..., None], x[..., channel + 1 :]],
-            dim=-1,
-        )
-
-
-def _changed(x: Tensor, change: Callable[[Tensor], Tensor], part: Tensor) -> Tensor:
-    y = x.clone()
-    y[:, part] = change(y).to(y)
-    return y
+        disturbed = x.clone()
+        disturbed[..., channel] += scale * (noise - noise.mean()).to(x)
+        yield disturbed
 
 
 @contextmanager
@@ -163,9 +169,8 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
             found[site.layer] = True
             continue
         alive = seen.any(dim=0)  # a head that never moves tells nothing
-        agree = [bool((seen[:, member, alive[member]].sum(dim=1) % max(int(alive[member].sum()), 1) == 0).all())
-                 for member in range(seen.shape[1])]  # fmt: skip
-        found[site.layer] = all(agree)
+        counts = (seen & alive).sum(dim=2)
+        found[site.layer] = bool(((counts == 0) | (counts == alive.sum(dim=1))).all())
     return found
 
 

@@ -174,7 +174,8 @@ def _seen(subject: Subject, plain: Attached, example: Tensor) -> list[str]:
 
     places = unreached(subject, plain, example[:2])
     if places:
-        return [f"what mixes by weights that depend on the window is written in a way that is not known: {listed(places)}"]
+        known = "what mixes by weights that depend on the window is written in a way that is not known"
+        return [f"{known}: {listed(places)}"]
     return ["nothing in it mixes by weights that depend on the window"]
 
 

@@ -143,7 +143,8 @@ def _about(evidence: Evidence) -> str:
     beside, count = evidence.setting.beside, len(evidence.setting.places)
     if not beside or not count:
         return ""
-    return f"This is about the attention that was reached ({count} sites) and not about {beside}, which was not edited. "
+    sites = "1 site" if count == 1 else f"{count} sites"
+    return f"This is about the attention that was reached ({sites}), not about {beside}, which was not edited. "
 
 
 def _sentence(evidence: Evidence, found: Headline, main: Answer | None) -> str:

@@ -31,19 +31,20 @@ class Lineage:
 
     def features(self, tensor: Tensor) -> int | None:
         """The axis of its features, counted from the end, if that is known."""
-        return self._features.get(tensor)  # type: ignore[no-any-return]
+        axis: int | None = self._features.get(tensor, None)  # type: ignore[no-untyped-call]
+        return axis
 
     def splits(self, *tensors: Tensor) -> frozenset[int]:
         """Into how many parts the features of some tensors were split on the way: one number may be that of heads."""
-        return frozenset().union(*(self._splits.get(each, frozenset()) for each in tensors))
+        return _union(self._splits, tensors)
 
     def sites(self, *tensors: Tensor) -> frozenset[int]:
         """Layers of the attention sites that some tensors come after."""
-        return frozenset().union(*(self._sites.get(each, frozenset()) for each in tensors))
+        return _union(self._sites, tensors)
 
     def picked(self, *tensors: Tensor) -> frozenset[int]:
         """By which tensors of indices rows of some tensors were picked or put into another order."""
-        return frozenset().union(*(self._picked.get(each, frozenset()) for each in tensors))
+        return _union(self._picked, tensors)
 
     def is_parameter(self, tensor: Tensor) -> bool:
         """Whether its memory is that of a parameter or buffer."""
@@ -62,7 +63,7 @@ class Lineage:
             splits = splits | {parts} if parts > 1 else splits
         for each in results:
             if sites:
-                self._sites[each] = self._sites.get(each, frozenset()) | sites
+                self._sites[each] = self.sites(each) | sites
             if picked:
                 self._picked[each] = picked
             if splits:
@@ -87,7 +88,7 @@ class Lineage:
 
     def come_after(self, tensor: Tensor, layer: int) -> None:
         """Note that a tensor is what the attention of a layer gave."""
-        self._sites[tensor] = self._sites.get(tensor, frozenset()) | {layer}
+        self._sites[tensor] = self.sites(tensor) | {layer}
 
     def _axis(self, name: str, given: Sequence[Tensor], out: Tensor) -> int | None:
         for tensor in given:
@@ -102,6 +103,10 @@ class Lineage:
             if out.shape == tensor.shape or (out.dim() > -axis - 1 and out.shape[axis] == tensor.shape[axis]):
                 return axis
         return None
+
+
+def _union(notes: WeakTensorKeyDictionary, tensors: Sequence[Tensor]) -> frozenset[int]:
+    return frozenset().union(*(notes[each] for each in tensors if each in notes))
 
 
 def _parts(before: Tensor, after: Tensor) -> int:

@@ -37,7 +37,7 @@ _SAME = _VIEWS | {"view_as", "reshape_as", "dropout", "to", "float", "double", "
 _TOLERANCE = 1e-3  # of sums of rows, in half precision too
 
 Decide = Callable[[Callable[[], "Tensor | None"]], "Tensor | None"]
-"""Says what rows of a possible pattern sum to: measured by the function in the first pass, and as then in later ones."""
+"""Says what rows of a possible pattern sum to: measured by the function in the first pass, the same in later ones."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Provenance:
                 continue
             if not (tag.certain or tag.weighed):
                 continue
-            # Rows that were picked by the values of queries, as the top ones, are no tokens: an edit would miss the others.
+            # Rows that were picked, as the top queries are, are no tokens: an edit would miss the others.
             if self._lineage.picked(product.tensors[number]) - self._lineage.picked(product.tensors[1 - number]):
                 continue
             for key in _contracted(product):
                 mixing = Mixing.of(product, number, product.letters[number].index(key))
-                sums = None if mixing is None else self._decide(lambda m=mixing, t=tag: _row_sums(m, t))  # type: ignore[misc]
+                sums = None if mixing is None else self._decide(lambda m=mixing: _row_sums(m))  # type: ignore[misc]
                 if mixing is not None and sums is not None:
                     return self._mix(lambda: func(*args, **kwargs), mixing, tag, sums)
         out = func(*args, **kwargs)
@@ -191,20 +191,17 @@ class Provenance:
         self, name: str, tag: Scores | Mixed, tensor: Tensor, out: Tensor, raw: Tensor | None
     ) -> Scores | Mixed | None:
         if isinstance(tag, Mixed):
-            if name == "linear" and not tag.projected:
-                return replace(tag, projected=True)
-            return tag if name in _SAME else None
-        if name in _NEW:
-            return None
+            projected = name == "linear" and not tag.projected
+            return replace(tag, projected=True) if projected else tag if name in _SAME else None
         heads = tag.heads or (out.shape[1] if out.dim() == 4 else None)
         if name in _PARTS:
             return Scores(tag.certain, heads if out.dim() == tensor.dim() else None, raw, tag.weighed)
         same = out.numel() == tensor.numel() or out.shape[-1:] == tensor.shape[-1:]
-        if not same or (tag.weighed and out.numel() < tensor.numel()):
+        if name in _NEW or not same or (tag.weighed and out.numel() < tensor.numel()):
             return None
         if name in _WEIGHING and not tag.weighed:
             return Scores(tag.certain, heads, tensor, weighed=True, met=([],))
-        return replace(tag, heads=heads, raw=raw if tag.weighed else None, met=tag.met)
+        return replace(tag, heads=heads, raw=raw if tag.weighed else None)
 
 
 def _contracted(product: Terms) -> list[str]:
@@ -212,7 +209,7 @@ def _contracted(product: Terms) -> list[str]:
     return [letter for letter in left if letter in right and letter not in product.out]
 
 
-def _row_sums(mixing: Mixing, tag: Scores) -> Tensor | None:
+def _row_sums(mixing: Mixing) -> Tensor | None:
     """What all rows of a pattern sum to, one number or one a head; None if they differ: then it is no attention."""
     order = mixing.letters[0]
     rows = mixing.weights.detach().double().sum(dim=order.index(mixing.key))
