@@ -80,8 +80,8 @@ def _same_places(rows: Float[Tensor, "disturbance token"], columns: Float[Tensor
     r, c = (each - each.mean(dim=1, keepdim=True) for each in (rows, columns))
     alike = (r * c).sum(dim=1) / (r.norm(dim=1) * c.norm(dim=1)).clamp(min=1e-30)
     # What moves few tokens tells most; what moves none tells nothing.
-    clear = columns.amax(dim=1) / columns.mean(dim=1).clamp(min=1e-30) - 1
-    clear = clear * (columns.amax(dim=1) > _LITTLE * columns.amax())
+    alone = (columns.amax(dim=1) / columns.mean(dim=1).clamp(min=1e-30) - 1) / (columns.shape[1] - 1)  # 1: one token
+    clear = alone**4 * (columns.amax(dim=1) > _LITTLE * columns.amax())
     return float((clear * alike).sum() / clear.sum().clamp(min=1e-30)) > _ALIKE
 
 
@@ -177,7 +177,7 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
 @torch.no_grad()
 def moves(
     attached: Attached, x: Float[Tensor, "batch lookback channel"], channels: int = _PLACES
-) -> dict[int, Bool[Tensor, "cause batch head"]]:
+) -> dict[int, Bool[Tensor, "cause member head"]]:
     """By layer, which patterns of the batch move if the first of two windows is disturbed, or one channel of both.
 
     Args:
