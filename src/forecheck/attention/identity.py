@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from forecheck.attention.beside import listed, unreached
 from forecheck.attention.calls.wrapped import module_of
@@ -34,6 +34,7 @@ class IdentityTest:
             identity is undefined there.
         not_heads: sites whose heads are windows or channels.
         unreached: what else mixes by weights that depend on the window, in words.
+        hint: what to do if nothing changed and the forecast differs all the same.
     """
 
     attached: float
@@ -43,6 +44,7 @@ class IdentityTest:
     not_tokens: tuple[str, ...] = ()
     not_heads: tuple[str, ...] = ()
     unreached: str = ""
+    hint: str = ""
 
     @property
     def worst(self) -> float:
@@ -65,7 +67,7 @@ class IdentityTest:
             (self.one_token, "with all weight at one token, where edits must not matter,"),
         ):
             if not value < self.tolerance:
-                return f"{when} the forecast differs by {value:.1e} of its size"
+                return f"{when} the forecast differs by {value:.1e} of its size{self.hint}"
         return ""
 
 
@@ -96,7 +98,17 @@ def identity_test(subject: Subject, attached: Attached, example: Tensor) -> Iden
         tuple(site.path for site in attached.sites if not tokens.get(site.layer, True)),
         tuple(site.path for site in attached.sites if not heads.get(site.layer, True)),
         listed(unreached(subject, attached, example)),
+        _nested(subject),
     )
+
+
+def _nested(subject: Subject) -> str:
+    """The one way of torch that gives other forecasts by itself: tokens that are hidden at the end become zeros."""
+    module = module_of(subject)
+    for each in module.modules() if module is not None else ():
+        if isinstance(each, nn.TransformerEncoder) and getattr(each, "use_nested_tensor", False):
+            return " (nn.TransformerEncoder zeros hidden tokens by itself: build it with enable_nested_tensor=False)"
+    return ""
 
 
 def _tolerance(subject: Subject) -> float:

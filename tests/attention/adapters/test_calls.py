@@ -71,9 +71,9 @@ def test_sizes_and_modules_are_told():
         first, second = attached.sites
         assert (first.heads, first.queries, first.keys) == (HEADS, L, L)
         assert first.module is model.blocks[0]
-        assert (second.heads, second.queries, second.keys) == (1, L, L)  # nothing says that there are more
+        assert (second.heads, second.queries, second.keys) == (HEADS, L, L)  # measured: nothing says so
         assert attached.why_not == ""
-        shapes = f"1 heads x {L} tokens, {HEADS} heads x {L} tokens"
+        shapes = f"{HEADS} heads x {L} tokens"
         assert attached.describe() == f"2 attention sites through the {SDPA} + {WRITTEN} adapter ({shapes})"
 
 
