@@ -17,7 +17,7 @@ from torch import Tensor
 from forecheck.attention.patterns import Identity, Mean
 from forecheck.attention.sites import Attached, Site
 
-_PLACES = 16  # stretches of time, and channels, that are disturbed one by one
+_PLACES = 8  # stretches of time, and channels, that are disturbed one by one
 _STRENGTH = 0.3
 _NOTHING = 1e-6  # changes of a pattern below this are rounding
 _ALIKE = 0.5
