@@ -1,5 +1,7 @@
 """Models that were trained elsewhere: what is taken, what is refused, and what tells two of them apart."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -112,3 +114,66 @@ def test_equal_models_have_equal_fingerprints_and_others_do_not():
 def test_saving_is_refused(tmp_path):
     with pytest.raises(UsageError, match="was trained elsewhere"):
         given(last, TASK, probe()).save(tmp_path)
+
+
+class Marks(Linear):
+    def forward(self, x, marks):
+        return super().forward(x + marks)
+
+
+# https://github.com/thuml/Time-Series-Library/issues/672
+def test_a_wrong_call_is_a_usage_error_with_the_way_out():
+    with pytest.raises(UsageError, match="missing 1 required positional argument: 'marks'") as error:
+        given(Marks(), TASK, probe())
+    assert "wrap=lambda" in error.value.remedy
+    given(Marks(), TASK, probe(), wrap=lambda model, x: model(x, 0.0))
+
+
+# https://github.com/pytorch/pytorch/issues/150089 and 151726: no mode, and none that can be changed
+def test_frozen_and_exported_modules_forecast():
+    with warnings.catch_warnings(action="ignore"):
+        frozen = torch.jit.freeze(torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 3)).eval()))
+    batch = ({0: torch.export.Dim("batch", min=2, max=64)},)
+    exported = torch.export.export(Linear().eval(), (probe(),), dynamic_shapes=batch).module()
+    for module in (frozen, exported):
+        forecaster = given(module, TASK, probe(), wrap=lambda model, x: model(x)[:, :4])
+        assert forecaster.predict(probe()).shape == (5, 4, 3)
+
+
+class InPlace(Linear):
+    def forward(self, x):
+        x -= x.mean(1, keepdim=True)
+        return super().forward(x)
+
+
+def test_a_model_that_writes_into_its_input_gets_a_copy():
+    x = probe()
+    given(InPlace(), TASK, x)
+    assert torch.equal(x, probe())
+
+
+class Several:
+    def __init__(self, *models):
+        self.models = list(models)
+
+
+def test_an_object_that_holds_models_gives_its_only_one():
+    assert given(Several(Linear()), TASK, probe()).config.model == "Several"
+    with pytest.raises(UsageError, match="holds 2 models") as error:
+        given(Several(Linear(), Marks()), TASK, probe())
+    assert ".models[1] (Marks)" in error.value.remedy
+
+
+class Optioned(Linear):
+    way = "one"
+
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Identity()
+
+
+def test_the_fingerprint_covers_options_of_every_module():
+    one, two = Optioned(), Optioned()
+    two.inner.way = "another"
+    assert given(one, TASK, probe()).config.fingerprint == given(Optioned(), TASK, probe()).config.fingerprint
+    assert given(one, TASK, probe()).config.fingerprint != given(two, TASK, probe()).config.fingerprint

@@ -47,7 +47,8 @@ def find_codes(traced: Trace) -> list[Code]:
 
     A table is a parameter or buffer of floats whose name, or whose module's name, says *position* (`pos`, `W_pos`,
     `pe`, `embed_positions`, ...), with an axis of at least as many positions as there are tokens before its features
-    and no further axis; relative biases (`relative_attention_bias`) may have any number of distances.
+    and no further axis but one of channels; relative biases (`relative_attention_bias`) may have any number of
+    distances.
 
     Raises:
         UsageError: if there is none.
@@ -61,7 +62,11 @@ def find_codes(traced: Trace) -> list[Code]:
             relative = any(_RELATIVE.fullmatch(word) for part in words for word in part)
             said = relative or any(_WORD.fullmatch(word) for part in words for word in part)
             axes = [axis for axis in range(tensor.dim() - 1) if tensor.shape[axis] > 1]
-            if not said or features(owner) or not tensor.is_floating_point() or tensor.dim() < 2 or len(axes) > 1:
+            if not said or features(owner) or not tensor.is_floating_point() or tensor.dim() < 2:
+                continue
+            if len(axes) == 2:
+                axes = [axis for axis in axes if tensor.shape[axis] in lengths]
+            if len(axes) > 1:
                 continue
             axis = axes[0] if axes else tensor.dim() - 2
             rows = tensor.shape[axis]

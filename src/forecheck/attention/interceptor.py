@@ -10,13 +10,14 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from forecheck.attention.calls import multihead, sdpa
 from forecheck.attention.calls.contraction import PRODUCTS
+from forecheck.attention.calls.lineage import Lineage, tensors_in
 from forecheck.attention.calls.site import CallSite
-from forecheck.attention.calls.softmax import SOFTMAXES, Mixed, Provenance
+from forecheck.attention.calls.softmax import Decide, Mixed, Provenance
 from forecheck.errors import ForecheckError
 
 _HEADS = ("num_heads", "n_heads", "nhead", "n_head", "heads", "num_attention_heads")  # usual names of the attribute
@@ -38,25 +39,41 @@ class Interceptor:
     Calls are told apart by their order: a later pass must make the same ones. A module that is run several times, as
     in an autoregressive loop, is one site.
 
+    Args:
+        module: the module whose submodules do the work.
+        one_by_one: windows go through the model one by one, so that a module run again is at another window.
+
     Attributes:
         sites: in the order of the forward pass.
         frequencies: whether Fourier transforms were seen.
         parameters: addresses of the memory of parameters and buffers; what is multiplied by them is projected.
     """
 
-    def __init__(self, module: nn.Module | None) -> None:
+    def __init__(self, module: nn.Module | None, *, one_by_one: bool = False) -> None:
+        self._one_by_one = one_by_one
         self.sites: list[CallSite] = []
         self.frequencies = False
         self._module = module
         held = [] if module is None else [*module.parameters(), *module.buffers()]
         self.parameters = frozenset(each.untyped_storage().data_ptr() for each in held)
         self._order: list[CallSite] = []
-        self._known: dict[tuple[str, int], CallSite] = {}
+        self._known: dict[tuple[str, int, int], CallSite] = {}
+        self._sums: list[Tensor | None] = []  # of the rows of what may be a pattern, in the order of the pass
+
+    @property
+    def calls(self) -> int:
+        """Attention calls of a pass."""
+        return len(self._order)
 
     def discover(self, forward: Callable[[], object]) -> None:
         """Run a forward pass to find the sites; hooks that tell which module is at work stay for its time only."""
         stack, handles = [_Frame("", None)], []
-        watch = _Watch(lambda style, lead, tokens: self._new(stack, style, lead, tokens), self)
+
+        def measured(measure: Callable[[], Tensor | None]) -> Tensor | None:
+            self._sums.append(measure())
+            return self._sums[-1]
+
+        watch = _Watch(lambda style, lead, tokens: self._new(stack, style, lead, tokens, watch), measured, self)
 
         def enter(path: str) -> Callable[..., None]:
             return lambda module, _: stack.append(_Frame(path, module))
@@ -95,22 +112,44 @@ class Interceptor:
             made += 1
             return site
 
-        with uncompiled(), _Watch(meet, self):
+        known = iter(self._sums)
+
+        def remembered(_measure: Callable[[], Tensor | None]) -> Tensor | None:
+            try:
+                return next(known)
+            except StopIteration:
+                raise _other("more products") from None
+
+        with uncompiled(), _Watch(meet, remembered, self):
             yield
         if made != len(self._order):
             raise _other(f"{made} instead of {len(self._order)}")
 
-    def _new(self, stack: list[_Frame], style: str, lead: tuple[int, ...], tokens: tuple[int, int]) -> CallSite:
-        frame = stack[-1]
-        key = (frame.path, frame.calls)
+    def _new(
+        self,
+        stack: list[_Frame],
+        style: str,
+        lead: tuple[int, ...],
+        tokens: tuple[int, int],
+        watch: _Watch,
+    ) -> CallSite:
+        frame, run = stack[-1], 0
+        key = (frame.path, frame.calls, run)
+        # Run again on what it gave, a module is the same site; run beside itself, as once a head, it is another one.
+        while not self._one_by_one and key in self._known and self._known[key].layer not in watch.before:
+            run += 1
+            key = (frame.path, frame.calls, run)
         frame.calls += 1
         if key not in self._known:
             call = f"call {key[1]}"
             path = f"{frame.path}, {call}" if frame.path and key[1] else frame.path or call
+            path += f", run {run}" if run else ""
             heads = lead[-1] if len(lead) > 1 else _heads(stack, prod(lead))
             # Others show that their output is projected when their module is left.
             projected = isinstance(frame.module, nn.MultiheadAttention)
-            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected)
+            told = style == multihead.STYLE
+            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected, told=told)
+            site.splits = watch.splits
             self._known[key] = site
             self.sites.append(site)
         self._order.append(self._known[key])
@@ -138,33 +177,44 @@ def _other(what: str) -> ForecheckError:
 class _Watch(TorchFunctionMode):
     """The mode: hands every torch function to whom it concerns."""
 
-    def __init__(self, meet: sdpa.Meet, owner: Interceptor) -> None:
+    def __init__(self, meet: sdpa.Meet, decide: Decide, owner: Interceptor) -> None:
         super().__init__()
         self._meet, self._owner = meet, owner
         self._last: CallSite | None = None
-        self.provenance = Provenance(meet, owner.parameters)
+        self.before: frozenset[int] = frozenset()  # layers that the operands of the call at hand come after
+        self.splits: frozenset[int] = frozenset()  # into how many parts their features were split
+        self.lineage = Lineage(owner.parameters)
+        self.provenance = Provenance(self._met, decide, self.lineage)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        given = list(tensors_in((*args, *kwargs.values())))
+        self._begin(given)
+        out: Any
         if name in PRODUCTS:
-            return self.provenance.product(func, args, kwargs)
-        if name in SOFTMAXES:
-            return self.provenance.softmax(func, args, kwargs)
-        if name == "scaled_dot_product_attention":
+            out = self.provenance.product(func, args, kwargs)
+        elif name == "scaled_dot_product_attention":
             out = sdpa.handle(self._met, func, args, kwargs)
             assert self._last is not None
             self.provenance.mark(out, self._last)
-            return out
-        if name == "multi_head_attention_forward":
-            return multihead.handle(self._meet, func, args, kwargs)
-        if name.startswith("fft_"):
-            self._owner.frequencies = True
-        out = func(*args, **kwargs)
-        self.provenance.carry(name, args, kwargs, out)
+        elif name == "multi_head_attention_forward":
+            out = multihead.handle(self._met, func, args, kwargs)
+        else:
+            self._owner.frequencies |= name.startswith("fft_")
+            out = func(*args, **kwargs)
+            self.provenance.carry(func, name, args, kwargs, out)
+        self.lineage.note(name, args, kwargs, out)
+        if self._last is not None:
+            for each in tensors_in([out]):
+                self.lineage.come_after(each, self._last.layer)
         return out
+
+    def _begin(self, given: list[Tensor]) -> None:
+        """What is known of the operands of the call at hand."""
+        self.before, self.splits, self._last = self.lineage.sites(*given), self.lineage.splits(*given), None
 
     def _met(self, style: str, lead: tuple[int, ...], tokens: tuple[int, int]) -> CallSite:
         self._last = self._meet(style, lead, tokens)

@@ -172,7 +172,9 @@ def _pair(maps: list[Call], width: int) -> _Sublayer | None:
             return _Sublayer(first.start, first, width)
         into, hidden = features(first.module)
         rest = [call for call in maps[at + 1 :] if call.read != first.read]
-        if into == width and rest and features(rest[0].module) == (hidden, width):
+        if (
+            into == width and rest and features(rest[0].module) in ((hidden, width), (hidden / 2, width))
+        ):  # a gate may take half
             return _Sublayer(first.start, rest[0], width)
     return None
 

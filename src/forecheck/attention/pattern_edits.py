@@ -11,6 +11,7 @@ from torch import Tensor
 from forecheck.attention.edits import Edit
 from forecheck.attention.means import mean_patterns
 from forecheck.attention.patterns import OnHeads
+from forecheck.attention.response import heads_respond
 from forecheck.attention.sites import Attached, Site
 from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
@@ -35,12 +36,40 @@ class AttentionEdit(Edit):
         return f"{layers}{heads}"
 
     @property
+    def of_each_head(self) -> bool:
+        """Whether every head gets a pattern of its own."""
+        return self.needs_means
+
+    @property
     def needs_means(self) -> bool:
         """Whether mean raw patterns over calibration windows are needed."""
         return False
 
-    def check(self, attached: Attached) -> None:
-        """Refuse a model before anything is done to it (UsageError)."""
+    def check(self, attached: Attached, example: Tensor) -> None:
+        """Refuse a model before anything is done to it (UsageError).
+
+        Args:
+            attached: the model.
+            example: windows.
+
+        Raises:
+            UsageError: if the edit is of heads, and it is not known which patterns they are.
+        """
+        if self.heads is None and not self.of_each_head:
+            return
+        chosen = self._chosen(attached.sites)
+        for site in chosen:
+            if not getattr(site, "heads_known", True):
+                raise UsageError(
+                    f"which patterns of {site.path} are its heads is not known, so no head can be edited by itself",
+                    "Name its heads by an adapter of yours (adapter=), or edit by mean, identity or zero.",
+                )
+        if self.heads is not None and attached.adapter != "native":
+            wrong = [site.path for site in chosen if not heads_respond(attached, example).get(site.layer, True)]
+            if wrong:
+                raise UsageError(
+                    f"what {wrong[0]} calls heads are windows or channels: one responds where another does not"
+                )
 
     @abstractmethod
     def pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:
@@ -49,7 +78,7 @@ class AttentionEdit(Edit):
     @contextmanager
     def applied(self, attached: Attached, example: Tensor, calibration: Iterable[Tensor]) -> Iterator[Attached]:
         """Put the edit on every chosen site."""
-        self.check(attached)
+        self.check(attached, example)
         means = mean_patterns(attached, calibration) if self.needs_means else {}
         try:
             self.put(attached.sites, means)

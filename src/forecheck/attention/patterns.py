@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
 from forecheck.nn.seeding import derive
 
@@ -58,7 +59,7 @@ def _itself(allowed: Allowed) -> Bool[Tensor, "*#batch_head query"]:
     """Whether a token may see itself."""
     queries, keys = allowed.shape[-2:]
     if queries != keys:
-        raise ValueError(f"identity is undefined for cross-attention ({queries} queries, {keys} keys)")
+        raise UsageError(f"identity is undefined where {queries} queries look at {keys} keys")
     return allowed.diagonal(dim1=-2, dim2=-1)
 
 
@@ -270,4 +271,7 @@ class OneKey(PatternEdit):
         edited = self.inner(weights, allowed, like)
         one = torch.zeros_like(edited)
         one[..., 0] = edited.sum(dim=-1)
+        if isinstance(self.inner, Identity):  # a token that is hidden from itself has no row there to be moved
+            hidden = ~_itself(allowed)
+            one[..., 0] = torch.where(hidden, allowed.any(dim=-1).to(one.dtype), one[..., 0])
         return one

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from forecheck.attention.adapters.native import native_sites
 from forecheck.attention.pattern_edits import AttentionEdit
 from forecheck.attention.patterns import Fixed, FrozenMean, Identity, Mean, Shuffled, Zero
+from forecheck.attention.response import not_tokens, rows_are_tokens
 from forecheck.attention.sites import Attached, Site
 from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
@@ -72,12 +73,29 @@ class Replace(AttentionEdit):
             )
         self.put([*sites], {})
 
-    def check(self, attached: Attached) -> None:
-        """Refuse what would be untrained.
+    @property
+    def of_each_head(self) -> bool:
+        """Means are by head, and patterns of another window are of the same head."""
+        return self.mode in ("frozen-mean", "shuffled")
+
+    def check(self, attached: Attached, example: Tensor) -> None:
+        """Refuse what would be untrained, and what means nothing.
+
+        Args:
+            attached: the model.
+            example: windows.
 
         Raises:
-            UsageError: for `fixed`, whose matrix would be untrained.
+            UsageError: for `fixed`, whose matrix would be untrained; for `identity`, where row i and column i of a
+                pattern are not of the same token; as for every edit of heads.
         """
+        super().check(attached, example)
+        if self.mode == "identity" and attached.adapter != "native":
+            chosen = self._chosen(attached.sites)
+            places = rows_are_tokens(attached, example) if all(site.queries == site.keys for site in chosen) else {}
+            wrong = [site.path for site in chosen if not places.get(site.layer, True)]
+            if wrong:
+                raise UsageError(f"{not_tokens(wrong[0])}: identity is undefined there")
         if self.mode == "fixed":
             raise UsageError(
                 "fixed is a trainable matrix: post-hoc it would be untrained, so it is a retrained edit only"

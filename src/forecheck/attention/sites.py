@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
@@ -97,9 +97,12 @@ class Attached:
 
     def describe(self) -> str:
         """One line for reports: adapter, number of sites, shapes."""
-        shapes = {(site.heads, site.queries, site.keys) for site in self.sites}
+        shapes = {
+            (f"{site.heads} heads" if getattr(site, "heads_known", True) else "unknown heads", site.queries, site.keys)
+            for site in self.sites
+        }
         shape = ", ".join(
-            f"{heads} heads x {queries} tokens" + (f" looking at {keys}" if keys != queries else "")
+            f"{heads} x {queries} tokens" + (f" looking at {keys}" if keys != queries else "")
             for heads, queries, keys in sorted(shapes)
         )
         return f"{len(self.sites)} attention sites through the {self.adapter} adapter ({shape})"
@@ -161,7 +164,22 @@ def attach(model: Subject | nn.Module | Forward, example: Tensor) -> Iterator[At
     name = type(subject.module if subject.module is not None else subject.forward).__name__
     why_not = f"no attention was found in {name}"
     with evaluating(subject.module):
-        yield Attached("", [], subject.forward, "; ".join([why_not, *reasons]))
+        plain = Attached("", [], subject.forward)
+        yield replace(plain, why_not="; ".join([why_not, *reasons, *_seen(subject, plain, example)]))
+
+
+def _seen(subject: Subject, plain: Attached, example: Tensor) -> list[str]:
+    """What a model without any site mixes by, in words."""
+    from forecheck.attention.beside import listed, unreached
+
+    try:
+        places = unreached(subject, plain, example)
+    except Exception:  # noqa: BLE001  the reasons that are known do without it
+        return []
+    if places:
+        known = "what mixes by weights that depend on the window is written in a way that is not known"
+        return [f"{known}: {listed(places)}"]
+    return ["nothing in it mixes by weights that depend on the window"]
 
 
 @contextmanager
@@ -184,8 +202,10 @@ def evaluating(module: nn.Module | None) -> Iterator[None]:
     if module is None:
         yield
         return
-    training = [each for each in module.modules() if each.training]
-    module.eval()
+    # Frozen modules have no mode, exported ones refuse to change theirs.
+    training = [each for each in module.modules() if getattr(each, "training", False)]
+    with suppress(NotImplementedError, AttributeError):
+        module.eval()
     try:
         yield
     finally:

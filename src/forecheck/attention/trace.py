@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from itertools import count
 from threading import get_ident
 from typing import Any
@@ -175,3 +175,5 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
         elif isinstance(value, dict):  # Hugging Face's outputs are some, too
             yield from _tensors(value.values())
+        elif is_dataclass(value):
+            yield from _tensors(vars(value).values())

@@ -93,9 +93,11 @@ def run_audit(
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
         known, why_not = _arms(arms, splits, seeds, store)
-        measures = _measures(planned, splits[-1], store) if complete else {}
+        measures, failed = _measures(planned, splits[-1], store) if complete else ({}, {})
         earlier = tuple(experiments[:-1])
-        return Evidence(whole, known, planned.setting, protocol.margin, measures, why_not, earlier, searched, level)
+        failed |= why_not
+        margin = protocol.margin
+        return Evidence(whole, known, planned.setting, margin, measures, failed, earlier, searched, level)
 
     rounds = train_in_rounds(planned, budget, splits, means, clock, gather)
     means(_explaining(planned, splits))
@@ -171,11 +173,19 @@ def _arms(
     return tuple(arms), why_not
 
 
-def _measures(planned: Plan, split: str, store: Store) -> dict[tuple[str, str], tuple[Result, ...]]:
-    return {
-        (name, arm.label): tuple(store.need(trial) for trial in arm.trials(split=split))
-        for name, arm in planned.measures
-    }
+def _measures(
+    planned: Plan, split: str, store: Store
+) -> tuple[dict[tuple[str, str], tuple[Result, ...]], dict[tuple[str, str], str]]:
+    """Results by measure and arm; measures at which the model failed are named with the reason."""
+    found: dict[tuple[str, str], tuple[Result, ...]] = {}
+    failed: dict[tuple[str, str], str] = {}
+    for name, arm in planned.measures:
+        results = tuple(store.need(trial) for trial in arm.trials(split=split))
+        if why := results[0].summary.get("why_not"):
+            failed[f"measure {name}", arm.label] = str(why)
+        else:
+            found[name, arm.label] = results
+    return found, failed
 
 
 def _remedies(evidence: Evidence, planned: Plan, split: str, store: Store) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from forecheck.attention.outputs import Ablate, Perturb, Remove
 from forecheck.attention.perturb import FreezeToMean, Noise, Smooth
 from forecheck.attention.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
 from forecheck.attention.replace import Mode, Replace
+from forecheck.attention.response import not_tokens
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import (
     ATTENTION,
@@ -82,8 +83,12 @@ class Edited(Check):
         """The identity is undefined where as many tokens do not look as are looked at."""
         if why := super().why_not(setting):
             return why
+        modes = {edit.mode for edit in self.edits if isinstance(edit, Replace)}
+        for place in setting.places if "identity" in modes else ():
+            if not place.tokens:
+                return f"{not_tokens(place.path)}: identity is undefined there"
         crossing = [place for place in setting.places if place.queries != place.keys]
-        if crossing and any(isinstance(edit, Replace) and edit.mode == "identity" for edit in self.edits):
+        if crossing and "identity" in modes:
             place = crossing[0]
             return f"{place.path} looks from {place.queries} tokens at {place.keys}: identity is undefined there"
         return ""
@@ -164,7 +169,7 @@ def _replaced(code: str, kind: Kind, mode: Mode, asked: str, slow: bool = False)
     """A replacement of every attention matrix."""
     retrained = kind is _RETRAINED
     when = "before training, so that the architecture learns to do without it" if retrained else "after training"
-    doing = "Retraining with attention as" if retrained else "Replacing every attention matrix of the trained model by"
+    doing = "Retraining with attention as" if retrained else "Replacing all attention matrices that were reached by"
     seeds = " and the spread between seeds" if retrained else "; seeds are those of the raw model"
     text = (
         f"{asked}\n\nEvery attention matrix is replaced {when}; all else of the layer stays (value and output "
@@ -205,7 +210,7 @@ EDITED = (
         _CONTENT,
         (FreezeToMean("content"),),
         "post-hoc: content part only",
-        "Keeping only the content part of every attention matrix",
+        "Keeping only the content part of all attention matrices that were reached",
         """Does this checkpoint use what its attention takes from content, by itself?
 
         The pattern is split into its mean over training windows, which depends on position alone, and the rest, which

@@ -105,6 +105,8 @@ def _attention(evidence: Evidence) -> Fact | None:
     spared = [arm for arm, spare in zip(arms, no_worse(evidence, arms), strict=True) if spare]
     if spared:
         best = min(spared, key=lambda arm: compared[arm.label].effect)
+        if evidence.setting.beside:  # what was not reached may do the work
+            return Fact(None, best, compared[best.label])
         # The model could still get better than an arm that is as good now.
         late = "" if trained("raw") else "raw"
         return Fact(None if late else False, best, compared[best.label], late)

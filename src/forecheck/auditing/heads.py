@@ -41,6 +41,9 @@ class Heads(Check):
         """A single head is the whole of attention, which FC303 is about."""
         if why := super().why_not(setting):
             return why
+        unknown = [place.path for place in setting.places if not place.heads_known]
+        if unknown:
+            return f"which patterns of {unknown[0]} are its heads is not known"
         return "" if sum(place.heads for place in setting.places) > 1 else "the model has one head: see FC303"
 
     def requests(self, setting: Setting) -> Sequence[Request]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from forecheck.attention.identity import identity_test
-from forecheck.attention.sites import Subject, attach
+from forecheck.attention.sites import Site, Subject, attach
 from forecheck.auditing.budget import Budget
 from forecheck.auditing.catalogue import Selection
 from forecheck.auditing.evidence import LINEAR, NAIVE, Arm
@@ -192,24 +193,53 @@ def _setting(
             raise UsageError(f"{model} has no attention to audit", "Audit patchtst, or compare models with backtest.")
         chosen = dict(options.get(model, {}))
         training = budget.options(audited, task, experiment.train, chosen | dict(tuned))
-        forecaster = registry.create(model, task, training)
+        with torch.random.fork_rng(devices=[]):  # the same weights every time, so that FC108 says the same
+            torch.manual_seed(0)
+            forecaster = registry.create(model, task, training)
         assert isinstance(forecaster, NeuralForecaster)
         name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
     example, _ = experiment.train.gather(slice(0, 2))
+    external = isinstance(model, Given)
+    try:
+        reach = _reach(subject, example)
+    except Exception as error:
+        if not external or isinstance(error, MemoryError):
+            raise
+        reach = _Reach(why_not=f"its attention could not be looked for: {type(error).__name__}: {error}")
+    found = {field.name: getattr(reach, field.name) for field in fields(reach)}
+    return Setting(name, task, budget, config, external=external, **found)
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What of `Setting` says how a model's attention is reached."""
+
+    places: tuple[Place, ...] = ()
+    why_not: str = ""
+    native: bool = False
+    identity: float | None = None
+    beside: str = ""
+
+
+def _reach(subject: Subject, example: Tensor) -> _Reach:
     with torch.no_grad(), attach(subject, example) as attached:
-        places = tuple(Place(site.layer, site.path, site.heads, site.queries, site.keys) for site in attached.sites)
-        why_not, identity = attached.why_not, None
-        if places:
-            test = identity_test(subject, attached, example)
-            identity = test.worst
-            if not test.passed:
-                places = ()
-                why_not = (
-                    f"the {attached.adapter} adapter failed its identity test on this model: with nothing changed the "
-                    f"forecast differs by {test.worst:.1e} of its size, so no edit through it can be believed"
-                )
         native = attached.adapter == "native"
-    return Setting(name, task, budget, config, places, why_not, isinstance(model, Given), native, identity)
+        if not attached.sites:
+            return _Reach((), attached.why_not, native)
+        test = identity_test(subject, attached, example)
+        places = tuple(_place(site, test.not_tokens) for site in attached.sites)
+        if test.passed:
+            return _Reach(places, attached.why_not, native, test.worst, test.unreached)
+        why_not = (
+            f"the {attached.adapter} adapter failed its identity test on this model: {test.fault}, so no edit "
+            "through it can be believed"
+        )
+        return _Reach((), why_not, native, test.worst, test.unreached)
+
+
+def _place(site: Site, not_tokens: Sequence[str]) -> Place:
+    known = bool(getattr(site, "heads_known", True))
+    return Place(site.layer, site.path, site.heads, site.queries, site.keys, known, site.path not in not_tokens)
 
 
 _ENOUGH = 30

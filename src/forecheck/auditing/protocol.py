@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from forecheck.auditing.evidence import Evidence
@@ -152,11 +152,13 @@ class Check(ABC):
         """Look at the evidence; None if the audit did not run what this check is about."""
         why = self.why_not(evidence.setting)
         if not why:
-            reasons = [evidence.why_not.get((each.family, each.label), "") for each in self.requests(evidence.setting)]
+            reasons = [evidence.why_not.get(_key(each, evidence), "") for each in self.requests(evidence.setting)]
             # One thing that could not be run is enough only if nothing else was.
             if reasons and all(reasons):
                 why = reasons[0]
-        return self.not_applicable(why) if why else self.look(evidence)
+        found = self.not_applicable(why) if why else self.look(evidence)
+        beside = evidence.setting.beside if self.white_box and evidence.setting.places else ""
+        return _of_what_was_reached(found, beside) if found and beside else found
 
     @abstractmethod
     def look(self, evidence: Evidence) -> Finding | None:
@@ -239,6 +241,21 @@ class Check(ABC):
             comparison=c,
             **details,
         )
+
+
+def _key(request: Request, evidence: Evidence) -> tuple[str, str]:
+    """Under which the evidence says why something was not run."""
+    if request.measure is None:
+        return request.family, request.label
+    return f"measure {request.measure}", evidence.setting.model
+
+
+def _of_what_was_reached(found: Finding, beside: str) -> Finding:
+    """A finding on attention that says that it is about a part of it."""
+    if found.outcome == "not applicable":
+        return found
+    meaning = f"{found.meaning} This is about the attention that was reached, not about {beside}."
+    return replace(found, title=f"{found.title}, as far as it was reached", meaning=meaning)
 
 
 def percent(value: float) -> str:

@@ -16,13 +16,21 @@ Family = Literal["raw", "retrained", "post-hoc", "perturbation", "positions", "p
 
 @dataclass(frozen=True)
 class Place:
-    """A site as the plan knows it; see `forecheck.attention.sites.Site`."""
+    """A site as the plan knows it; see `forecheck.attention.sites.Site`.
+
+    Attributes:
+        layer, path, heads, queries, keys: of the site.
+        heads_known: whether it is known which patterns of a batch are heads.
+        tokens: whether row i and column i of a pattern are of the same token, where there are as many of both.
+    """
 
     layer: int
     path: str
     heads: int
     queries: int
     keys: int
+    heads_known: bool = True
+    tokens: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Setting:
         external: the model was trained elsewhere, so that it cannot be retrained.
         native: the attention is forecheck's own, which alone can be edited before training.
         identity: largest difference of the adapter's identity test, None if no adapter reached anything.
+        beside: what mixes by weights that depend on the window and was not reached, in words; empty if nothing does.
     """
 
     model: str
@@ -50,6 +59,7 @@ class Setting:
     external: bool = False
     native: bool = True
     identity: float | None = None
+    beside: str = ""
 
     @property
     def slow(self) -> bool:

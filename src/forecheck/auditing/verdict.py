@@ -103,11 +103,12 @@ def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
     c = main.comparison if main else None
     return {
         "worth": found.worth if main else "not applicable",
-        "sentence": _sentence(evidence, found, main),
+        "sentence": _about(evidence) + _sentence(evidence, found, main),
         "why": _why(evidence, found, stopped) if main else _unreached(evidence),
         "advice": _advice(evidence, found),
         "outcome": main.outcome if main else "not applicable",
-        "attention": _attention(evidence, main, subject) if main else "",
+        "attention": _about(evidence) + _attention(evidence, main, subject) if main else "",
+        "unreached": evidence.setting.beside,
         "question": subject,
         "effect": c.effect if c else None,
         "interval": list(c.interval) if c else None,
@@ -135,6 +136,15 @@ def _where(evidence: Evidence) -> str:
 
 def _unreached(evidence: Evidence) -> str:
     return evidence.setting.why_not or "no check that replaces attention was selected"
+
+
+def _about(evidence: Evidence) -> str:
+    """What the verdict is about, where attention was reached in part."""
+    beside, count = evidence.setting.beside, len(evidence.setting.places)
+    if not beside or not count:
+        return ""
+    sites = "1 site" if count == 1 else f"{count} sites"
+    return f"This is about the attention that was reached ({sites}), not about {beside}, which was not edited. "
 
 
 def _sentence(evidence: Evidence, found: Headline, main: Answer | None) -> str:
@@ -197,6 +207,8 @@ def _why(evidence: Evidence, found: Headline, stopped: str) -> str:
             continue
         if fact.late:
             late.setdefault(_gain(evidence, fact.late), []).append(what)
+        elif what == "attention" and evidence.setting.beside:
+            parts.append(f"attention: it was reached in part, without {evidence.setting.beside}")
         elif fact.needs is not None:
             parts.append(f"{what}: {fact.needs.sentence}")
         else:

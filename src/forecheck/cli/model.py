@@ -28,6 +28,8 @@ def read_model(text: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    if (folder := str(file.resolve().parent)) not in sys.path:  # what stands beside the file is imported from there
+        sys.path.insert(0, folder)
     sys.modules[spec.name] = module  # where dataclasses and pickling-free copies look for it
     try:
         spec.loader.exec_module(module)

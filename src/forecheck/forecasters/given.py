@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from forecheck.attention.sites import Adapter, Forward, Subject, adapters, evaluating
 from forecheck.data.windows import Experiment, Windows
-from forecheck.errors import UsageError
+from forecheck.errors import ForecheckError, UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.progress import Progress
 
@@ -112,14 +113,28 @@ def given(
         UsageError: if it cannot be called, gives something else than (batch, horizon, channel), or NaN, or does not
             repeat its forecasts.
     """
-    called = name or getattr(model, "__name__", None) or type(model).__name__
+    called = name or getattr(model, "__name__", None) or type(unwrapped(model)).__name__
+    model = _one_of(model, called)
+    bare = unwrapped(model)
+    # A library's model forecasts as that library does, in whatever it was put.
+    if bare is not model and wrap is None and any(each.wrap(bare, 1) is not None for each in adapters()):
+        model = bare
     forward = _forward(model, task, wrap, adapter, called)
     if units is not None:
         forward = _in_real_units(forward, *units)
     module = model if isinstance(model, nn.Module) else _inner_module(model)
     subject = Subject(_where_it_lives(_checked(forward, task, called), module), module, adapter)
-    with torch.no_grad(), evaluating(module):
-        forecast, again = subject(probe), subject(probe)
+    try:
+        with torch.no_grad(), evaluating(module):
+            forecast, again = subject(probe), subject(probe)
+    except ForecheckError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{called} cannot forecast windows {tuple(probe.shape)}: {type(error).__name__}: {error}",
+            "Give lookback and horizon as the model has them, or pass wrap=lambda model, x: ... that calls it as it "
+            "wants to be called; on the command line, have build() give such a function.",
+        ) from error
     if not torch.isfinite(forecast).all():
         raise UsageError(f"{called} gives forecasts that are not finite on windows of these data")
     if not torch.allclose(forecast, again, rtol=1e-4, atol=1e-5):
@@ -166,6 +181,24 @@ def given_on(
         scale = (mean, std)
     index = torch.linspace(0, len(test) - 1, min(len(test), _PROBES)).round().long()
     return given(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
+
+
+def unwrapped(model: Any) -> Any:
+    """The module inside what runs it on several devices, or compiled."""
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
+        model = model._orig_mod if hasattr(model, "_orig_mod") else model.module  # noqa: SLF001  there is no other name
+    return model
+
+
+def _one_of(model: Any, called: str) -> Any:
+    """The only model of an object that holds several, as that of neuralforecast does."""
+    held = getattr(model, "models", None)
+    if callable(model) or not isinstance(held, list) or not all(isinstance(each, nn.Module) for each in held):
+        return model
+    if len(held) == 1:
+        return held[0]
+    names = ", ".join(f".models[{number}] ({type(each).__name__})" for number, each in enumerate(held))
+    raise UsageError(f"{called} holds {len(held)} models", f"Give one of them: {names}.")
 
 
 def _forward(
@@ -222,7 +255,7 @@ def _checked(forward: Forward, task: Task, called: str) -> Forward:
     """The forecast, or an error that says what came instead."""
 
     def checked(x: Tensor) -> Tensor:
-        y = forward(x)
+        y = forward(x.clone())  # a model may write into what it is given
         expected = (len(x), task.horizon, task.channels)
         if not isinstance(y, Tensor):
             raise UsageError(
@@ -249,11 +282,22 @@ def _fingerprint(model: Any, module: nn.Module | None, wrap: Any, forecast: Tens
                 digest.update(key.encode())
                 digest.update(str((value.dtype, tuple(value.shape))).encode())
                 digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    held = [] if module is None else list(module.modules())
+    for each in held:  # options that are no weights, and the code of every part
+        plain = {key: value for key, value in vars(each).items() if isinstance(value, str | int | float | bool | tuple)}
+        digest.update(repr(sorted((k, v) for k, v in plain.items() if k != "training")).encode())
+    files = {type(each).__module__ for each in held}
+    for name in sorted(name for name in files if name.split(".")[0] != "torch"):
+        digest.update(_source(sys.modules.get(name)))
     for code in (type(model), model, wrap):
         digest.update(f"{getattr(code, '__module__', '')}.{getattr(code, '__qualname__', '')}".encode())
-        try:
-            digest.update(inspect.getsource(code).encode())
-        except (TypeError, OSError):
-            continue
+        digest.update(_source(code))
     digest.update(forecast.double().numpy().tobytes())
     return digest.hexdigest()[:32]
+
+
+def _source(code: Any) -> bytes:
+    try:
+        return inspect.getsource(code).encode()
+    except (TypeError, OSError):
+        return b""

@@ -38,7 +38,10 @@ def run_given(
     report = model.fit(experiment.train, experiment.validation)
     summary, arrays = scored(model, experiment, progress)
     summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
-    attention, patterns = reached(model.subject, experiment)
+    try:
+        attention, patterns = reached(model.subject, experiment)
+    except Exception as error:  # noqa: BLE001  whatever the model raises ends no audit
+        attention, patterns = {"adapter": "", "why_not": _failed(error), "layers": 0}, {}
     summary["attention"] = attention
     store.put(trial, summary, arrays | patterns)
 
@@ -98,6 +101,11 @@ def run_posthoc(
     except UsageError as error:
         store.put(trial, {"why_not": str(error), **versions()}, {})
         return
+    except Exception as error:
+        if trial.forecaster != GIVEN or isinstance(error, MemoryError):
+            raise
+        store.put(trial, {"why_not": _failed(error), **versions()}, {})
+        return
     scores = Scores(*(np.mean([getattr(one, name) for one in drawn], axis=0) for name in ("mse", "mae", "horizon_mse")))
     store.put(trial, summary_of(experiment, scores) | {"draws": edit.draws}, arrays_of(scores) | examples)
 
@@ -108,8 +116,19 @@ def run_measure(trial: Trial, experiment: Experiment, store: Store, models: Mapp
 
     assert trial.measure is not None
     forecaster, subject = _trained(trial, store, models)
-    summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
+    try:
+        summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
+    except Exception as error:
+        if trial.forecaster != GIVEN or isinstance(error, MemoryError):
+            raise
+        summary, arrays = {"why_not": _failed(error)}, {}
     store.put(trial, summary | versions(), arrays)
+
+
+def _failed(error: Exception) -> str:
+    """What a model of somebody else's did, in one line; the rest of an audit goes on without it."""
+    said = str(error).split("\n", 1)[0]
+    return said if isinstance(error, ForecheckError) else f"the model failed there: {type(error).__name__}: {said}"
 
 
 def calibration(train: Windows) -> list[torch.Tensor]:
@@ -138,7 +157,7 @@ def reached(subject: Subject, experiment: Experiment) -> tuple[dict[str, Any], d
         }
         try:
             means = mean_patterns(attached, calibration(experiment.train))
-        except UsageError:  # patterns that change their size have no mean
+        except ForecheckError:  # patterns that change their size have no mean
             means = {}
     return described, {f"attention_{layer}": pattern.numpy() for layer, pattern in means.items()}
 

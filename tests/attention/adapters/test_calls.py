@@ -71,9 +71,9 @@ def test_sizes_and_modules_are_told():
         first, second = attached.sites
         assert (first.heads, first.queries, first.keys) == (HEADS, L, L)
         assert first.module is model.blocks[0]
-        assert (second.heads, second.queries, second.keys) == (1, L, L)  # nothing says that there are more
+        assert (second.heads, second.queries, second.keys) == (HEADS, L, L)  # measured: nothing says so
         assert attached.why_not == ""
-        shapes = f"1 heads x {L} tokens, {HEADS} heads x {L} tokens"
+        shapes = f"{HEADS} heads x {L} tokens"
         assert attached.describe() == f"2 attention sites through the {SDPA} + {WRITTEN} adapter ({shapes})"
 
 
@@ -179,9 +179,9 @@ def test_other_calls_than_those_of_the_example_are_refused():
 
 @pytest.mark.parametrize("content", [False, True])
 def test_a_gate_is_no_site(content):
-    with ADAPTER.attach(Subject.of(seeded(Forecaster(Gate(content=content)))), example()) as attached:
+    with attach(seeded(Forecaster(Gate(content=content))), example()) as attached:
         assert attached.sites == []
-        assert "neither torch.nn.MultiheadAttention nor scaled_dot_product_attention" in attached.why_not
+        assert attached.why_not.startswith("no attention was found in Forecaster; ")
 
 
 def test_a_gate_by_matrix_products_is_no_site():

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from forecheck.attention.calls.heads import settle_heads
 from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.interceptor import Interceptor
 from forecheck.attention.sites import Attached, Forward, Subject, evaluating
@@ -34,17 +35,31 @@ class CallsAdapter:
         if scripted:
             yield Attached(self.name, [], subject.forward, f"{scripted} is scripted or traced, which hides its calls")
             return
-        interceptor = Interceptor(module)
         with evaluating(module):
             with torch.no_grad(), _random_numbers_kept(example):
-                interceptor.discover(lambda: subject(example))
+                interceptor = _discovered(subject, module, example)
 
             def forward(x: Tensor) -> Tensor:
                 with interceptor.editing():
                     return subject.forward(x)
 
             styles = " + ".join(dict.fromkeys(site.style for site in interceptor.sites))
-            yield Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
+            attached = Attached(styles or self.name, [*interceptor.sites], forward, _why_not(interceptor))
+            with _random_numbers_kept(example):
+                settle_heads(interceptor.sites, attached, example)
+            yield attached
+
+
+def _discovered(subject: Subject, module: nn.Module | None, example: Tensor) -> Interceptor:
+    interceptor = Interceptor(module)
+    interceptor.discover(lambda: subject(example))
+    if len(example) > 1 and interceptor.calls > 1 and any(", run " in site.path for site in interceptor.sites):
+        fewer = Interceptor(module)
+        fewer.discover(lambda: subject(example[:1]))
+        if fewer.calls != interceptor.calls:
+            interceptor = Interceptor(module, one_by_one=True)
+            interceptor.discover(lambda: subject(example))
+    return interceptor
 
 
 def _scripted(subject: Subject, module: nn.Module | None) -> str:
@@ -62,10 +77,7 @@ def _why_not(interceptor: Interceptor) -> str:
         return ""
     if interceptor.frequencies:
         return "FFT calls were seen: it mixes tokens by frequencies, which has no attention pattern to edit"
-    return (
-        "its forward pass calls neither torch.nn.MultiheadAttention nor scaled_dot_product_attention, nor a softmax "
-        "between a product of two activations and a product with values"
-    )
+    return ""
 
 
 @contextmanager

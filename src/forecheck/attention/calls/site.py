@@ -41,6 +41,9 @@ class CallSite:
         style: which kind of call it is.
         pattern: the edit, or None.
         callback: the observer, or None.
+        told: the module itself says how many heads there are.
+        splits: into how many parts features were split before: one of them may be the number of heads.
+        heads_known: whether it is known which patterns of a batch are heads; if not, `heads` is 1.
     """
 
     style: str
@@ -53,6 +56,9 @@ class CallSite:
     projected: bool
     pattern: PatternEdit | None = None
     callback: Callable[[Tensor], None] | None = None
+    told: bool = False
+    splits: frozenset[int] = frozenset()
+    heads_known: bool = True
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""

@@ -1,50 +1,62 @@
-"""Attention written out: a product of activations, a softmax of it over the last axis, a product with values.
+"""Attention written out: a product of queries and keys, weights made of it, a product with values.
 
-What a tensor is follows from how it came about: scores are a product of two activations, weights a softmax of scores,
-and whatever is masked, scaled, cast, viewed or dropped out stays what it was. Weights are attention only if a product
-contracts the axis that the softmax ran over and has another axis, the query's, of its own; a gate has none.
+What a tensor is follows from how it came about: scores are a product of two tensors over their features, and whatever
+is masked, scaled, normalised, cast, viewed or dropped out stays what it was. It is attention if a product contracts one
+of its axes with activations and has another axis, the query's, of its own (a gate has none), and if all its rows sum to
+the same: by a softmax of whatever spelling, or by anything else that normalises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from forecheck.attention.calls.contraction import Mixing, terms
+from forecheck.attention.calls.contraction import Mixing, Terms, terms
+from forecheck.attention.calls.lineage import Lineage, tensors_in
 from forecheck.attention.calls.sdpa import Meet
 from forecheck.attention.calls.site import CallSite, allowed_keys
 
 STYLE = "scores-softmax-product"
-SOFTMAXES = {"softmax", "special_softmax"}
-
+SOFTMAXES = {"softmax", "special_softmax", "log_softmax", "special_log_softmax"}
+# What makes weights of scores; what is hidden is read off the scores that went in.
+_WEIGHING = SOFTMAXES | {"exp", "exp_", "relu", "relu_", "sigmoid", "softplus", "square", "pow", "__pow__"}
 # What comes out of these is something new, even where it has the size of what went in.
-_NEW = {"linear", "conv1d", "layer_norm", "rms_norm", "batch_norm", "instance_norm", "group_norm", "log_softmax"}
-# What comes out of these holds the same values.
-_SAME = {
+_NEW = {"linear", "conv1d", "conv2d", "layer_norm", "rms_norm", "batch_norm", "instance_norm", "group_norm"}
+_VIEWS = {
     *("view", "reshape", "transpose", "permute", "contiguous", "flatten", "unflatten", "squeeze", "unsqueeze"),
-    *("swapaxes", "movedim", "view_as", "reshape_as", "dropout", "to", "float", "type_as", "clone", "__get__"),
+    *("swapaxes", "movedim", "__get__"),
 }
+_PARTS = {"__getitem__", "select", "narrow", "unbind", "chunk", "split", "index_select", "tensor_split"}
+# What comes out of these holds the same values.
+_SAME = _VIEWS | {"view_as", "reshape_as", "dropout", "to", "float", "double", "half", "type_as", "clone", "type"}
+_TOLERANCE = 1e-3  # of sums of rows, in half precision too
+
+Decide = Callable[[Callable[[], "Tensor | None"]], "Tensor | None"]
+"""Says what rows of a possible pattern sum to: measured by the function in the first pass, the same in later ones."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A product of two activations; `heads` once it has been seen with an axis for them."""
+    """Made of a product of two activations.
 
+    Attributes:
+        certain: it is known that features were contracted.
+        heads: once it has been seen with an axis for them.
+        raw: what weights were made of, laid out as they are; None before that.
+        weighed: whether weights were made of it.
+        met: the site, once a product has shown that it is one.
+    """
+
+    certain: bool
     heads: int | None
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Softmax of scores; `axis`, counted from the end, is the one that it ran over."""
-
-    scores: Tensor
-    heads: int | None
-    axis: int
-    met: list[CallSite]  # the site, once a product has shown that it is one
+    raw: Tensor | None = None
+    weighed: bool = False
+    met: tuple[list[CallSite], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,15 +72,15 @@ class Provenance:
 
     Args:
         meet: says which site a call belongs to.
-        parameters: addresses of the memory of parameters; a product with one of them is a projection.
+        decide: says what the rows of a pattern sum to, None if it is no attention.
+        lineage: where tensors come from.
     """
 
-    def __init__(self, meet: Meet, parameters: frozenset[int]) -> None:
-        self._meet = meet
-        self._parameters = parameters
+    def __init__(self, meet: Meet, decide: Decide, lineage: Lineage) -> None:
+        self._meet, self._decide, self._lineage = meet, decide, lineage
         self._tags = WeakTensorKeyDictionary()
 
-    def tag(self, tensor: object) -> Scores | Weights | Mixed | None:
+    def tag(self, tensor: object) -> Scores | Mixed | None:
         """What a tensor is, if it is anything of ours."""
         return self._tags[tensor] if isinstance(tensor, Tensor) and tensor in self._tags else None
 
@@ -76,120 +88,160 @@ class Provenance:
         """Say that a tensor is what attention gave."""
         self._tags[tensor] = Mixed(site)
 
-    def softmax(self, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        """A softmax, which may give weights."""
-        out = func(*args, **kwargs)
-        scores = args[0] if args else kwargs["input"]
-        tag = self.tag(scores)
-        dim = args[1] if len(args) > 1 else kwargs.get("dim")
-        if isinstance(tag, Scores) and dim in (-1, scores.dim() - 1):
-            self._tags[out] = Weights(scores, tag.heads, -1, [])
-        return out
-
     def product(self, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         """A product, which may give scores, or mix values by weights."""
         product = terms(func.__name__, args, kwargs)
         if product is None:
             return func(*args, **kwargs)
-        tags = [self.tag(each) for each in product.tensors]
-        for number, tag in enumerate(tags):
-            if isinstance(tag, Weights):
-                mixing = Mixing.of(product, number, tag.axis)
-                if mixing is not None:
-                    return self._mix(lambda: func(*args, **kwargs), mixing, tag)
+        for number in (0, 1):
+            tag = self.tag(product.tensors[number])
+            if not isinstance(tag, Scores) or self._lineage.is_parameter(product.tensors[1 - number]):
+                continue
+            if not (tag.certain or tag.weighed):
+                continue
+            # Rows that were picked, as the top queries are, are no tokens: an edit would miss the others.
+            if self._lineage.picked(product.tensors[number]) - self._lineage.picked(product.tensors[1 - number]):
+                continue
+            for key in _contracted(product):
+                mixing = Mixing.of(product, number, product.letters[number].index(key))
+                sums = None if mixing is None else self._decide(lambda m=mixing: _row_sums(m))  # type: ignore[misc]
+                if mixing is not None and sums is not None:
+                    return self._mix(lambda: func(*args, **kwargs), mixing, tag, sums)
         out = func(*args, **kwargs)
-        if not any(isinstance(tag, Weights) for tag in tags) and not any(map(self._is_parameter, product.tensors)):
-            self._tags[out] = Scores(out.shape[1] if out.dim() == 4 else None)
+        certain = self._over_features(product)
+        if certain is not None and not all(map(self._lineage.is_parameter, product.tensors)):
+            self._tags[out] = Scores(certain, out.shape[1] if out.dim() == 4 else None)
         return out
 
-    def _is_parameter(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage().data_ptr() in self._parameters
+    def _over_features(self, product: Terms) -> bool | None:
+        """Whether features are contracted; None if something else is, or it is a plain projection."""
+        contracted = _contracted(product)
+        if len(contracted) != 1:
+            return None
+        known = []
+        for letters, tensor in zip(product.letters, product.tensors, strict=True):
+            axis = self._lineage.features(tensor)
+            if axis is not None:
+                known.append(letters[axis] == contracted[0])
+        if known and not all(known):
+            return None
+        return bool(known)
 
-    def _mix(self, original: Callable[[], Tensor], mixing: Mixing, tag: Weights) -> Tensor:
+    def _mix(self, original: Callable[[], Tensor], mixing: Mixing, tag: Scores, sums: Tensor) -> Tensor:
         lead = mixing.lead
         if len(lead) == 1 and tag.heads and lead[0] % tag.heads == 0:
             lead = (lead[0] // tag.heads, tag.heads)
-        if not tag.met:
-            tag.met.append(self._meet(STYLE, lead, mixing.tokens))
-        site = tag.met[0]
+        (met,) = tag.met or ([],)
+        if not met:
+            met.append(self._meet(STYLE, lead, mixing.tokens))
+        site = met[0]
         if not site.active:
             out = original()
         else:
+            # Rows that sum to another constant are handed on as rows that sum to one.
+            scale = sums.to(mixing.weights) if sums.numel() == 1 else sums.to(mixing.weights)[:, None, None]
             weights = mixing.pattern(site.heads)
-
-            def allowed() -> Tensor:
-                return _allowed(mixing, tag, site.heads)
-
+            weights = weights if bool((sums == 1).all()) else weights / scale
             values = mixing.mixed_values(site.heads)
-            out = mixing.result(
-                site.mix(lambda: mixing.mixed(original(), site.heads), lambda: weights, allowed, values)
+            mixed = site.mix(
+                lambda: mixing.mixed(original(), site.heads) / scale,
+                lambda: weights,
+                lambda: _allowed(mixing, tag, site.heads),
+                values,
             )
+            out = mixing.result(mixed * scale)
         self.mark(out, site)
         return out
 
-    def carry(self, name: str, args: Sequence[Any], kwargs: dict[str, Any], out: object) -> None:
+    def carry(
+        self, func: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any], out: object
+    ) -> None:
         """After any other function: what its result is."""
-        if not isinstance(out, Tensor) or not out.is_floating_point() or not len(self._tags):
+        if not len(self._tags):
             return
-        for tensor in _tensors((*args, *kwargs.values())):
+        given = list(tensors_in((*args, *kwargs.values())))
+        for tensor in given:
             tag = self.tag(tensor)
-            if tag is None or tensor is out:
+            if tag is None:
                 continue
-            new = self._carried(name, tag, tensor, out)
-            if new is not None:
-                self._tags[out] = new
-                return
+            results = [each for each in tensors_in([out]) if each.is_floating_point()]
+            raws = self._raws(func, name, args, kwargs, tag, len(results))
+            for each, raw in zip(results, raws, strict=True):
+                # What is handed back as it was keeps its tag; exp_ and its kin make weights of scores in place.
+                if any(each is one for one in given) and name not in _WEIGHING:
+                    continue
+                new = self._carried(name, tag, tensor, each, raw)
+                if new is not None:
+                    self._tags[each] = new
+            return
+
+    def _raws(
+        self, func: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any], tag: object, count: int
+    ) -> list[Tensor | None]:
+        """The raw scores of every result, taken the way of the weights."""
+        raw = tag.raw if isinstance(tag, Scores) else None
+        if raw is None or not isinstance(args[0] if args else None, Tensor) or raw.shape != args[0].shape:
+            return [None] * count
+        if name not in _VIEWS | _PARTS:
+            return [raw] * count
+        moved = list(tensors_in([func(raw, *args[1:], **kwargs)]))
+        return [*moved] if len(moved) == count else [None] * count
 
     def _carried(
-        self, name: str, tag: Scores | Weights | Mixed, tensor: Tensor, out: Tensor
-    ) -> Scores | Weights | Mixed | None:
+        self, name: str, tag: Scores | Mixed, tensor: Tensor, out: Tensor, raw: Tensor | None
+    ) -> Scores | Mixed | None:
         if isinstance(tag, Mixed):
-            if name == "linear" and not tag.projected:
-                return replace(tag, projected=True)
-            return tag if name in _SAME else None
-        if name in _NEW:
+            projected = name == "linear" and not tag.projected
+            return replace(tag, projected=True) if projected else tag if name in _SAME else None
+        heads = tag.heads or (out.shape[1] if out.dim() == 4 else None)
+        if name in _PARTS:
+            return Scores(tag.certain, heads if out.dim() == tensor.dim() else None, raw, tag.weighed)
+        same = out.numel() == tensor.numel() or out.shape[-1:] == tensor.shape[-1:]
+        if name in _NEW or not same or (tag.weighed and out.numel() < tensor.numel()):
             return None
-        heads = out.shape[1] if out.dim() == 4 else tag.heads
-        if isinstance(tag, Scores):
-            same = out.numel() == tensor.numel() or out.shape[-1:] == tensor.shape[-1:]
-            return Scores(heads) if same else None
-        axis = _axis(tag.axis, tensor, out)
-        return None if axis is None else replace(tag, axis=axis, heads=tag.heads or heads)
+        if name in _WEIGHING and not tag.weighed:
+            return Scores(tag.certain, heads, tensor, weighed=True, met=([],))
+        return replace(tag, heads=heads, raw=raw if tag.weighed else None)
 
 
-def _allowed(mixing: Mixing, tag: Weights, heads: int) -> Tensor:
+def _contracted(product: Terms) -> list[str]:
+    left, right = product.letters
+    return [letter for letter in left if letter in right and letter not in product.out]
+
+
+def _row_sums(mixing: Mixing) -> Tensor | None:
+    """What all rows of a pattern sum to, one number or one a head; None if they differ: then it is no attention."""
+    order = mixing.letters[0]
+    rows = mixing.weights.detach().double().sum(dim=order.index(mixing.key))
+    rest = order.replace(mixing.key, "")
+    batch = [letter for letter in mixing.batch if letter in rest]
+    rows = rows.permute([rest.index(letter) for letter in (*batch, mixing.query)])
+    if rows.isnan().any() or not rows.numel():
+        rows = rows.nan_to_num()
+    for axis in (None, -2) if len(batch) > 1 else (None,):
+        flat = rows.reshape(1, -1) if axis is None else rows.movedim(axis, 0).flatten(1)
+        shown = flat.abs() > _TOLERANCE  # a row without any key is 0
+        sums = torch.where(shown, flat, torch.nan).nanmedian(dim=1).values
+        off = torch.where(shown, flat - sums[:, None], 0.0).abs().amax(dim=1)
+        if bool((off <= _TOLERANCE * sums.abs()).all()):
+            # One row alone sums to something anyhow.
+            one = bool(((sums - 1).abs() < _TOLERANCE).all())
+            if not one and int(shown.sum()) < 2:
+                return None
+            return torch.ones(1) if one else sums.float()
+    return None
+
+
+def _allowed(mixing: Mixing, tag: Scores, heads: int) -> Tensor:
     """What the mask lets through, laid out as the pattern of the product."""
-    allowed, weights = allowed_keys(tag.scores), mixing.weights
+    raw = tag.raw
+    if raw is not None and raw.shape == mixing.weights.shape:
+        allowed = allowed_keys(mixing.pattern(heads, raw))
+    else:  # what it hid has a weight of exactly 0
+        allowed = mixing.pattern(heads) != 0
     if bool(allowed.all()):
         return allowed.new_ones(mixing.tokens)
-    flattened = allowed.dim() != weights.dim() and allowed.shape[-2:] == weights.shape[-2:]
-    if tag.axis == -1 and (allowed.shape == weights.shape or flattened):
-        allowed = mixing.pattern(heads, allowed.reshape(weights.shape))
-    else:  # turned round since the softmax; what it hid has a weight of exactly 0
-        allowed = mixing.pattern(heads, weights > 0)
+    if allowed.dim() == 2:
+        return allowed
     alike = bool((allowed == allowed[:1, :1]).all())
     return allowed[0, 0] if alike else allowed
-
-
-def _axis(axis: int, before: Tensor, after: Tensor) -> int | None:
-    """Where an axis of a tensor, counted from the end, is in what was made from it."""
-    if after.numel() != before.numel():
-        return None
-    size = before.shape[axis]
-    if after.untyped_storage().data_ptr() == before.untyped_storage().data_ptr():
-        stride = before.stride(axis)
-        found = [n for n in range(-after.dim(), 0) if after.shape[n] == size and after.stride(n) == stride]
-        if axis in found:
-            return axis
-        if found:
-            return found[-1]
-        return None
-    return axis if -axis <= after.dim() and after.shape[axis] == size else None
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from (each for each in value if isinstance(each, Tensor))
