@@ -161,6 +161,7 @@ def test_attention_that_must_help_is_found_to_help(tmp_path):
         replace(SMALL, looks=(3,)),
         Means(Store(tmp_path), run_local),
         options={"patchtst": learner},
+        selection=CORE,
     )
     found = report["verdict"]
     assert (found["outcome"], found["question"]) == ("helps", "architecture")

@@ -88,7 +88,8 @@ def run_audit(
     chosen = dict(options.get(planned.setting.model, {}))
     bar = min(arm.chosen_by() for arm in simple)
     searched = search(planned, budget, means, clock, chosen=chosen, margin=protocol.margin, bar=bar, folds=folds)
-    planned = planning(searched.tuned)
+    if searched.tuned:  # else it would be built, and its attention looked for, once more
+        planned = planning(searched.tuned)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")
