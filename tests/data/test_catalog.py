@@ -11,8 +11,8 @@ import requests
 
 from forecheck.data import catalog, fetch
 from forecheck.data.catalog import Dataset, datasets
-from forecheck.data.frames import from_frame
 from forecheck.data.load import load
+from forecheck.data.reading.frames import from_frame
 from forecheck.data.splits import parse_split
 from forecheck.errors import DataError, UsageError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.data.frames import from_frame
+from forecheck.data.reading.frames import from_frame
 from forecheck.errors import DataError
 
 NAN = float("nan")

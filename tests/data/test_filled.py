@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecheck.data.causal import causal
-from forecheck.data.frames import from_frame
+from forecheck.data.reading.frames import from_frame
 from forecheck.data.windows import prepare
 from forecheck.errors import DataError
 from panels import gappy, hourly, ragged

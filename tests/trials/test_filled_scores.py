@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from forecheck.data.frames import from_frame
+from forecheck.data.reading.frames import from_frame
 from forecheck.data.windows import prepare
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task

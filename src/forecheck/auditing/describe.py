@@ -8,7 +8,7 @@ import numpy as np
 
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
 from forecheck.auditing.protocol import ATTENTION
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.statistics.inference import AS_FORECASTER
 from forecheck.trials.scored import example_windows
 

@@ -13,7 +13,7 @@ from forecheck.attention.replace import Replace
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.protocol import Check, Finding, Severity
 from forecheck.auditing.setting import Setting
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.data.splits import PARTS, Part
 from forecheck.training.recipe import Recipe
 

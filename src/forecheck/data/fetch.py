@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pooch
 
-from forecheck.data.files import unpacked
+from forecheck.data.reading.files import unpacked
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 from forecheck.files import home

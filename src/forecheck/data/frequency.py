@@ -231,3 +231,8 @@ def _business_months(time: np.ndarray[Any, np.dtype[Any]]) -> list[Frequency]:
     if months is None:
         return []
     return [Frequency("month", months.count, month_end=end, business=True) for end in (True, False)]
+
+
+def stamp(time: Any) -> str:
+    """A time to the minute, or a step."""
+    return str(np.datetime_as_string(time, unit="m")) if isinstance(time, np.datetime64) else str(time)

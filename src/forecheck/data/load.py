@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.data import bundled, catalog, fetch
-from forecheck.data.files import parse, read
-from forecheck.data.formats.known import FORMATS
-from forecheck.data.frames import from_frame
 from forecheck.data.panel import Panel
+from forecheck.data.reading.files import parse, read
+from forecheck.data.reading.formats.known import FORMATS
+from forecheck.data.reading.frames import from_frame
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
-from forecheck.data.written import Written
 from forecheck.errors import DataError, UsageError
 
 _SUFFIXES = (".csv", ".gz", ".txt", ".tsv", *(suffix for each in FORMATS for suffix in each.suffixes))
@@ -41,7 +41,7 @@ def load(
     Args:
         data: a path that exists or looks like a file, a name of `datasets()` in any case, a pandas, polars or pyarrow
             frame, or a panel.
-        time: the time column; see `forecheck.data.frames.from_frame`, as for the next four.
+        time: the time column; see `forecheck.data.reading.frames.from_frame`, as for the next four.
         series: the column with the series' names, for long data.
         target: the columns to keep as channels.
         fill: linear, last or seasonal; missing values are refused without it.

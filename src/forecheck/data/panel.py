@@ -105,8 +105,8 @@ class Panel:
         drop: Sequence[str] = (),
         name: str = "frame",
     ) -> Panel:
-        """Panel of a pandas, polars or pyarrow frame, wide or long; see `forecheck.data.frames.from_frame`."""
-        from forecheck.data.frames import from_frame
+        """Panel of a pandas, polars or pyarrow frame, wide or long; see `forecheck.data.reading.frames.from_frame`."""
+        from forecheck.data.reading.frames import from_frame
 
         return from_frame(frame, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import Scaler, fit_scaler, scalable
 from forecheck.data.source import listed

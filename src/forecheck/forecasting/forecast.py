@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from forecheck.data.causal import causal
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError

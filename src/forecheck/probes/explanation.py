@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.forecasters.samovar import SAMoVAR
 from forecheck.forecasters.samovar_coefficients import path_count
 from forecheck.forecasters.samovar_explained import Explanation

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import forecheck
-from forecheck.data.dates import stamp
+from forecheck.data.frequency import stamp
 from forecheck.data.splits import PARTS
 from forecheck.data.windows import Experiment
 from forecheck.trials.store import Result

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from forecheck.data.columns import is_text, numbers
-from forecheck.data.dates import UnreadableTimeError, read_times
 from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
-from forecheck.data.notation import MISSING, Notation, find_notation
 from forecheck.data.panel import Panel, Reading
-from forecheck.data.roles import Roles, column_of, find_roles
+from forecheck.data.reading.columns import is_text, numbers
+from forecheck.data.reading.dates import UnreadableTimeError, read_times
+from forecheck.data.reading.notation import MISSING, Notation, find_notation
+from forecheck.data.reading.roles import Roles, column_of, find_roles
+from forecheck.data.reading.values import check_finite, check_range, moving
+from forecheck.data.reading.written import Written
 from forecheck.data.sentinels import sentinels
 from forecheck.data.source import Source, count
-from forecheck.data.values import check_finite, check_range, moving
-from forecheck.data.written import Written
 from forecheck.errors import DataError
 
 _AS_FOUND = Written()
@@ -41,7 +41,7 @@ def from_table(
     delimiter: str | None = None,
     notes: Sequence[str] = (),
 ) -> Panel:
-    """Panel of an arrow table; see `forecheck.data.frames.from_frame`, whose other end this is for files, too.
+    """Panel of an arrow table; see `forecheck.data.reading.frames.from_frame`, whose other end this is for files, too.
 
     Args:
         written: how numbers are written, where the user says it.

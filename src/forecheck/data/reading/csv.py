@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from forecheck.data.layout import Layout, layout, parted, ragged_line
 from forecheck.data.memory import check_memory
-from forecheck.data.roles import LONG
+from forecheck.data.reading.layout import Layout, layout, parted, ragged_line
+from forecheck.data.reading.roles import LONG
+from forecheck.data.reading.tables import check_names
+from forecheck.data.reading.text import LARGEST_CELL, decoded
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source, count
-from forecheck.data.tables import check_names
-from forecheck.data.text import LARGEST_CELL, decoded
-from forecheck.data.written import Written
 from forecheck.errors import DataError
 
 _TABLE_FACTOR = 2
@@ -105,7 +105,7 @@ def _parse(
 
 def _header_lines(data: bytes, found: Layout) -> int:
     """Lines of the header, in which a quoted name may span several."""
-    from forecheck.data.text import records
+    from forecheck.data.reading.text import records
 
     rest = "".join(decoded(data).splitlines(keepends=True)[found.skip : found.skip + 100])
     kept = records(rest, found.delimiter)

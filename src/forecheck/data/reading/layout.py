@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from forecheck.data.dates import UnreadableTimeError, parse_text
-from forecheck.data.notation import MISSING
+from forecheck.data.reading.dates import UnreadableTimeError, parse_text
+from forecheck.data.reading.notation import MISSING
+from forecheck.data.reading.text import LARGEST_CELL, check_text, decoded, records
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
-from forecheck.data.text import LARGEST_CELL, check_text, decoded, records
-from forecheck.data.written import Written
 from forecheck.errors import DataError
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from forecheck.data.files import read
-from forecheck.data.frames import from_frame
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
+from forecheck.data.reading.files import read
+from forecheck.data.reading.frames import from_frame
 from forecheck.errors import DataError, UsageError
 
 HOURS = np.datetime64("2024-02-28", "us") + np.arange(60).astype("timedelta64[h]")

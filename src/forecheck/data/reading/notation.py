@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
-from forecheck.data.written import Written
 from forecheck.errors import DataError
 
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "#n/a n/a", "null", "none", "<na>"})

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from forecheck.data.columns import is_text
-from forecheck.data.formats.format import Format
 from forecheck.data.memory import check_memory
+from forecheck.data.reading.columns import is_text
+from forecheck.data.reading.formats.format import Format
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 

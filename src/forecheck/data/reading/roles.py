@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from forecheck.data.counters import FEWEST, as_numbers, counts, numbers_rows
-from forecheck.data.dates import UnreadableTimeError, parse_text
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.numbered import NoSuchWeekError, calendar, says_unix
-from forecheck.data.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
+from forecheck.data.reading.counters import FEWEST, as_numbers, counts, numbers_rows
+from forecheck.data.reading.dates import UnreadableTimeError, parse_text
+from forecheck.data.reading.numbered import NoSuchWeekError, calendar, says_unix
+from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
 
@@ -224,7 +224,7 @@ class _Finder:
         return tuple(name for name in rest if name not in aside), tuple(notes)
 
     def _stamps(self, time: str) -> np.ndarray | None:
-        from forecheck.data.dates import parse_times
+        from forecheck.data.reading.dates import parse_times
 
         try:
             stamps = parse_times(column_of(self.table, time), time)

@@ -9,9 +9,9 @@ import narwhals as nw
 import pyarrow as pa
 
 from forecheck.data.panel import Panel
+from forecheck.data.reading.tables import check_names, from_table
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
-from forecheck.data.tables import check_names, from_table
-from forecheck.data.written import Written
 from forecheck.errors import DataError, UsageError
 
 _AS_FOUND = Written()

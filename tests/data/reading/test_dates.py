@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from forecheck.data.dates import UnreadableTimeError, parse_times
+from forecheck.data.reading.dates import UnreadableTimeError, parse_times
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from forecheck.data import memory
-from forecheck.data.files import read
 from forecheck.data.frequency import Frequency
+from forecheck.data.reading.files import read
 from forecheck.errors import DataError, UsageError
 
 ROWS = [f"2023-05-02 {hour:02d}:00,{hour}.5,{hour * hour}" for hour in range(24)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecheck.data.files import read
+from forecheck.data.reading.files import read
 from forecheck.errors import DataError
 
 WIDE = b"date,a,b\n" + b"".join(b"2024-01-%02d,%d.5,-%de1\n" % (day, day, day * day) for day in range(1, 13))

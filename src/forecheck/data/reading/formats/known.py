@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forecheck.data.formats import parquet
-from forecheck.data.formats.format import Format
+from forecheck.data.reading.formats import parquet
+from forecheck.data.reading.formats.format import Format
 
 FORMATS: tuple[Format, ...] = (parquet.FORMAT,)
 

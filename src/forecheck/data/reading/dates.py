@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.numbered import NoSuchWeekError, calendar, iso_weeks
+from forecheck.data.reading.numbered import NoSuchWeekError, calendar, iso_weeks
 
 _CLOCK = (
     r"(?:[ T]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?|(?=\s*[AaPp][Mm]))"
@@ -303,8 +303,3 @@ def _ordered(texts: list[str]) -> tuple[Times, str]:
     days = " or ".join(str(times[row].astype("datetime64[D]")) for times in read)
     ways = "two" if len(read) == 2 else "several"
     raise UnreadableTimeError(row, f'may be read in {ways} ways, "{texts[row]}" as {days}')
-
-
-def stamp(time: Any) -> str:
-    """A time to the minute, or a step."""
-    return str(np.datetime_as_string(time, unit="m")) if isinstance(time, np.datetime64) else str(time)

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from forecheck.data.csv import read_csv
-from forecheck.data.formats.known import FORMATS, format_of
-from forecheck.data.layout import line_of
 from forecheck.data.memory import check_memory
 from forecheck.data.panel import Panel
+from forecheck.data.reading.csv import read_csv
+from forecheck.data.reading.formats.known import FORMATS, format_of
+from forecheck.data.reading.layout import line_of
+from forecheck.data.reading.tables import from_table
+from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
-from forecheck.data.tables import from_table
-from forecheck.data.written import Written
 from forecheck.errors import DataError, UsageError
 
 _GZIP = b"\x1f\x8b"
@@ -60,7 +60,7 @@ def read(
 
     Args:
         path: the file.
-        time: see `forecheck.data.frames.from_frame`, as for the next four.
+        time: see `forecheck.data.reading.frames.from_frame`, as for the next four.
         series: likewise.
         target: likewise.
         fill: likewise.

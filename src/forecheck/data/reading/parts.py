@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from forecheck.data.columns import is_text
-from forecheck.data.counters import as_numbers
-from forecheck.data.dates import MONTHS, UnreadableTimeError, parse_text, parse_times
-from forecheck.data.numbered import NoSuchWeekError, dates_of, iso_weeks
+from forecheck.data.reading.columns import is_text
+from forecheck.data.reading.counters import as_numbers
+from forecheck.data.reading.dates import MONTHS, UnreadableTimeError, parse_text, parse_times
+from forecheck.data.reading.numbered import NoSuchWeekError, dates_of, iso_weeks
 
 Times = np.ndarray[Any, np.dtype[Any]]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from forecheck.data.notation import MISSING, Notation
+from forecheck.data.reading.notation import MISSING, Notation
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 

@@ -1,1 +1,0 @@
-"""Binary file formats: one file a format, each with a `FORMAT`. Text is read by `forecheck.data.files`."""
