@@ -11,9 +11,9 @@ from forecheck.attention.replace import Replace
 from forecheck.auditing.audit import plan, run_audit
 from forecheck.auditing.budget import BUDGETS, Budget, find_budget
 from forecheck.auditing.catalogue import CHECKS, Selection
+from forecheck.auditing.check import FAMILIES
 from forecheck.auditing.edited import EDITED
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
-from forecheck.auditing.protocol import FAMILIES
 from forecheck.auditing.verdict import verdict
 from forecheck.data.synthetic.recall import BLOCK, recall
 from forecheck.data.windows import prepare

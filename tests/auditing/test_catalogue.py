@@ -9,8 +9,8 @@ from settings import PLACES, setting
 from forecheck.auditing import pages
 from forecheck.auditing.budget import BUDGETS
 from forecheck.auditing.catalogue import CHECKS, Selection, find_check
+from forecheck.auditing.check import FAMILIES
 from forecheck.auditing.harness import BY_CONSTRUCTION
-from forecheck.auditing.protocol import FAMILIES
 from forecheck.auditing.setting import Place
 from forecheck.data.windows import prepare
 from forecheck.errors import UsageError

@@ -8,8 +8,8 @@ import pytest
 from settings import setting
 
 from forecheck.auditing import harness
+from forecheck.auditing.check import Finding
 from forecheck.auditing.evidence import Arm, Evidence
-from forecheck.auditing.protocol import Finding
 from forecheck.auditing.verdict import answer, verdict
 from forecheck.data.splits import PARTS, origins
 from forecheck.data.splits import Borders as Splits

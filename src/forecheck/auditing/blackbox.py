@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from forecheck.auditing.check import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.measured import MeasuredCheck, changed, mean_of, share
-from forecheck.auditing.protocol import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.probes.blackbox import SHARES
 from forecheck.trials.store import Result
 

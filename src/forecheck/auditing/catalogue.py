@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from forecheck.auditing.check import Check, Finding
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.harness import BY_CONSTRUCTION
-from forecheck.auditing.protocol import Check, Finding
 from forecheck.auditing.setting import Setting
 from forecheck.errors import UsageError
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forecheck.auditing.check import Check, Finding, percent
 from forecheck.auditing.evidence import LINEAR, Evidence
 from forecheck.auditing.measured import MeasuredCheck, mean_of, share
-from forecheck.auditing.protocol import Check, Finding, percent
 from forecheck.auditing.setting import Request, Setting
 from forecheck.data.panel import Panel
 from forecheck.data.sentinels import sentinels

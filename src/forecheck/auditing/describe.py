@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.auditing.check import ATTENTION
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
-from forecheck.auditing.protocol import ATTENTION
 from forecheck.data.frequency import stamp
 from forecheck.statistics.inference import AS_FORECASTER
 from forecheck.trials.scored import example_windows

@@ -12,8 +12,7 @@ from forecheck.attention.perturb import FreezeToMean, Noise, Smooth
 from forecheck.attention.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
 from forecheck.attention.replace import Mode, Replace
 from forecheck.attention.response import not_tokens
-from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.protocol import (
+from forecheck.auditing.check import (
     ATTENTION,
     PASSES,
     Check,
@@ -24,6 +23,7 @@ from forecheck.auditing.protocol import (
     with_interval,
     worded,
 )
+from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.setting import Family, Request, Setting
 
 _PERTURBATION = "arXiv 2509.20942, module perturbation"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.auditing.check import Finding
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.measured import MeasuredCheck, share
-from forecheck.auditing.protocol import Finding
 from forecheck.auditing.setting import Setting
 from forecheck.forecasters import registry
 from forecheck.forecasters.samovar import SAMoVAR

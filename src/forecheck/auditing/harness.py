@@ -10,8 +10,8 @@ import numpy as np
 
 from forecheck.attention.identity import TOLERANCE
 from forecheck.attention.replace import Replace
+from forecheck.auditing.check import Check, Finding, Severity
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.protocol import Check, Finding, Severity
 from forecheck.auditing.setting import Setting
 from forecheck.data.frequency import stamp
 from forecheck.data.splits import PARTS, Part

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from forecheck.attention.replace import Replace
+from forecheck.auditing.check import Check, Finding, percent, with_interval
 from forecheck.auditing.evidence import Arm, Evidence
 from forecheck.auditing.measured import heat
-from forecheck.auditing.protocol import Check, Finding, percent, with_interval
 from forecheck.auditing.setting import Request, Setting
 from forecheck.statistics.inference import Comparison
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.auditing.check import Check, Finding
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.protocol import Check, Finding
 from forecheck.auditing.setting import Request, Setting
 from forecheck.statistics.inference import Comparison, compare
 from forecheck.statistics.metrics import loss_by_time

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.auditing.catalogue import CHECKS
+from forecheck.auditing.check import FAMILIES, Check
 from forecheck.auditing.harness import BY_CONSTRUCTION
-from forecheck.auditing.protocol import FAMILIES, Check
 
 _ABOUT = {
     "harness": "Does the comparison itself keep the rules? What data and models can break is measured.",

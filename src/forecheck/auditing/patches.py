@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from forecheck.auditing.check import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.protocol import PASSES, Check, Finding, percent, with_interval, worded
 from forecheck.auditing.setting import Request, Setting
 
 

@@ -15,8 +15,8 @@ from forecheck.attention.identity import identity_test
 from forecheck.attention.sites import Site, Subject, attach
 from forecheck.auditing.budget import Budget
 from forecheck.auditing.catalogue import Selection
+from forecheck.auditing.check import Check
 from forecheck.auditing.evidence import LINEAR, NAIVE, Arm
-from forecheck.auditing.protocol import Check
 from forecheck.auditing.remedies import treatments
 from forecheck.auditing.setting import Family, Place, Request, Setting
 from forecheck.data.splits import most_folds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forecheck.auditing.check import PASSES, Check, Finding, with_interval, worded
 from forecheck.auditing.evidence import LINEAR, NAIVE, Evidence
-from forecheck.auditing.protocol import PASSES, Check, Finding, with_interval, worded
 
 
 @dataclass(eq=False)

@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from forecheck.attention.edits import Edit
 from forecheck.attention.replace import Mode, Replace
+from forecheck.auditing.check import ATTENTION
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
-from forecheck.auditing.protocol import ATTENTION
 from forecheck.auditing.setting import Setting
 from forecheck.errors import UsageError
 from forecheck.forecasters.remedies import REMEDIES, remedied

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.auditing.check import Check, Finding
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.measured import MeasuredCheck, by_head, by_layer, heat, layers_of, numbers_of, share
-from forecheck.auditing.protocol import Check, Finding
 from forecheck.probes.patterns import COLLAPSE
 from forecheck.trials.store import Result
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from forecheck.auditing.check import ATTENTION, Outcome, percent, with_interval
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
 from forecheck.auditing.headline import SIMPLE, Fact, Headline, headline, how_far, questions
-from forecheck.auditing.protocol import ATTENTION, Outcome, percent, with_interval
 from forecheck.auditing.setting import Family
 from forecheck.statistics.inference import AS_FORECASTER, Comparison
 
