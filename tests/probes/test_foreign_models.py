@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from forecheck.attention.sites import attach
 from forecheck.forecasters.base import Task
-from forecheck.forecasters.given import given
+from forecheck.forecasters.external import external
 from forecheck.nn.attention import PatternEdit
 from forecheck.probes.case import Case
 from forecheck.probes.gradient import gradient, pattern_gradients
@@ -89,7 +89,7 @@ def made(request):
         torch.manual_seed(0)
         model = transformers_patchtst() if request.param == "transformers" else MODELS[request.param]()
     x, _ = known.experiment.train.gather(slice(0, 2))
-    forecaster = given(model.eval(), Task(L, H, 2), x)
+    forecaster = external(model.eval(), Task(L, H, 2), x)
     return Case(forecaster.subject, forecaster, known.experiment)
 
 

@@ -22,7 +22,7 @@ from forecheck.auditing.verdict import verdict
 from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
 from forecheck.errors import UsageError
-from forecheck.forecasters.given import Given
+from forecheck.forecasters.external import External
 from forecheck.forecasting.selection import with_lookback
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
@@ -34,7 +34,7 @@ from forecheck.trials.trial import Trial
 
 def run_audit(
     panel: Panel,
-    model: str | Given,
+    model: str | External,
     protocol: Protocol,
     budget: Budget,
     means: Means,
@@ -59,7 +59,7 @@ def run_audit(
         selection: which checks to run; None for all that the budget has time for.
         remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.
     """
-    if protocol.folds is not None and protocol.folds > 1 and isinstance(model, Given):
+    if protocol.folds is not None and protocol.folds > 1 and isinstance(model, External):
         raise UsageError(
             "a model that was trained elsewhere has one test part: it may have learnt from the rows before it",
             "Leave --folds out.",

@@ -24,12 +24,12 @@ from forecheck.data.windows import Experiment
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
-from forecheck.forecasters.given import Given
+from forecheck.forecasters.external import External
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasting.selection import usable
 from forecheck.statistics.inference import MINIMUM_BLOCKS, mean_over_windows
 from forecheck.statistics.metrics import loss_by_time
-from forecheck.trials.trial import GIVEN, Trial
+from forecheck.trials.trial import EXTERNAL, Trial
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Plan:
 
 def plan(
     experiment: Experiment,
-    model: str | Given,
+    model: str | External,
     budget: Budget,
     options: Mapping[str, Mapping[str, Any]],
     period: int,
@@ -124,7 +124,7 @@ def plan(
     if stray := set(options) - {setting.model, *names, *(each.model for each in treated)}:
         raise UsageError(f"options are set for {', '.join(sorted(stray))}, which this audit does not run")
     checks, skipped = (selection or Selection()).split(setting)
-    forecaster = GIVEN if setting.external else setting.model
+    forecaster = EXTERNAL if setting.external else setting.model
     seeds = 1 if setting.external else budget.seeds
 
     def arm(family: Family, label: str, name: str, config: Mapping[str, Any], **kw: Any) -> PlannedArm:
@@ -177,7 +177,7 @@ def plan(
 
 
 def _setting(
-    model: str | Given,
+    model: str | External,
     task: Task,
     budget: Budget,
     options: Mapping[str, Mapping[str, Any]],
@@ -185,7 +185,7 @@ def _setting(
     tuned: Mapping[str, Any],
 ) -> Setting:
     """What can be known of the model without training it; what cannot be built is refused before the work."""
-    if isinstance(model, Given):
+    if isinstance(model, External):
         name, config, subject = model.config.model, asdict(model.config), model.subject
     else:
         audited = registry.find(model)
@@ -199,7 +199,7 @@ def _setting(
         assert isinstance(forecaster, NeuralForecaster)
         name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
     example, _ = experiment.train.gather(slice(0, 2))
-    external = isinstance(model, Given)
+    external = isinstance(model, External)
     try:
         reach = _reach(subject, example)
     except Exception as error:
@@ -258,7 +258,7 @@ def independent_blocks(experiment: Experiment) -> float:
     return len(np.unique(times)) / experiment.test.overlap
 
 
-def choose_folds(experiment: Experiment, budget: Budget, model: str | Given) -> int:
+def choose_folds(experiment: Experiment, budget: Budget, model: str | External) -> int:
     """Rolling origins chosen unasked: as many as make enough blocks, where fits are cheap; else one.
 
     A model that was trained elsewhere has one test part: it may have seen the rows before.
@@ -268,7 +268,7 @@ def choose_folds(experiment: Experiment, budget: Budget, model: str | Given) -> 
         budget: one without a fixed number of windows (`Budget.windows`) trains too long for more folds.
         model: name of a forecaster, or the external model.
     """
-    if isinstance(model, Given) or budget.windows is None or not issubclass(registry.find(model), NeuralForecaster):
+    if isinstance(model, External) or budget.windows is None or not issubclass(registry.find(model), NeuralForecaster):
         return 1
     test = experiment.test
     enough = math.ceil(_ENOUGH / max(1.0, independent_blocks(experiment)))

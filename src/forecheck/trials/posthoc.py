@@ -19,22 +19,22 @@ from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import ForecheckError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
-from forecheck.forecasters.given import Given
+from forecheck.forecasters.external import External
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.progress import Progress, within
 from forecheck.trials.score import Scores, batch_size, score
 from forecheck.trials.scored import arrays_of, example_forecasts, scored, summary_of, versions
 from forecheck.trials.store import Array, Store
-from forecheck.trials.trial import GIVEN, Trial
+from forecheck.trials.trial import EXTERNAL, Trial
 
 _CALIBRATION_WINDOWS = 512
 
 
-def run_given(
+def run_external(
     trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Forecaster]
 ) -> None:
     """Score a model that was trained elsewhere."""
-    model = _given(trial, models)
+    model = _external(trial, models)
     report = model.fit(experiment.train, experiment.validation)
     summary, arrays = scored(model, experiment, progress)
     summary["fit"] = {"seconds": None, "parameters": report.parameters, "details": {}}
@@ -46,12 +46,12 @@ def run_given(
     store.put(trial, summary, arrays | patterns)
 
 
-def _given(trial: Trial, models: Mapping[str, Forecaster]) -> Given:
+def _external(trial: Trial, models: Mapping[str, Forecaster]) -> External:
     fingerprint = trial.config["fingerprint"]
     if fingerprint not in models:
         raise ForecheckError(f"{trial.name} lives in the memory of the process that was given it, not here")
     model = models[fingerprint]
-    assert isinstance(model, Given)
+    assert isinstance(model, External)
     return model
 
 
@@ -59,8 +59,8 @@ def _trained(trial: Trial, store: Store, models: Mapping[str, Forecaster]) -> tu
     """The trained forecaster that a post-hoc trial or a measure is about, and what can be edited of it."""
     parent = trial.parent
     assert parent is not None
-    if trial.forecaster == GIVEN:
-        model = _given(trial, models)
+    if trial.forecaster == EXTERNAL:
+        model = _external(trial, models)
         return model, model.subject
     forecaster = registry.load(store.model(parent))
     if isinstance(forecaster, NeuralForecaster):
@@ -102,7 +102,7 @@ def run_posthoc(
         store.put(trial, {"why_not": str(error), **versions()}, {})
         return
     except Exception as error:
-        if trial.forecaster != GIVEN or isinstance(error, MemoryError):
+        if trial.forecaster != EXTERNAL or isinstance(error, MemoryError):
             raise
         store.put(trial, {"why_not": _failed(error), **versions()}, {})
         return
@@ -119,7 +119,7 @@ def run_measure(trial: Trial, experiment: Experiment, store: Store, models: Mapp
     try:
         summary, arrays = MEASURES[trial.measure](Case(subject, forecaster, experiment, trial.seed))
     except Exception as error:
-        if trial.forecaster != GIVEN or isinstance(error, MemoryError):
+        if trial.forecaster != EXTERNAL or isinstance(error, MemoryError):
             raise
         summary, arrays = {"why_not": _failed(error)}, {}
     store.put(trial, summary | versions(), arrays)

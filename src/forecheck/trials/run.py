@@ -15,7 +15,7 @@ from forecheck.forecasters.base import Forecaster, Task
 from forecheck.progress import Progress
 from forecheck.trials.scored import arrays_of, scored, summary_of
 from forecheck.trials.store import Store
-from forecheck.trials.trial import GIVEN, Trial
+from forecheck.trials.trial import EXTERNAL, Trial
 
 
 def run_trial(
@@ -43,10 +43,10 @@ def run_trial(
         from forecheck.trials.posthoc import run_posthoc
 
         run_posthoc(trial, experiment, store, progress, models or {})
-    elif trial.forecaster == GIVEN:
-        from forecheck.trials.posthoc import run_given
+    elif trial.forecaster == EXTERNAL:
+        from forecheck.trials.posthoc import run_external
 
-        run_given(trial, experiment, store, progress, models or {})
+        run_external(trial, experiment, store, progress, models or {})
     else:
         _run_fit(trial, experiment, store, progress)
 

@@ -8,7 +8,7 @@ from typing import Any
 from forecheck.trials.named import code_of, edit_label, source_of
 from forecheck.trials.record import Key, address_of
 
-GIVEN = "given"
+EXTERNAL = "external"
 """Forecaster of trials on a model that was trained elsewhere."""
 
 
@@ -69,7 +69,7 @@ class Trial:
     @property
     def name(self) -> str:
         """What people call the forecaster: its name, or that of a model which was trained elsewhere."""
-        return str(self.config["model"]) if self.forecaster == GIVEN else self.forecaster
+        return str(self.config["model"]) if self.forecaster == EXTERNAL else self.forecaster
 
     @property
     def label(self) -> str:

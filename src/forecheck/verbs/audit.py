@@ -12,7 +12,7 @@ from forecheck.attention.sites import Adapter
 from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import find_budget
 from forecheck.auditing.catalogue import Selection
-from forecheck.forecasters.given import Given, given_on
+from forecheck.forecasters.external import External, external_on
 from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.protocol import Protocol
@@ -87,11 +87,11 @@ def audit(
     panel = as_panel(data)
     protocol = Protocol(horizon, lookback, split, step, period, margin, folds)
     protocol = with_lookback(protocol, panel, model if isinstance(model, str) else None)
-    audited: str | Given = model
+    audited: str | External = model
     if not isinstance(model, str):
         experiment = protocol.cut(panel)
-        audited = given_on(model, experiment, protocol.season(panel), wrap, units, adapter, name)
-    given = {audited.config.fingerprint: audited} if isinstance(audited, Given) else None
+        audited = external_on(model, experiment, protocol.season(panel), wrap, units, adapter, name)
+    given = {audited.config.fingerprint: audited} if isinstance(audited, External) else None
     with means_of(workers, store, progress, given) as means:
         report = run_audit(
             panel,

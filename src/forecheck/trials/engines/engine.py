@@ -12,7 +12,7 @@ from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local, trial_pool
 from forecheck.trials.store import Store
-from forecheck.trials.trial import GIVEN, Trial
+from forecheck.trials.trial import EXTERNAL, Trial
 
 
 class Engine:
@@ -57,4 +57,4 @@ class Engine:
 
 
 def _in_a_worker(trial: Trial) -> bool:
-    return trial.forecaster != GIVEN and registry.find(trial.forecaster).trained
+    return trial.forecaster != EXTERNAL and registry.find(trial.forecaster).trained

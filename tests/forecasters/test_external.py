@@ -7,7 +7,7 @@ import torch
 
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Task
-from forecheck.forecasters.given import given
+from forecheck.forecasters.external import external
 
 TASK = Task(12, 4, 3)
 
@@ -40,17 +40,17 @@ def last(x):
 
 def test_modules_and_functions_forecast_as_they_do_by_themselves():
     module = Linear(drop=0.5)
-    forecaster = given(module, TASK, probe())
+    forecaster = external(module, TASK, probe())
     assert forecaster.config.model == "Linear"
     torch.testing.assert_close(forecaster.predict(probe(1)), module.eval()(probe(1)).detach())
-    assert given(last, TASK, probe()).config.model == "last"
-    assert given(last, TASK, probe(), name="naive").config.model == "naive"
+    assert external(last, TASK, probe()).config.model == "last"
+    assert external(last, TASK, probe(), name="naive").config.model == "naive"
 
 
 def test_the_mode_of_every_submodule_stays_as_it_was():
     module = Linear(drop=0.5)
     module.drop.eval()
-    given(module, TASK, probe()).predict(probe())
+    external(module, TASK, probe()).predict(probe())
     assert module.training
     assert module.map.training
     assert not module.drop.training
@@ -59,14 +59,14 @@ def test_the_mode_of_every_submodule_stays_as_it_was():
 def test_a_model_that_is_called_otherwise_is_wrapped():
     module = Wrapped()
     with pytest.raises(UsageError, match="gives a dict, not a tensor"):
-        given(module, TASK, probe())
-    forecaster = given(module, TASK, probe(), wrap=lambda model, x: model(past=x)["mean"])
+        external(module, TASK, probe())
+    forecaster = external(module, TASK, probe(), wrap=lambda model, x: model(past=x)["mean"])
     torch.testing.assert_close(forecaster.predict(probe()), Linear()(probe()).detach())
     assert forecaster.subject.module is module
 
 
 def test_windows_come_in_the_type_of_the_weights():
-    forecast = given(Linear().double(), TASK, probe()).predict(probe())
+    forecast = external(Linear().double(), TASK, probe()).predict(probe())
     assert forecast.dtype == torch.float32
     torch.testing.assert_close(forecast, Linear()(probe()).detach())
 
@@ -78,7 +78,7 @@ def test_real_units_go_in_and_come_out():
         torch.testing.assert_close(x, probe() * scale + mean)
         return x[:, -1:].expand(-1, 4, -1) + scale
 
-    forecaster = given(real, TASK, probe(), units=(mean, scale))
+    forecaster = external(real, TASK, probe(), units=(mean, scale))
     torch.testing.assert_close(forecaster.predict(probe()), last(probe()) + 1)
 
 
@@ -94,11 +94,11 @@ def test_real_units_go_in_and_come_out():
 )
 def test_what_is_no_forecaster_is_refused(model, message):
     with pytest.raises(UsageError, match=message):
-        given(model, TASK, probe())
+        external(model, TASK, probe())
 
 
 def fingerprint(model, **kw):
-    return given(model, TASK, probe(), **kw).config.fingerprint
+    return external(model, TASK, probe(), **kw).config.fingerprint
 
 
 def test_equal_models_have_equal_fingerprints_and_others_do_not():
@@ -113,7 +113,7 @@ def test_equal_models_have_equal_fingerprints_and_others_do_not():
 
 def test_saving_is_refused(tmp_path):
     with pytest.raises(UsageError, match="was trained elsewhere"):
-        given(last, TASK, probe()).save(tmp_path)
+        external(last, TASK, probe()).save(tmp_path)
 
 
 class Marks(Linear):
@@ -124,9 +124,9 @@ class Marks(Linear):
 # https://github.com/thuml/Time-Series-Library/issues/672
 def test_a_wrong_call_is_a_usage_error_with_the_way_out():
     with pytest.raises(UsageError, match="missing 1 required positional argument: 'marks'") as error:
-        given(Marks(), TASK, probe())
+        external(Marks(), TASK, probe())
     assert "wrap=lambda" in error.value.remedy
-    given(Marks(), TASK, probe(), wrap=lambda model, x: model(x, 0.0))
+    external(Marks(), TASK, probe(), wrap=lambda model, x: model(x, 0.0))
 
 
 # https://github.com/pytorch/pytorch/issues/150089 and 151726: no mode, and none that can be changed
@@ -136,7 +136,7 @@ def test_frozen_and_exported_modules_forecast():
     batch = ({0: torch.export.Dim("batch", min=2, max=64)},)
     exported = torch.export.export(Linear().eval(), (probe(),), dynamic_shapes=batch).module()
     for module in (frozen, exported):
-        forecaster = given(module, TASK, probe(), wrap=lambda model, x: model(x)[:, :4])
+        forecaster = external(module, TASK, probe(), wrap=lambda model, x: model(x)[:, :4])
         assert forecaster.predict(probe()).shape == (5, 4, 3)
 
 
@@ -148,7 +148,7 @@ class InPlace(Linear):
 
 def test_a_model_that_writes_into_its_input_gets_a_copy():
     x = probe()
-    given(InPlace(), TASK, x)
+    external(InPlace(), TASK, x)
     assert torch.equal(x, probe())
 
 
@@ -158,9 +158,9 @@ class Several:
 
 
 def test_an_object_that_holds_models_gives_its_only_one():
-    assert given(Several(Linear()), TASK, probe()).config.model == "Several"
+    assert external(Several(Linear()), TASK, probe()).config.model == "Several"
     with pytest.raises(UsageError, match="holds 2 models") as error:
-        given(Several(Linear(), Marks()), TASK, probe())
+        external(Several(Linear(), Marks()), TASK, probe())
     assert ".models[1] (Marks)" in error.value.remedy
 
 
@@ -175,5 +175,5 @@ class Optioned(Linear):
 def test_the_fingerprint_covers_options_of_every_module():
     one, two = Optioned(), Optioned()
     two.inner.way = "another"
-    assert given(one, TASK, probe()).config.fingerprint == given(Optioned(), TASK, probe()).config.fingerprint
-    assert given(one, TASK, probe()).config.fingerprint != given(two, TASK, probe()).config.fingerprint
+    assert external(one, TASK, probe()).config.fingerprint == external(Optioned(), TASK, probe()).config.fingerprint
+    assert external(one, TASK, probe()).config.fingerprint != external(two, TASK, probe()).config.fingerprint

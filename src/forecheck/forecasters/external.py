@@ -23,7 +23,7 @@ _PROBES = 16
 
 
 @dataclass(frozen=True)
-class GivenConfig:
+class ExternalConfig:
     """What stands for a model that only lives in memory.
 
     Attributes:
@@ -31,11 +31,11 @@ class GivenConfig:
         fingerprint: of its weights, its code and some of its forecasts.
     """
 
-    model: str = "given"
+    model: str = "external"
     fingerprint: str = ""
 
 
-class Given(Forecaster):
+class External(Forecaster):
     """A model that was trained elsewhere.
 
     Args:
@@ -47,15 +47,15 @@ class Given(Forecaster):
         subject: how it forecasts windows in standardised units, and the module inside.
     """
 
-    name = "given"
+    name = "external"
     summary = "a model that was trained elsewhere"
     mixes = "unknown"
     source = "the user"
     rank = 1000
-    Config = GivenConfig
+    Config = ExternalConfig
     trained = True
 
-    def __init__(self, task: Task, config: GivenConfig, subject: Subject) -> None:
+    def __init__(self, task: Task, config: ExternalConfig, subject: Subject) -> None:
         super().__init__(task, config)
         self.subject = subject
 
@@ -88,7 +88,7 @@ class Given(Forecaster):
         raise UsageError(f"{self.config.model} was trained elsewhere: load it where it was made")
 
 
-def given(
+def external(
     model: Any,
     task: Task,
     probe: Float[Tensor, "batch lookback channel"],
@@ -97,7 +97,7 @@ def given(
     adapter: Adapter | None = None,
     units: tuple[Tensor, Tensor] | None = None,
     name: str | None = None,
-) -> Given:
+) -> External:
     """A model from elsewhere as a forecaster, tried on a few windows.
 
     Args:
@@ -142,10 +142,10 @@ def given(
             f"{called} gives two different forecasts for the same windows",
             "Put the module inside it into evaluation mode (dropout), or seed what it draws.",
         )
-    return Given(task, GivenConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
+    return External(task, ExternalConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
 
 
-def given_on(
+def external_on(
     model: Any,
     experiment: Experiment,
     period: int,
@@ -153,17 +153,17 @@ def given_on(
     units: str,
     adapter: Adapter | None,
     name: str | None,
-) -> Given:
+) -> External:
     """A model that was trained elsewhere, tried on a few test windows of an experiment.
 
     Args:
-        model, wrap, adapter, name: as in `given`.
+        model, wrap, adapter, name: as in `external`.
         experiment: whose lookback, horizon and channels it is made for.
         period: steps a season.
         units: `standardised` by the training rows, or `real`: what it expects and gives.
 
     Raises:
-        UsageError: if the units are neither, or real on a panel of several series; and as `given`.
+        UsageError: if the units are neither, or real on a panel of several series; and as `external`.
     """
     if units not in ("standardised", "real"):
         raise UsageError(f"units are standardised or real, not {units!r}")
@@ -180,7 +180,7 @@ def given_on(
         mean, std = (torch.from_numpy(part[:1, None]).float() for part in (scaler.mean, scaler.std))
         scale = (mean, std)
     index = torch.linspace(0, len(test) - 1, min(len(test), _PROBES)).round().long()
-    return given(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
+    return external(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
 
 
 def unwrapped(model: Any) -> Any:
