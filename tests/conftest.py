@@ -5,9 +5,9 @@ import os
 # Before numpy and torch start: one thread is fastest on small arrays and makes results repeat.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import jaxtyping
+import shapes
 
-jaxtyping.install_import_hook("forecheck", "shapes.check")
+shapes.install()
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -17,6 +17,11 @@ torch.set_num_threads(1)
 # Timings vary on shared machines; a test never depends on them.
 settings.register_profile("forecheck", deadline=None, max_examples=30)
 settings.load_profile("forecheck")
+
+
+@pytest.fixture(autouse=True)
+def _first_calls_are_checked():
+    shapes.begin()
 
 
 @pytest.fixture(autouse=True)
