@@ -46,6 +46,7 @@ class Combination:
         unit: naive error of the whole series; 0 if it never changes.
         spread: of the errors.
         never_negative: whether no value of a series is below zero.
+        mostly_zero: whether a series is zero at more than half of its steps, and not at all.
     """
 
     point: Float[np.ndarray, "series horizon"]
@@ -59,6 +60,7 @@ class Combination:
     unit: Float[np.ndarray, " series"]
     spread: Spread
     never_negative: Bool[np.ndarray, " series"]
+    mostly_zero: Bool[np.ndarray, " series"]
 
     def interval(self, level: float) -> tuple[Float[np.ndarray, "series horizon"], Float[np.ndarray, "series horizon"]]:
         """Lower and upper ends of the intervals of a level in percent; not below zero for series that never were."""
@@ -95,9 +97,8 @@ def combine(
     if batch.lengths.min() < FEWEST:
         raise ValueError(f"a series has {batch.lengths.min()} values, fewer than {FEWEST}")
     scale, batch = _near_one(batch)
+    origins, lag = origins_for(batch, horizon, seasons), lag_of(batch, seasons)
     seasons = seasons_within(seasons, int(batch.lengths.max()))
-    lag = seasons[0] if seasons else 1
-    origins = _origins(batch, horizon, lag)
     pooled = Pooled(batch, seasons, horizon, origins)
     units = np.stack([units_at(batch, origin, lag) for origin in origins]) if origins else np.zeros((0, len(scale)))
     tried: list[Forecasts] = []
@@ -121,6 +122,8 @@ def combine(
         weights, blind = stacked(errors)
     else:
         weights, blind = np.full((len(scale), len(names)), 1 / len(names)), np.zeros((0, len(scale), 1))
+    if progress is not None:
+        progress(1.0, "weights")
     point = sum(weights[:, [k]] * final[name] for k, name in enumerate(names))
     point = np.where(unit[:, None] > 0, point, batch.values[:, -1:])
     return Combination(
@@ -135,6 +138,7 @@ def combine(
         unit=unit * scale,
         spread=spread_of(blind, _independent(origins), rising=len(seasons) < 2),
         never_negative=np.nanmin(batch.values, axis=1) >= 0,
+        mostly_zero=((batch.values == 0).sum(axis=1) > batch.lengths / 2) & (unit > 0),
     )
 
 
@@ -145,9 +149,20 @@ def _near_one(batch: Ragged) -> tuple[Float[np.ndarray, " series"], Ragged]:
     return scale, replace(batch, values=batch.values / scale[:, None])
 
 
-def _origins(batch: Ragged, horizon: int, period: int) -> list[Origin]:
+def lag_of(batch: Ragged, seasons: tuple[int, ...]) -> int:
+    """Lag of the naive error that is the unit: the shortest season of which there are two, or 1."""
+    return (*seasons_within(seasons, int(batch.lengths.max())), 1)[0]
+
+
+def origins_for(batch: Ragged, horizon: int, seasons: tuple[int, ...]) -> list[Origin]:
+    """The rolling origins of the combination of these series.
+
+    Args:
+        batch, horizon, seasons: as in `combine`.
+    """
     held = len(batch.values) * _USUAL_MEMBERS * horizon
-    return rolling_origins(batch.lengths, horizon, period, most=int(np.clip(_NUMBERS // held, 3, 12)))
+    most = int(np.clip(_NUMBERS // held, 3, 12))
+    return rolling_origins(batch.lengths, horizon, lag_of(batch, seasons), most)
 
 
 def _settled(
@@ -190,7 +205,7 @@ def _errors(
     """Names of the members that are kept, losses of all, and the errors of those that are kept."""
     if not origins:
         return list(_NEVER_TRIED), {}, np.zeros((0, len(_NEVER_TRIED), len(batch.values), 1), dtype=np.float32)
-    names = list(tried[-1])
+    names = [name for name in tried[0] if all(name in each for each in tried)]  # early origins lack long seasons
     steps = origins[0].horizon
     errors = np.empty((len(origins), len(names), len(batch.values), steps), dtype=np.float32)
     for k, origin in enumerate(origins):

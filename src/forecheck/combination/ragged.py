@@ -60,19 +60,24 @@ def ragged(series: Sequence[Float[np.ndarray, " _"]]) -> Ragged:
     return Ragged(values, ~np.isnan(values))
 
 
-def from_panel(panel: Panel, most: int = _MOST) -> tuple[Ragged, int]:
+def width_of(panel: Panel, most: int = _MOST) -> int:
+    """Rows of the longest series that a batch holds: all, or fewer where numbers would not fit into memory.
+
+    Args:
+        panel: the data.
+        most: numbers to hold.
+    """
+    return min(int(panel.lengths.max()), max(1, most // (len(panel.series) * len(panel.channels))))
+
+
+def from_panel(panel: Panel, most: int = _MOST) -> Ragged:
     """Every channel of every series as a series of its own, channels within series.
 
     Args:
         panel: the data; filled values are seen as what was known before (`forecheck.data.causal`).
-        most: numbers to hold; where it is less than the longest series times the number of series, older rows go.
-
-    Returns:
-        The batch, and how many of the longest series' rows were left out.
+        most: numbers to hold; older rows go where there are more.
     """
-    count = len(panel.series) * len(panel.channels)
-    longest = int(panel.lengths.max())
-    width = min(longest, max(1, most // count))
+    count, width = len(panel.series) * len(panel.channels), width_of(panel, most)
     known = causal(panel)
     seen = np.ones(known.shape, dtype=bool) if panel.filled is None else ~panel.filled
     # Row numbers of the right-aligned grid; places before a series begins point at row 0 and are blanked.
@@ -81,7 +86,7 @@ def from_panel(panel: Panel, most: int = _MOST) -> tuple[Ragged, int]:
     rows = np.where(there, rows, 0)
     values = np.where(there[..., None], known[rows], np.nan).transpose(0, 2, 1).reshape(count, width)
     truth = (there[..., None] & seen[rows]).transpose(0, 2, 1).reshape(count, width)
-    return Ragged(values, truth & ~np.isnan(values)), longest - width
+    return Ragged(values, truth & ~np.isnan(values))
 
 
 def naive_error(batch: Ragged, lag: int) -> Float[np.ndarray, " series"]:

@@ -18,7 +18,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
-from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
@@ -48,6 +48,11 @@ def plan(
         UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
             if a model cannot be built for this task.
     """
+    if COMBINATION in models:
+        raise UsageError(
+            f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
+            f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
+        )
     if not models or len(set(models)) < len(models):
         raise UsageError(f"models must be named, each once, got {', '.join(models) or 'none'}")
     if stray := set(options) - set(models):

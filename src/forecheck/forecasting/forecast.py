@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from forecheck.data.causal import causal
 from forecheck.data.dates import stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError
 from forecheck.files import replace_file
+from forecheck.forecasting.candidates import COMBINATION
+from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.trials.means import Means
@@ -121,11 +124,11 @@ def run_forecast(
     return make_forecast(run_fit(panel, protocol, means, levels=levels, **how), panel, levels)
 
 
-def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
+def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
     """Forecast the steps after the end of every series of a panel that the fit can read.
 
     Args:
-        fitted: a fit; nothing is fitted here.
+        fitted: a fit; nothing is fitted here, but a combination, which is made anew of these data.
         panel: the data of the fit, or others with the same channels and step; see `Fitted.aligned`.
         levels: coverage of the intervals, in percent; of those that the fit is calibrated for.
 
@@ -134,6 +137,11 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
             forecast is not finite.
         UsageError: if the fit has no interval of a level.
     """
+    if isinstance(fitted, Combined):
+        panel = fitted.aligned(panel)
+        made, info = fitted.combine(panel)
+        columns = _columns(panel, bands(made, levels, panel), fitted.horizon)
+        return Forecast(COMBINATION, columns, info)
     widths = {f"{level:g}": fitted.width(level) for level in levels}
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
@@ -147,23 +155,23 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     if not np.isfinite(y).all():
         raise DataError(f"the forecast of {fitted.forecaster.name} for {panel.name} is not finite")
     name = fitted.forecaster.name
-    bands = {name: y}
+    bands_of = {name: y}
     for level, width in widths.items():
-        bands |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
-    stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
-    ids = [_unique_id(panel, s, c) for s in range(len(panel.series)) for c in range(len(panel.channels))]
+        bands_of |= {f"{name}-lo-{level}": y - width, f"{name}-hi-{level}": y + width}
+    real = {key: values * std + mean for key, values in bands_of.items()}
+    return Forecast(name, _columns(panel, real, task.horizon), fitted.info)
+
+
+def _columns(
+    panel: Panel, values: Mapping[str, Float[np.ndarray, "series horizon channel"]], horizon: int
+) -> dict[str, Any]:
+    """Names, stamps and values, series by series and channel by channel."""
+    ends = panel.offsets[1:]
+    stamps = np.stack([panel.frequency.future(panel.time[end - 1], horizon) for end in ends])
     columns: dict[str, Any] = {
-        "unique_id": np.repeat(np.array(ids, dtype=object), task.horizon).tolist(),
+        "unique_id": np.repeat(np.array(unit_names(panel), dtype=object), horizon).tolist(),
         "ds": np.repeat(stamps, len(panel.channels), axis=0).reshape(-1),
     }
-    for key, values in bands.items():
-        columns[key] = (values * std + mean).transpose(0, 2, 1).reshape(-1)
-    return Forecast(name, columns, fitted.info)
-
-
-def _unique_id(panel: Panel, series: int, channel: int) -> str:
-    if len(panel.series) == 1:
-        return panel.channels[channel]
-    if len(panel.channels) == 1:
-        return panel.series[series]
-    return f"{panel.series[series]}/{panel.channels[channel]}"
+    for key, each in values.items():
+        columns[key] = each.transpose(0, 2, 1).reshape(-1)
+    return columns

@@ -16,6 +16,7 @@ from forecheck.data.scaling import Scaler
 from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.files import replace_folder
 from forecheck.forecasters import registry
+from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.fitted import Fitted
 from forecheck.trials.store import Array
 
@@ -42,37 +43,43 @@ def check_place(folder: Path) -> None:
         )
 
 
-def save_fit(fitted: Fitted, folder: Path) -> None:
+def save_fit(fitted: Fitted | Combined, folder: Path) -> None:
     """Write a fit into a folder, whole or not at all; an earlier fit there is replaced.
 
     `forecaster.json` and `weights.safetensors` are the forecaster's own, `scaling.safetensors` holds `mean` and `std`
-    (series, channel), `intervals.safetensors` the half-widths by level (horizon, channel), `fit.json` the rest.
+    (series, channel), `intervals.safetensors` the half-widths by level (horizon, channel), `fit.json` the rest. A
+    combination is `fit.json` alone: it is made anew of the data that it forecasts.
 
     Raises:
         UsageError: as `check_place`.
     """
     check_place(folder)
-    described = {
+    described: dict[str, Any] = {
         "format": _FORMAT,
-        "series": list(fitted.series),
         "channels": list(fitted.channels),
         "frequency": asdict(fitted.frequency),
         "info": fitted.info,
         "origin": fitted.origin,
     }
+    if isinstance(fitted, Combined):
+        described["combination"] = {"horizon": fitted.horizon, "period": fitted.period}
+    else:
+        described["series"] = list(fitted.series)
 
     def write(part: Path) -> None:
+        (part / "fit.json").write_text(json.dumps(described, indent=1))
+        if isinstance(fitted, Combined):
+            return
         fitted.forecaster.save(part)
         scaling = {"mean": fitted.scaler.mean, "std": fitted.scaler.std}
         save_file({key: np.ascontiguousarray(value) for key, value in scaling.items()}, part / "scaling.safetensors")
         widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
         save_file(widths, part / "intervals.safetensors")
-        (part / "fit.json").write_text(json.dumps(described, indent=1))
 
     replace_folder(folder, write, instead=True)
 
 
-def load_fit(folder: Path) -> Fitted:
+def load_fit(folder: Path) -> Fitted | Combined:
     """Read what `save_fit` wrote; safe on folders from others (JSON and safetensors, no pickle).
 
     Raises:
@@ -88,14 +95,17 @@ def load_fit(folder: Path) -> Fitted:
         raise DataError(f"{folder} does not hold a fit: {type(error).__name__}: {error}") from error
 
 
-def _read(folder: Path) -> Fitted:
+def _read(folder: Path) -> Fitted | Combined:
     described = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     _need(isinstance(described, dict), "fit.json holds no object")
     _need(described["format"] == _FORMAT, f"its format is {described['format']!r}, this version reads {_FORMAT}")
-    series, channels = (_names(described, key) for key in ("series", "channels"))
+    channels = _names(described, "channels")
     frequency = _frequency(described["frequency"])
     info, origin = described["info"], described["origin"]
     _need(isinstance(info, dict) and isinstance(origin, dict), "info and origin must be objects")
+    if "combination" in described:
+        return _combined(described["combination"], channels, frequency, info, origin)
+    series = _names(described, "series")
     task = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))["task"]
     for key in ("lookback", "horizon", "channels", "period"):
         _need(type(task[key]) is int and 0 < task[key] < 2**31, f"{key} must be a positive whole number")
@@ -109,6 +119,16 @@ def _read(folder: Path) -> Fitted:
     _need(all(bool((width >= 0).all()) for width in widths.values()), "widths must not be negative")
     forecaster = registry.load(folder)
     return Fitted(forecaster, Scaler(mean, std), series, channels, frequency, widths, info, origin)
+
+
+def _combined(
+    made: Any, channels: tuple[str, ...], frequency: Frequency, info: dict[str, Any], origin: dict[str, Any]
+) -> Combined:
+    _need(isinstance(made, dict) and isinstance(info.get("rule"), str), "the combination is not described")
+    horizon, period = made["horizon"], made["period"]
+    for value in (horizon, *([] if period is None else [period])):
+        _need(type(value) is int and 0 < value < 2**31, "horizon and period must be positive whole numbers")
+    return Combined(horizon, period, channels, frequency, info, origin)
 
 
 def _need(held: bool, message: str) -> None:
