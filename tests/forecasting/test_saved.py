@@ -12,6 +12,7 @@ import forecheck as fc
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.saved import load_fit, save_fit
 from panels import TINY, hourly, ragged
 
@@ -74,7 +75,7 @@ def test_so_does_a_trained_one(fit, tmp_path):
 
 def test_auto_is_saved_with_its_reasons(fit):
     panel = hourly(300)
-    folder = fit(panel)
+    folder = fit(panel, candidates=CANDIDATES)
     described = json.loads((folder / "fit.json").read_text())
     assert described["info"]["model"] in described["info"]["validation_mse"]
     assert described["origin"]["data"]["fingerprint"] == panel.fingerprint

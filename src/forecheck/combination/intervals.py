@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 _PSEUDO = 2.0
 """Origins with the usual error that every series is given."""
@@ -87,6 +87,6 @@ def half_widths(spread: Spread, level: float, horizon: int) -> Float[np.ndarray,
     if spread.rising:
         quantiles = np.maximum.accumulate(quantiles)
     both = (1 + share) / 2
-    quantiles *= stats.t.ppf(both, 1 + spread.independent * min(len(spread.factor), _ALIKE)) / stats.norm.ppf(both)
+    quantiles *= stdtrit(1 + spread.independent * min(len(spread.factor), _ALIKE), both) / ndtri(both)
     beyond = np.sqrt(np.arange(steps + 1, horizon + 1) / steps)
     return spread.factor[:, None] * np.concatenate([quantiles, quantiles[-1] * beyond])

@@ -84,8 +84,7 @@ def _windows(
     there = last - joint + 1 >= batch.first[:, None]
     if not batch.truth.all():
         missing = np.cumsum(~batch.truth, axis=1)
-        horizon = joint - lookback
-        there &= missing[:, last] - missing[:, last - horizon] == (batch.first[:, None] > last) * horizon
+        there &= missing[:, last] == missing[:, last - (joint - lookback)]
     row, place = np.nonzero(there)
     return row, last[place] - joint + 1
 

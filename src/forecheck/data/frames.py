@@ -97,7 +97,6 @@ def from_table(
         values = completed
     holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
-    _check_constant(values, timeline, roles.channels, source)
     panel = Panel(
         values, timeline.offsets, timeline.time, timeline.series, roles.channels, frequency, source.name, fills=fills
     )
@@ -309,23 +308,4 @@ def _check_finite(
         f'"{channels[column]}"{timeline.of(row)}, the first at {source.at(int(timeline.rows[row]), time)}',
         f"Leave the cells empty and fill them with {source.fill}, or drop the column with "
         f"{source.drop(channels[column])}.",
-    )
-
-
-def _check_constant(
-    values: Float[np.ndarray, "time channel"], timeline: Timeline, channels: tuple[str, ...], source: Source
-) -> None:
-    starts = timeline.offsets[:-1]
-    same = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
-    same[np.diff(timeline.offsets) == 1] = False
-    if not same.any():
-        return
-    index, column = np.argwhere(same)[0]
-    start = int(starts[index])
-    of = timeline.of(start)
-    drop = source.drop(timeline.series[index] if of else channels[column])
-    raise DataError(
-        f'{source.name} is constant ({values[start, column]:g}) in column "{channels[column]}"{of}: there is nothing '
-        "to forecast and no unit to scale by",
-        f"Drop the {'series' if of else 'column'} with {drop}.",
     )

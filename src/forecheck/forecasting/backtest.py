@@ -48,11 +48,6 @@ def plan(
         UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
             if a model cannot be built for this task.
     """
-    if COMBINATION in models:
-        raise UsageError(
-            f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
-            f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
-        )
     if not models or len(set(models)) < len(models):
         raise UsageError(f"models must be named, each once, got {', '.join(models) or 'none'}")
     if stray := set(options) - set(models):
@@ -94,6 +89,11 @@ def run_backtest(
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
+    if models is not None and COMBINATION in models:
+        raise UsageError(
+            f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
+            f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
+        )
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()

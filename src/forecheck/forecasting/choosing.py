@@ -116,4 +116,4 @@ def _certain(gains: Float[np.ndarray, "origin series"]) -> bool:
         counted = (~np.isnan(gains)).sum(axis=axis)
         each = np.nansum(gains, axis=axis)[counted > 0] / counted[counted > 0]
         errors.append(each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0)
-    return max(errors) > 0 and float(np.nanmean(gains)) > _CERTAIN * max(errors)
+    return bool(max(errors) > 0 and np.nanmean(gains) > _CERTAIN * max(errors))

@@ -85,12 +85,13 @@ def combined_panel(panel: Panel, horizon: int, period: int | None, means: Means 
         DataError: if a series has too few values.
     """
     batch = from_panel(panel)
-    short = np.flatnonzero(batch.lengths < FEWEST)
+    short, count = np.flatnonzero(batch.lengths < FEWEST), len(batch.lengths)
     if len(short):
         name, length = unit_names(panel)[short[0]], int(batch.lengths[short[0]])
         raise DataError(
             f'"{name}" of {panel.name} has {length} observed values, fewer than the {FEWEST} that a forecast needs',
-            f"Give more rows, or leave it out with --drop {shlex.quote(_dropped(panel, int(short[0])))}.",
+            "Give more rows"
+            + (f", or leave it out with {_drop(panel, int(short[0]))}." if len(short) < count else "."),
         )
     told = None if means is None else lambda share, _: means.watcher.part(COMBINATION, share, 1)
     return combine(batch, horizon, known_seasons(panel.frequency, period), told)
@@ -105,10 +106,10 @@ def unit_names(panel: Panel) -> list[str]:
     return [f"{series}/{channel}" for series in panel.series for channel in panel.channels]
 
 
-def _dropped(panel: Panel, unit: int) -> str:
-    """What to leave out to be rid of a unit: its channel if there is one series, else its series."""
+def _drop(panel: Panel, unit: int) -> str:
+    """How to be rid of a unit: of its channel if there is one series, else of its series."""
     series, channel = divmod(unit, len(panel.channels))
-    return panel.channels[channel] if len(panel.series) == 1 else panel.series[series]
+    return f"--drop {shlex.quote(panel.channels[channel] if len(panel.series) == 1 else panel.series[series])}"
 
 
 def fit_combined(
