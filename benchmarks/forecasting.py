@@ -66,7 +66,7 @@ def ours(model: str) -> Callable[[pd.DataFrame, dict[str, Any]], Made]:
         count = past["unique_id"].nunique()
         with tempfile.TemporaryDirectory() as store:
             options = {"workers": 0, "store": Path(store), "horizon": about["H"], "model": model}
-            panel = fc.load(past, time="ds", series="unique_id", target=["y"])
+            panel = fc.load(past, time="ds", series="unique_id", target=["y"], fill="linear")
             try:
                 made = fc.forecast(panel, level=LEVELS, **options)
             except fc.DataError:  # too few windows for 95 %

@@ -112,6 +112,15 @@ def test_what_was_filled_is_no_truth():
     assert_allclose(other.point, made.point)
 
 
+def test_a_series_observed_at_every_fifth_step_changes():
+    """No two neighbours were observed, and yet it is no constant."""
+    truth = (np.arange(60) % 5 == 0)[None]
+    values = np.repeat(np.arange(0.0, 60, 5), 5)[None]
+    made = combine(Ragged(values, truth), 4)
+    assert made.unit[0] == pytest.approx(55 / 59)
+    assert made.point[0, -1] > 55
+
+
 def vars_of(panel):
     names = ("values", "offsets", "time", "series", "channels", "frequency", "name", "split", "fills", "filled", "fill")
     return {name: getattr(panel, name) for name in names}

@@ -96,21 +96,24 @@ def naive_error(batch: Ragged, lag: int) -> Float[np.ndarray, " series"]:
 
     Args:
         batch: series in their own units.
-        lag: m, steps; series that are not longer than it, or repeat themselves exactly, have that of lag 1.
+        lag: m, steps; series that are not longer than it, or repeat themselves exactly, have that of lag 1. Pairs count
+            of which both were observed; where there is none, those that were filled count too.
 
     Returns:
-        In the units of the series; 0 where it does not change at all, or there are not two values.
+        In the units of the series; 0 where it does not change at all.
 
     Source: Hyndman & Koehler, *Another look at measures of forecast accuracy*, IJF 2006.
     """
-    scale = _mean_change(batch, lag)
-    return np.where(scale > 0, scale, _mean_change(batch, 1)) if lag > 1 else scale
+    scale = _mean_change(batch, lag, batch.truth)
+    for truth in (batch.truth, ~np.isnan(batch.values)):
+        scale = np.where(scale > 0, scale, _mean_change(batch, 1, truth))
+    return scale
 
 
-def _mean_change(batch: Ragged, lag: int) -> Float[np.ndarray, " series"]:
+def _mean_change(batch: Ragged, lag: int, counted: Bool[np.ndarray, "series time"]) -> Float[np.ndarray, " series"]:
     if lag >= batch.values.shape[1]:
         return np.zeros(len(batch.values))
-    known = batch.truth[:, lag:] & batch.truth[:, :-lag]
+    known = counted[:, lag:] & counted[:, :-lag]
     change = np.where(known, np.abs(batch.values[:, lag:] - batch.values[:, :-lag]), 0.0)
     return change.sum(axis=1) / np.maximum(1, known.sum(axis=1))
 

@@ -179,24 +179,24 @@ def _chosen(
     free = np.repeat(panel.lengths - plan.experiment.borders.validation_end, len(panel.channels))
     origins = [each for each in origins_for(batch, protocol.horizon, seasons) if each.end <= free.max()]
     origins = [each for each in origins if each.horizon == protocol.horizon]
-    if not origins and made is not None:
-        return COMBINATION, "no rolling origin lies behind the rows by which the others are chosen", {}
-    if not origins:
-        losses = {name: result.summary["validation_mse"] for name, result in results.items()}
-        rule = f"simplest within {100 * protocol.margin:g} % of the best validation loss: too short for rolling origins"
-        return simplest_unbeaten(losses, protocol.margin), rule, {}
     errors = {}
-    if made is not None:
+    if origins and made is not None:
         errors[COMBINATION] = made.errors[[made.origins.index(origin) for origin in origins]]
-    for name, result in results.items():
+    for name, result in results.items() if origins else ():
         experiment = _experiment(plan, protocol, name)
         scaler = _completed(panel, experiment.scaler)
         forecaster = registry.load(result.folder / "model")
         errors[name] = errors_of(result, forecaster, experiment, scaler, batch, origins, lag_of(batch, seasons))
     hidden = np.array([origin.end for origin in origins])[:, None] > free  # forecasters were chosen on these rows
     losses = scaled_losses({name: np.where(hidden[..., None], np.nan, each) for name, each in errors.items()})
-    chosen, rule = chosen_of(losses, COMBINATION if made is not None else None, protocol.margin)
-    return chosen, rule, {name: float(np.nanmean(loss)) for name, loss in losses.items()}
+    if any(np.isfinite(loss).any() for loss in losses.values()):
+        chosen, rule = chosen_of(losses, COMBINATION if made is not None else None, protocol.margin)
+        return chosen, rule, {name: float(np.nanmean(loss)) for name, loss in losses.items()}
+    if made is not None:
+        return COMBINATION, "no rolling origin lies behind the rows by which the others are chosen", {}
+    validation = {name: result.summary["validation_mse"] for name, result in results.items()}
+    rule = f"simplest within {100 * protocol.margin:g} % of the best validation loss: too short for rolling origins"
+    return simplest_unbeaten(validation, protocol.margin), rule, {}
 
 
 def _widths(
