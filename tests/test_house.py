@@ -14,6 +14,7 @@ ROOT = Path(forecheck.__file__).parent
 FLOORS = (
     {"durations", "errors", "files", "fingerprints", "outputs", "processes", "progress", "sources", "__init__"},
     {"data", "nn", "statistics"},
+    {"combination"},
     {"training", "attention"},
     {"forecasters"},
     {"probes"},

@@ -109,15 +109,18 @@ def test_forecasts_go_to_standard_output_as_csv(forecheck, waves):
     done = forecheck("forecast", waves, *SMALL, "--level", 80, "--level", 90, "--quiet")
     assert done.code == 0
     frame = pd.read_csv(io.StringIO(done.out), parse_dates=["ds"])
-    model = frame.columns[2]
+    model = "combination"
     assert list(frame.columns[2:]) == [
         model,
         *(f"{model}-{side}-{level}" for level in (80, 90) for side in ("lo", "hi")),
     ]
     assert len(frame) == 12
     assert frame["ds"].min() == pd.Timestamp("2024-01-17 16:00")
-    assert done.err.startswith(f"{model} (simplest within 1 % of the best validation loss): test MSE ")
-    assert len(done.err.splitlines()) == 1
+    said, note = done.err.splitlines()
+    assert said.startswith(
+        "combination (no candidate is certain to beat it by more than 1 % at rolling origins): MASE "
+    )
+    assert note == "  all series never fall below zero, and neither do their forecasts and intervals"
 
 
 def test_forecasts_of_a_long_file(forecheck, stores):

@@ -13,6 +13,7 @@ from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError, WriteError
 from forecheck.files import checksum
+from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.saved import load_fit, save_fit
 from forecheck.trials.record import sealed
 from panels import TINY, hourly, ragged
@@ -76,7 +77,7 @@ def test_so_does_a_trained_one(fit, tmp_path):
 
 def test_auto_is_saved_with_its_reasons(fit):
     panel = hourly(300)
-    folder = fit(panel)
+    folder = fit(panel, candidates=CANDIDATES)
     described = json.loads((folder / "fit.json").read_text())
     assert described["info"]["model"] in described["info"]["validation_mse"]
     assert described["origin"]["data"]["fingerprint"] == panel.fingerprint

@@ -10,13 +10,14 @@ import typer
 
 from forecheck.cli.say import put, say
 from forecheck.errors import UsageError
-from forecheck.forecasting.candidates import CANDIDATES as _CANDIDATES
+from forecheck.forecasting.candidates import FORECAST_CANDIDATES as _CANDIDATES
 from forecheck.outputs import check_output
 
 Data = Annotated[str, typer.Argument(help="A named set (see [b]forecheck datasets[/b]), or a CSV or Parquet file.")]
 Horizon = Annotated[int, typer.Option(min=1, help="H, steps to forecast.")]
 Model = Annotated[
-    str, typer.Option(help="A model's name, or auto: the simplest that none beats by more than the margin.")
+    str,
+    typer.Option(help="A model's name, or auto: the combination, or a candidate that beats it at rolling origins."),
 ]
 Candidates = Annotated[str, typer.Option(help="What auto chooses from, separated by commas.")]
 CANDIDATES = ",".join(_CANDIDATES)
@@ -78,12 +79,18 @@ def read_names(names: str) -> list[str]:
 
 
 def said_of(info: dict[str, Any]) -> str:
-    """Which model was fitted and how good it is, on one line."""
-    return (
-        f"{info['model']} ({info['rule']}): test MSE {info['test_mse']:.4f} standardised, "
-        f"lookback {info['lookback']}, {info['calibration_windows']} calibration windows"
-        + "".join(f"\nnote: {note}" for note in info.get("notes") or ())
-    )
+    """Which model was fitted and how good it is, on one line; then what a user should know."""
+    notes = "".join(f"\nnote: {note}" for note in info.get("notes") or ())
+    said = f"{info['model']} ({info['rule']}): "
+    if "members" not in info:
+        return said + (
+            f"test MSE {info['test_mse']:.4f} standardised, lookback {info['lookback']}, "
+            f"{info['calibration_windows']} calibration windows{notes}"
+        )
+    loss, members = info["rolling_mase"]["combination"], info["members"]
+    tried = "tried nowhere" if loss is None else f"MASE {loss:.3f} at {info['origins']} rolling origins"
+    weights = ", ".join(f"{name} {members[name]:.2f}" for name in sorted(members, key=lambda name: -members[name]))
+    return f"{said}{tried}; {weights}{notes}"
 
 
 def load_panel(

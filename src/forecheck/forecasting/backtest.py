@@ -18,7 +18,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
-from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
@@ -92,6 +92,11 @@ def run_backtest(
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
+    if models is not None and COMBINATION in models:
+        raise UsageError(
+            f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
+            f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
+        )
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()

@@ -1,15 +1,19 @@
-"""Fit: what the backtest's rule picks, or a named model, with calibrated intervals."""
+"""Fit: what does best at rolling origins, or a named model, with calibrated intervals."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.combination.combine import Combination, lag_of, origins_for
+from forecheck.combination.ragged import from_panel
+from forecheck.combination.seasons import known_seasons
 from forecheck.data.frequency import stamp
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import Scaler, fit_scaler, scalable
@@ -20,8 +24,10 @@ from forecheck.errors import DataError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
-from forecheck.forecasting.backtest import plan
-from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.backtest import plan as plan_trials
+from forecheck.forecasting.candidates import COMBINATION, FORECAST_CANDIDATES
+from forecheck.forecasting.choosing import chosen_of, errors_of, scaled_losses
+from forecheck.forecasting.combined import Combined, check_named, combined_panel, fit_combined
 from forecheck.forecasting.fitted import Fitted, check_lengths, check_level
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.statistics.conformal import conformal_rank
@@ -29,9 +35,26 @@ from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 from forecheck.trials.rolling import windows_before
 from forecheck.trials.score import batch_size
+from forecheck.trials.store import Result
+from forecheck.trials.trial import Trial
 
 _RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 _PERCENTS = range(1, 100)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Fits that can be made of these data.
+
+    Attributes:
+        experiment: windows of the longest lookback.
+        lookbacks: by model.
+        trials: by model.
+    """
+
+    experiment: Experiment
+    lookbacks: dict[str, int]
+    trials: dict[str, list[Trial]]
 
 
 def run_fit(
@@ -40,23 +63,26 @@ def run_fit(
     means: Means,
     *,
     model: str = "auto",
-    candidates: Sequence[str] = CANDIDATES,
+    candidates: Sequence[str] = FORECAST_CANDIDATES,
     levels: Sequence[float] = (),
     every_percent: bool = False,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     refit: bool = True,
-) -> Fitted:
+) -> Fitted | Combined:
     """Fit a model for forecasts of the horizon's steps after the end of every series.
 
-    The panel is split in three: models are fitted on the first part, chosen on the second, and the intervals are
-    calibrated on the third, which neither fitting nor choosing saw. Then closed-form models are refitted, with what
-    was chosen, on everything; the intervals stay those of the calibrated fit.
+    `auto` takes the combination, unless a candidate is certain to beat it at the same rolling origins
+    (`choosing.chosen_of`), or the combination alone where the data are too short for the others.
+
+    For forecasters of windows the panel is split in three: they are fitted on the first part, their strengths are
+    chosen on the second, and the intervals are calibrated on the third, which neither saw. Then closed-form models
+    are refitted, with what was chosen, on everything; the intervals stay those of the calibrated fit.
 
     Args:
         panel: the data.
         protocol: horizon, split and margin; without a lookback every model has its own, as far as the data allow.
         means: engine, and the store where fits are kept.
-        model: name of a forecaster, or `auto`: the simplest candidate not beaten beyond the margin on validation.
+        model: name of a forecaster, `combination`, or `auto`.
         candidates: what `auto` chooses from.
         levels: coverage of the intervals, in percent.
         every_percent: calibrate also all whole percents that there are enough windows for.
@@ -67,39 +93,44 @@ def run_fit(
         DataError: if a series is too short, or there are too few windows for a level.
         UsageError: if a name, option or level is wrong.
     """
-    panel, note = servable(panel)
     for level in levels:
         check_level(level)
-    period, margin, store = protocol.season(panel), protocol.margin, means.store
-    asked = candidates if model == "auto" else [model]
-    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
-    if protocol.lookback is None:  # every series has to fill one
-        own = {name: min(length, int(panel.lengths.min())) for name, length in own.items()}
-    names = usable(candidates, period, own.get("seasonal", 0)) if model == "auto" else [model]
-    experiment = protocol.cut(panel, max((own[name] for name in names), default=1))
-    check_lengths(panel, experiment.test.lookback)
-    for level in levels:  # too few windows are told before any work is done
-        conformal_rank(len(experiment.test), level / 100)
-    left_out = set(own) - set(names)
-    planned = plan(
-        experiment, names, {key: value for key, value in (options or {}).items() if key not in left_out}, 1, period, own
-    )
-    store.put_panel(panel)
-    means(trial for group in planned.values() for trial in group)
-    results = {name: store.need(group[0]) for name, group in planned.items()}
+    if model == COMBINATION:
+        check_named(protocol, options or {}, refit=refit)
+        return fit_combined(panel, protocol, means)
+    auto = model == "auto"
+    asked = [name for name in candidates if name != COMBINATION] if auto else [model]
+    wanted = auto and COMBINATION in candidates
+    if wanted and not asked:
+        return fit_combined(panel, protocol, means, rule="the only candidate")
+    served, note = servable(panel)
+    alone = wanted and protocol.lookback is None and protocol.split is None
+    if note and alone:
+        return fit_combined(panel, protocol, means, rule=f"the other candidates cannot forecast all series: {note}")
+    panel = served
+    try:
+        plan = _planned(panel, protocol, asked, levels, options or {}, auto=auto)
+    except DataError as error:
+        if not alone:
+            raise
+        return fit_combined(panel, protocol, means, rule=f"the other candidates cannot be tried: {error.message}")
+    made = combined_panel(panel, protocol.horizon, protocol.period, means) if wanted else None
+    means.store.put_panel(panel)
+    means(trial for group in plan.trials.values() for trial in group)
+    results = {name: means.store.need(group[0]) for name, group in plan.trials.items()}
     losses = {name: result.summary["validation_mse"] for name, result in results.items()}
-    chosen = simplest_unbeaten(losses, margin)
+    chosen, rule, rolling = _chosen(plan, results, made, protocol) if auto else (model, "named", {})
+    told = {"model": chosen, "rule": rule, "validation_mse": losses, "rolling_mase": rolling}
+    if chosen == COMBINATION:
+        combined = fit_combined(panel, protocol, means, made, rule)
+        return replace(combined, info=combined.info | told)
     result = results[chosen]
-    if own[chosen] != experiment.test.lookback:
-        experiment = protocol.cut(panel, own[chosen])
+    experiment = _experiment(plan, protocol, chosen)
     first = registry.load(result.folder / "model")
     report = result.summary["fit"]
     final = _refitted(first, experiment, report["details"]) if refit and can_refit(first) else first
-    info = {
-        "model": chosen,
-        "rule": f"simplest within {100 * margin:g} % of the best validation loss" if model == "auto" else "named",
-        "lookback": own[chosen],
-        "validation_mse": losses,
+    info = told | {
+        "lookback": plan.lookbacks[chosen],
         "test_mse": result.summary["mse"],
         "test_mae_real": result.summary["mae_real"],
         "calibration_windows": len(experiment.test),
@@ -121,9 +152,70 @@ def servable(panel: Panel) -> tuple[Panel, str]:
     if enough.all() or not enough.any():
         return panel, ""
     left = [panel.series[index] for index in np.flatnonzero(~enough)]
-    return panel.only(
-        enough
-    ), f"{len(left):,} of {len(panel.series):,} series have too few rows and no forecast: {listed(left)}"
+    said = f"{len(left):,} of {len(panel.series):,} series never change or have too few rows, so no forecast"
+    return panel.only(enough), f"{said}: {listed(left)}"
+
+
+def _planned(
+    panel: Panel,
+    protocol: Protocol,
+    asked: Sequence[str],
+    levels: Sequence[float],
+    options: Mapping[str, Mapping[str, Any]],
+    *,
+    auto: bool,
+) -> _Plan:
+    """What will be fitted; all that cannot be done with these data is told here."""
+    period = protocol.season(panel)
+    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
+    if protocol.lookback is None:  # every series has to fill one
+        own = {name: min(length, int(panel.lengths.min())) for name, length in own.items()}
+    names = usable(asked, period, own.get("seasonal", 0)) if auto else list(asked)
+    experiment = protocol.cut(panel, max((own[name] for name in names), default=1))
+    check_lengths(panel, experiment.test.lookback)
+    for level in levels:
+        conformal_rank(len(experiment.test), level / 100)
+    if auto:
+        _completed(panel, experiment.scaler)
+    left_out = set(own) - set(names)
+    kept = {key: value for key, value in options.items() if key not in left_out}
+    return _Plan(experiment, own, plan_trials(experiment, names, kept, 1, period, own))
+
+
+def _experiment(plan: _Plan, protocol: Protocol, name: str) -> Experiment:
+    """The windows of one model's lookback."""
+    whole = plan.experiment
+    own = plan.lookbacks[name]
+    return whole if own == whole.test.lookback else protocol.cut(whole.panel, own)
+
+
+def _chosen(
+    plan: _Plan, results: Mapping[str, Result], made: Combination | None, protocol: Protocol
+) -> tuple[str, str, dict[str, float]]:
+    """The model, the rule that chose it, and scaled errors at rolling origins by model."""
+    panel = plan.experiment.panel
+    batch, seasons = from_panel(panel), known_seasons(panel.frequency, protocol.period)
+    free = np.repeat(panel.lengths - plan.experiment.borders.validation_end, len(panel.channels))
+    origins = [each for each in origins_for(batch, protocol.horizon, seasons) if each.end <= free.max()]
+    origins = [each for each in origins if each.horizon == protocol.horizon]
+    errors = {}
+    if origins and made is not None:
+        errors[COMBINATION] = made.errors[[made.origins.index(origin) for origin in origins]]
+    for name, result in results.items() if origins else ():
+        experiment = _experiment(plan, protocol, name)
+        scaler = _completed(panel, experiment.scaler)
+        forecaster = registry.load(result.folder / "model")
+        errors[name] = errors_of(result, forecaster, experiment, scaler, batch, origins, lag_of(batch, seasons))
+    hidden = np.array([origin.end for origin in origins])[:, None] > free  # forecasters were chosen on these rows
+    losses = scaled_losses({name: np.where(hidden[..., None], np.nan, each) for name, each in errors.items()})
+    if any(np.isfinite(loss).any() for loss in losses.values()):
+        chosen, rule = chosen_of(losses, COMBINATION if made is not None else None, protocol.margin)
+        return chosen, rule, {name: float(np.nanmean(loss)) for name, loss in losses.items()}
+    if made is not None:
+        return COMBINATION, "no rolling origin lies behind the rows by which the others are chosen", {}
+    validation = {name: result.summary["validation_mse"] for name, result in results.items()}
+    rule = f"simplest within {100 * protocol.margin:g} % of the best validation loss: too short for rolling origins"
+    return simplest_unbeaten(validation, protocol.margin), rule, {}
 
 
 def _widths(

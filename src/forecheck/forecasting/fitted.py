@@ -50,6 +50,11 @@ class Fitted:
             f"{f'intervals of {levels[0]} to {levels[-1]} %' if levels else 'no intervals'}>"
         )
 
+    @property
+    def horizon(self) -> int:
+        """H, steps that it forecasts."""
+        return self.forecaster.task.horizon
+
     def _repr_html_(self) -> str:
         """What it is, for a notebook."""
         rows = {"model": self.forecaster.name, "lookback": self.forecaster.task.lookback}
@@ -65,24 +70,7 @@ class Fitted:
             DataError: if it lacks channels or has others, its step is another, it has series that were not fitted
                 (their scale is not known), or a series is shorter than the lookback.
         """
-        places, fitted = {name: place for place, name in enumerate(panel.channels)}, set(self.channels)
-        missing = [name for name in self.channels if name not in places]
-        strange = [name for name in panel.channels if name not in fitted]
-        if missing or strange:
-            parts = [("lacks", missing)] * bool(missing) + [("has", strange)] * bool(strange)
-            said = " and ".join(f"{word} {_listed(names)}" for word, names in parts)
-            raise DataError(
-                f"{panel.name} {said}; the model was fitted on channels {_listed(self.channels)}",
-                "Give the channels of the fit under the same names" + (", and --drop the others." if strange else "."),
-            )
-        if len(set(panel.channels)) < len(panel.channels):
-            raise DataError(f"{panel.name} has several channels of one name: {_listed(panel.channels)}")
-        if _step(panel.frequency) != _step(self.frequency):
-            raise DataError(
-                f"{panel.name} has a row every {panel.frequency}, but the model was fitted on a row every "
-                f"{self.frequency}",
-                "Give data of the same step, or fit a model on these.",
-            )
+        kind = of_one_kind(panel, self.channels, self.frequency)
         known = set(self.series)
         if strange_series := [name for name in panel.series if name not in known]:
             raise DataError(
@@ -91,9 +79,7 @@ class Fitted:
                 "Drop these series, or fit a model on them.",
             )
         check_lengths(panel, self.forecaster.task.lookback)
-        order = [places[name] for name in self.channels]
-        filled = None if panel.filled is None else panel.filled[:, order]
-        return replace(panel, values=panel.values[:, order], channels=self.channels, filled=filled)
+        return kind
 
     def scale_of(self, panel: Panel) -> tuple[Float[np.ndarray, "series channel"], Float[np.ndarray, "series channel"]]:
         """Mean and standard deviation of an aligned panel's series."""
@@ -114,6 +100,34 @@ class Fitted:
                 f"It has {_listed(self.widths) or 'none'}; fit again with --level {level:g}.",
             )
         return self.widths[f"{level:g}"]
+
+
+def of_one_kind(panel: Panel, channels: tuple[str, ...], frequency: Frequency) -> Panel:
+    """The panel with its channels in the order of a fit.
+
+    Raises:
+        DataError: if it lacks channels or has others, or its step is another.
+    """
+    places, fitted = {name: place for place, name in enumerate(panel.channels)}, set(channels)
+    missing = [name for name in channels if name not in places]
+    strange = [name for name in panel.channels if name not in fitted]
+    if missing or strange:
+        parts = [("lacks", missing)] * bool(missing) + [("has", strange)] * bool(strange)
+        said = " and ".join(f"{word} {_listed(names)}" for word, names in parts)
+        raise DataError(
+            f"{panel.name} {said}; the model was fitted on channels {_listed(channels)}",
+            "Give the channels of the fit under the same names" + (", and --drop the others." if strange else "."),
+        )
+    if len(set(panel.channels)) < len(panel.channels):
+        raise DataError(f"{panel.name} has several channels of one name: {_listed(panel.channels)}")
+    if _step(panel.frequency) != _step(frequency):
+        raise DataError(
+            f"{panel.name} has a row every {panel.frequency}, but the model was fitted on a row every {frequency}",
+            "Give data of the same step, or fit a model on these.",
+        )
+    order = [places[name] for name in channels]
+    filled = None if panel.filled is None else panel.filled[:, order]
+    return replace(panel, values=panel.values[:, order], channels=channels, filled=filled)
 
 
 def check_level(level: float) -> None:

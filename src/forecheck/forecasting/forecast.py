@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,6 +17,8 @@ from forecheck.data.frequency import stamp
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.candidates import COMBINATION
+from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit, servable
 from forecheck.forecasting.fitted import Fitted
 from forecheck.outputs import write_output
@@ -138,14 +140,15 @@ def run_forecast(
     panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), **how: Any
 ) -> Forecast:
     """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
-    return make_forecast(run_fit(panel, protocol, means, levels=levels, **how), servable(panel)[0], levels)
+    fitted = run_fit(panel, protocol, means, levels=levels, **how)
+    return make_forecast(fitted, panel if isinstance(fitted, Combined) else servable(panel)[0], levels)
 
 
-def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
+def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
     """Forecast the steps after the end of every series of a panel that the fit can read.
 
     Args:
-        fitted: a fit; nothing is fitted here.
+        fitted: a fit; nothing is fitted here, but a combination, which is made anew of these data.
         panel: the data of the fit, or others with the same channels and step; see `Fitted.aligned`.
         levels: coverage of the intervals, in percent; of those that the fit is calibrated for.
 
@@ -154,6 +157,11 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
             forecast is not finite.
         UsageError: if the fit has no interval of a level.
     """
+    if isinstance(fitted, Combined):
+        panel = fitted.aligned(panel)
+        made, info = fitted.combine(panel)
+        columns = _columns(panel, bands(made, levels, panel), fitted.horizon)
+        return Forecast(COMBINATION, columns, info)
     widths = {f"{level:g}": fitted.width(level) for level in levels}
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
@@ -166,45 +174,43 @@ def make_forecast(fitted: Fitted, panel: Panel, levels: Sequence[float] = ()) ->
     batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
     y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
     name = fitted.forecaster.name
-    bands = {name: y}
     # Smaller differences are lost in the arithmetic of float32, where calibration may have seen none.
     rounding = np.finfo(np.float32).eps * np.maximum(np.abs(x).max(axis=1, keepdims=True), np.abs(y))
+    bands_of = {name: y}
     for level, width in widths.items():
         reach = np.maximum(width, rounding)
-        bands |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
-    stamps = np.stack([panel.frequency.future(panel.time[end - 1], task.horizon) for end in ends])
+        bands_of |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
+    real = {key: values * std + mean for key, values in bands_of.items()}
+    return Forecast(name, _columns(panel, real, task.horizon), fitted.info)
+
+
+def _columns(
+    panel: Panel, values: Mapping[str, Float[np.ndarray, "series horizon channel"]], horizon: int
+) -> dict[str, Any]:
+    """Names, stamps and values, series by series and channel by channel.
+
+    Raises:
+        DataError: if a value is no number, in the units of the data.
+    """
+    ends = panel.offsets[1:]
+    stamps = np.stack([panel.frequency.future(panel.time[end - 1], horizon) for end in ends])
+    names = unit_names(panel)
     columns: dict[str, Any] = {
-        "unique_id": np.repeat(np.array(_unique_ids(panel), dtype=object), task.horizon).tolist(),
+        "unique_id": np.repeat(np.array(names, dtype=object), horizon).tolist(),
         "ds": np.repeat(stamps, len(panel.channels), axis=0).reshape(-1),
     }
-    for key, values in bands.items():
-        scaled = (values * std + mean).transpose(0, 2, 1)  # (series, channel, horizon)
-        columns[key] = scaled.reshape(-1)
-        _check_finite(scaled, name, panel)
-    return Forecast(name, columns, fitted.info)
-
-
-def _check_finite(values: Float[np.ndarray, "series channel horizon"], model: str, panel: Panel) -> None:
-    """Refuse to hand out what is no number, in the units of the data."""
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        series, channel, step = bad[0]
-        first = _unique_ids(panel)[series * values.shape[1] + channel]
-        raise DataError(
-            f"the forecast of {model} for {panel.name} is not finite, first for {first} at step {step + 1}",
-            "Look at the last rows of that series, and try another model with --model.",
-        )
-
-
-def _unique_ids(panel: Panel) -> list[str | int]:
-    """Names of series as they were in the data, of channels where there is one series, else both."""
-    if len(panel.channels) == 1 and panel.reading.ids == "integer":
-        return [int(name) for name in panel.series]
-    if len(panel.channels) == 1 and (len(panel.series) > 1 or panel.reading.ids):
-        return list(panel.series)
-    if len(panel.series) == 1 and not panel.reading.ids:
-        return list(panel.channels)
-    return [f"{series}/{channel}" for series in panel.series for channel in panel.channels]
+    for key, each in values.items():
+        laid = each.transpose(0, 2, 1)  # (series, channel, horizon)
+        bad = np.argwhere(~np.isfinite(laid))
+        if len(bad):
+            series, channel, step = bad[0]
+            raise DataError(
+                f"the forecast {key} for {panel.name} is not finite, first for "
+                f"{names[series * laid.shape[1] + channel]} at step {step + 1}",
+                "Look at the last rows of that series, and try another model with --model.",
+            )
+        columns[key] = laid.reshape(-1)
+    return columns
 
 
 def _check_room(panel: Panel, horizon: int, levels: int) -> None:

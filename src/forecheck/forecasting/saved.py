@@ -18,6 +18,7 @@ from forecheck.data.scaling import Scaler
 from forecheck.errors import DataError, ForecheckError, UsageError
 from forecheck.files import checksum, place_folder
 from forecheck.forecasters import registry
+from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.fitted import Fitted
 from forecheck.outputs import finish_update, is_progress, update_folder
 from forecheck.trials.record import is_whole, sealed
@@ -69,33 +70,39 @@ def _check_parent(folder: Path, parent: Path) -> None:
         raise UsageError(f"cannot write {folder}: no permission to write to the folder {parent}")
 
 
-def save_fit(fitted: Fitted, folder: Path) -> None:
+def save_fit(fitted: Fitted | Combined, folder: Path) -> None:
     """Write a fit into a folder, whole or not at all; an earlier fit there is replaced.
 
     `forecaster.json` and `weights.safetensors` are the forecaster's own, `scaling.safetensors` holds `mean` and `std`
     (series, channel), `intervals.safetensors` the half-widths by level (horizon, channel), `fit.json` the rest, with
-    the SHA-256 of every other file and, in its first line, of itself.
+    the SHA-256 of every other file and, in its first line, of itself. A combination is `fit.json` alone: it is made
+    anew of the data that it forecasts.
 
     Raises:
         UsageError: as `check_place`.
         WriteError: if the system does not let it.
     """
     check_place(folder)
-    described = {
+    described: dict[str, Any] = {
         "format": _FORMAT,
-        "series": list(fitted.series),
         "channels": list(fitted.channels),
         "frequency": asdict(fitted.frequency),
         "info": fitted.info,
         "origin": fitted.origin,
     }
+    if isinstance(fitted, Combined):
+        described["combination"] = {"horizon": fitted.horizon, "period": fitted.period}
+    else:
+        described["series"] = list(fitted.series)
 
     def write(part: Path) -> None:
-        fitted.forecaster.save(part)
-        scaling = {"mean": fitted.scaler.mean, "std": fitted.scaler.std}
-        save_file({key: np.ascontiguousarray(value) for key, value in scaling.items()}, part / "scaling.safetensors")
-        widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
-        save_file(widths, part / "intervals.safetensors")
+        if isinstance(fitted, Fitted):
+            fitted.forecaster.save(part)
+            scaling = {"mean": fitted.scaler.mean, "std": fitted.scaler.std}
+            arrays = {key: np.ascontiguousarray(value) for key, value in scaling.items()}
+            save_file(arrays, part / "scaling.safetensors")
+            widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
+            save_file(widths, part / "intervals.safetensors")
         files = {path.name: checksum(path) for path in sorted(part.iterdir())}
         (part / _DESCRIPTION).write_text(sealed(described | {"files": files}), encoding="utf-8")
 
@@ -104,7 +111,7 @@ def save_fit(fitted: Fitted, folder: Path) -> None:
         update_folder(place, write)
 
 
-def load_fit(folder: Path) -> Fitted:
+def load_fit(folder: Path) -> Fitted | Combined:
     """Read what `save_fit` wrote; safe on folders from others (JSON and safetensors, no pickle).
 
     Raises:
@@ -133,27 +140,30 @@ class _DamagedError(DataError):
     """A file is not as it was written."""
 
 
-def _check_whole(folder: Path, text: str, files: Any) -> None:
+def _check_whole(folder: Path, text: str, described: Mapping[str, Any]) -> None:
     """Refuse a description or other files that are not as they were written together."""
     remedy = "It was damaged or edited: fit again, or fetch the folder again from where it came from."
     if not is_whole(text):
         raise _DamagedError(f"{_DESCRIPTION} is not as it was written", remedy)
-    for name in sorted(_FILES - {_DESCRIPTION}):
-        if checksum(folder / name) != files[name]:
+    for name in sorted(_FILES - {_DESCRIPTION} if "combination" not in described else ()):
+        if checksum(folder / name) != described["files"][name]:
             raise _DamagedError(f"{name} is not as it was written", remedy)
 
 
-def _read(folder: Path) -> Fitted:
+def _read(folder: Path) -> Fitted | Combined:
     text = (folder / _DESCRIPTION).read_text(encoding="utf-8")
     described = json.loads(text)
     _need(isinstance(described, dict), "fit.json holds no object")
     _need(described["format"] == _FORMAT, f"its format is {described['format']!r}, this version reads {_FORMAT}")
     if "files" in described or "sha256" in described:  # earlier versions wrote no checksums
-        _check_whole(folder, text, described["files"])
-    series, channels = (_names(described, key) for key in ("series", "channels"))
+        _check_whole(folder, text, described)
+    channels = _names(described, "channels")
     frequency = _frequency(described["frequency"])
     info, origin = described["info"], described["origin"]
     _need(isinstance(info, dict) and isinstance(origin, dict), "info and origin must be objects")
+    if "combination" in described:
+        return _combined(described["combination"], channels, frequency, info, origin)
+    series = _names(described, "series")
     for key, kind in _SAID.items():
         _need(isinstance(info[key], kind), f"info: {key} is of another type")
     task = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))["task"]
@@ -172,6 +182,16 @@ def _read(folder: Path) -> Fitted:
     _need(all(bool((width >= 0).all()) for width in widths.values()), "widths must not be negative")
     forecaster = registry.load(folder)
     return Fitted(forecaster, Scaler(mean, std), series, channels, frequency, widths, info, origin)
+
+
+def _combined(
+    made: Any, channels: tuple[str, ...], frequency: Frequency, info: dict[str, Any], origin: dict[str, Any]
+) -> Combined:
+    _need(isinstance(made, dict) and isinstance(info.get("rule"), str), "the combination is not described")
+    horizon, period = made["horizon"], made["period"]
+    for value in (horizon, *([] if period is None else [period])):
+        _need(type(value) is int and 0 < value < 2**31, "horizon and period must be positive whole numbers")
+    return Combined(horizon, period, channels, frequency, info, origin)
 
 
 def _need(held: bool, message: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.candidates import FORECAST_CANDIDATES
+from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
@@ -22,7 +23,7 @@ def fit(
     level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
-    candidates: Sequence[str] = CANDIDATES,
+    candidates: Sequence[str] = FORECAST_CANDIDATES,
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
@@ -31,7 +32,7 @@ def fit(
     workers: int | None = None,
     store: Path | None = None,
     progress: Shown = False,
-) -> Fitted:
+) -> Fitted | Combined:
     """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
 
     Args:
@@ -41,7 +42,8 @@ def fit(
         output: folder to save the fit in; an earlier fit there is replaced.
 
     Returns:
-        The fit: `.forecaster`, `.info` on why this model, `.widths` of the intervals.
+        The fit: `.info` on why this model, and `.forecaster` and `.widths` of the intervals unless it is a combination,
+        which keeps nothing but its description and is made anew of the data that it forecasts.
     """
     if output is not None:
         check_place(Path(output))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.errors import UsageError
-from forecheck.forecasting.candidates import CANDIDATES
+from forecheck.forecasting.candidates import FORECAST_CANDIDATES
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
 from forecheck.trials.protocol import Protocol, whole
@@ -23,7 +23,7 @@ def forecast(
     level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
-    candidates: Sequence[str] = CANDIDATES,
+    candidates: Sequence[str] = FORECAST_CANDIDATES,
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
@@ -51,9 +51,9 @@ def forecast(
     horizon = None if horizon is None else whole("horizon", horizon)
     if model_dir is not None:
         fitted = load_fit(Path(model_dir))
-        if horizon not in (None, fitted.forecaster.task.horizon):
+        if horizon not in (None, fitted.horizon):
             raise UsageError(
-                f"the fit in {model_dir} forecasts {fitted.forecaster.task.horizon} steps, not {horizon}",
+                f"the fit in {model_dir} forecasts {fitted.horizon} steps, not {horizon}",
                 "Leave the horizon out, or fit again.",
             )
         return make_forecast(fitted, as_panel(data), level)

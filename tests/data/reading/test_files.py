@@ -154,7 +154,6 @@ BAD_TEXT = {
         changed(6, None),
         ["lacks 1 step of its regular grid of one hour", "first is 2023-05-02 04:00, before row 6", "--fill"],
     ),
-    "constant": ("date,a,b c\n1,1,7\n2,2,7\n", ['constant (7) in column "b c"', "--drop 'b c'"]),
     "unreadable date": (
         changed(6, "yesterday,4.5,16"),
         ['column "date" at row 6 cannot be read as a date: "yesterday"', "2024-12-31 23:00", "--time", "--drop date"],

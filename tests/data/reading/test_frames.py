@@ -196,7 +196,6 @@ def test_objects_of_python_are_read():
         ({"date": ["2024-01-01", None], "b": [1, 2]}, {}, ["is missing", "row 1"]),
         ({"date": ["2024-01-01", "2024-01-02T00:00Z"], "b": [1, 2]}, {}, ["time zone", "row 1"]),
         ({"unique_id": ["a", None], "y": [1, 2]}, {}, ["name of the series is missing", "row 1"]),
-        ({"unique_id": ["a", "a", "b", "b"], "y": [1, 1, 3, 3]}, {}, ['of series "a"', "constant (1)", '"a", "b"']),
         ({"unique_id": ["a", "b"], "y": [1, 2]}, {}, ["single row a series"]),
         ({"a": [1]}, {}, ["single row"]),
         ({"a": []}, {}, ["no rows"]),

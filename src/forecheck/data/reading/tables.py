@@ -18,7 +18,7 @@ from forecheck.data.reading.columns import is_text, numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
-from forecheck.data.reading.values import check_finite, check_range, moving
+from forecheck.data.reading.values import check_finite, check_range
 from forecheck.data.reading.written import Written
 from forecheck.data.sentinels import sentinels
 from forecheck.data.source import Source, count
@@ -77,7 +77,6 @@ def from_table(
         values = completed
     holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
-    kept, constant = moving(values, timeline, roles.channels, source)
     panel = Panel(
         values,
         timeline.offsets,
@@ -90,8 +89,7 @@ def from_table(
         filled=holes if fills else None,
         fill=fill or "" if fills else "",
     )
-    panel = panel if kept.all() else panel.only(kept)
-    told = (*notes, *roles.notes, *told, *_of_notation(notation), *constant, *_of_codes(panel))
+    told = (*notes, *roles.notes, *told, *_of_notation(notation), *_of_codes(panel))
     return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), told))
 
 

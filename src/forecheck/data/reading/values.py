@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from forecheck.data.grid import Timeline
-from forecheck.data.source import Source, count, listed
+from forecheck.data.source import Source, count
 from forecheck.errors import DataError
 
 _LARGEST = 1e100
@@ -38,36 +38,6 @@ def check_finite(
         f'"{channels[column]}"{timeline.of(row)}, the first at {source.at(int(timeline.rows[row]), time)}',
         f"Leave the cells empty and fill them with {source.fill}, or drop the column with "
         f"{source.drop(channels[column])}.",
-    )
-
-
-def moving(
-    values: Float[np.ndarray, "time channel"], timeline: Timeline, channels: tuple[str, ...], source: Source
-) -> tuple[Bool[np.ndarray, " series"], tuple[str, ...]]:
-    """Which series are not constant in any channel, and a note on the others.
-
-    Raises:
-        DataError: if channels of a wide table are constant, or all series of a long one: all of them are named.
-    """
-    starts = timeline.offsets[:-1]
-    same = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
-    same[np.diff(timeline.offsets) == 1] = False
-    if not same.any():
-        return ~same.any(axis=1), ()
-    still = np.flatnonzero(same.any(axis=1))
-    if timeline.named and len(still) < len(same):
-        names = listed(timeline.series[index] for index in still)
-        return ~same.any(axis=1), (f"set aside: {count(len(still), 'series', '')} that never change ({names})",)
-    index, column = np.argwhere(same)[0]
-    if timeline.named:
-        what, dropped = "series", [timeline.series[each] for each in still]
-    else:
-        what, dropped = "column", [channels[each] for each in np.flatnonzero(same[0])]
-    others = f" and {count(len(dropped) - 1, f'other {what}', '' if timeline.named else 's')}" if dropped[1:] else ""
-    raise DataError(
-        f'{source.name} is constant ({values[starts[index], column]:g}) in column "{channels[column]}"'
-        f"{timeline.of(int(starts[index]))}{others}: there is nothing to forecast and no unit to scale by",
-        f"Drop {'it' if len(dropped) == 1 else 'them'} with {source.drop(*dropped)}.",
     )
 
 

@@ -1,0 +1,1 @@
+"""Forecast combination: classical members and pooled linear maps for panels, weighted by rolling origins."""

@@ -1,0 +1,223 @@
+"""The forecast combination of many series: members, rolling origins, weights, forecast and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from forecheck.combination.intervals import Spread, half_widths, spread_of
+from forecheck.combination.members import begun, bounded, classical, filled_in
+from forecheck.combination.naive import Forecasts
+from forecheck.combination.origins import Origin, rolling_origins, truth_of, units_at
+from forecheck.combination.pooled import Chosen, Pooled
+from forecheck.combination.ragged import Ragged, naive_error
+from forecheck.combination.seasons import seasons_within
+from forecheck.combination.stack import stacked
+
+FEWEST = 5
+"""Values that a series must have."""
+_NUMBERS = 30_000_000
+"""Errors of all members at all origins that are held at once; fewer origins are taken where there would be more."""
+_USUAL_MEMBERS = 12
+_DROPPED = 1.2
+"""Members whose loss is so many times that of the best one get no weight."""
+_WINSOR = 20.0
+_NEVER_TRIED = ("theta", "damped", "simple")
+"""Members with equal weights where there is no origin."""
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """A forecast, what it was made of, and how wrong the same rule was at earlier origins.
+
+    Attributes:
+        point: forecasts in the units of the series.
+        members: names of those with weight.
+        weights: of every series.
+        losses: mean absolute scaled error of every member over the origins, by name.
+        maps: the pooled maps among the members: anchor, lookback and ridge.
+        origins: where the rule was tried, the earliest first.
+        units: naive error of the series before every origin; NaN where it does not count.
+        errors: of the combination at every origin, in those units, with weights of other origins.
+        unit: naive error of the whole series; 0 if it never changes.
+        spread: of the errors.
+        never_negative: whether no value of a series is below zero.
+        mostly_zero: whether a series is zero at more than half of its steps, and not at all.
+    """
+
+    point: Float[np.ndarray, "series horizon"]
+    members: tuple[str, ...]
+    weights: Float[np.ndarray, "series member"]
+    losses: dict[str, float]
+    maps: tuple[Chosen, ...]
+    origins: tuple[Origin, ...]
+    units: Float[np.ndarray, "origin series"]
+    errors: Float[np.ndarray, "origin series step"]
+    unit: Float[np.ndarray, " series"]
+    spread: Spread
+    never_negative: Bool[np.ndarray, " series"]
+    mostly_zero: Bool[np.ndarray, " series"]
+
+    def interval(self, level: float) -> tuple[Float[np.ndarray, "series horizon"], Float[np.ndarray, "series horizon"]]:
+        """Lower and upper ends of the intervals of a level in percent; not below zero for series that never were."""
+        width = half_widths(self.spread, level, self.point.shape[1]) * self.unit[:, None]
+        low = self.point - width
+        return np.where(self.never_negative[:, None], np.maximum(low, 0.0), low), self.point + width
+
+
+def combine(
+    batch: Ragged, horizon: int, seasons: tuple[int, ...] = (), progress: Progress | None = None
+) -> Combination:
+    r"""Forecast every series by a weighted mean of members.
+
+    .. math:: \hat y_{s,T+h} = \sum_k w_{sk} \, \hat y^{(k)}_{s,T+h}
+
+    Members are naive ones, exponential smoothing (simple, damped, Theta) of seasonally adjusted values, and ridge
+    regressions on the last steps that all series share in units of their naive error. All forecast from rolling
+    origins inside the history, from what was known there; members whose mean absolute scaled error exceeds that of
+    the best by a fifth are dropped, of the maps the best lookback and ridge are kept, and the errors give the weights
+    (`stack.stacked`) and the intervals (`intervals.half_widths`). A series that never changes is forecast by its value.
+
+    Args:
+        batch: series of at least five values.
+        horizon: H.
+        seasons: steps of the seasons that are known, the shortest first.
+        progress: called with the share that is done, and a word for the stage.
+
+    Raises:
+        ValueError: if a series has less than five values.
+
+    Source: Bates & Granger, *The combination of forecasts*, OR 1969; Timmermann, *Forecast combinations*, 2006; the
+    members as named where they are made; MASE of Hyndman & Koehler, IJF 2006.
+    """
+    if batch.lengths.min() < FEWEST:
+        raise ValueError(f"a series has {batch.lengths.min()} values, fewer than {FEWEST}")
+    scale, batch = _near_one(batch)
+    origins, lag = origins_for(batch, horizon, seasons), lag_of(batch, seasons)
+    seasons = seasons_within(seasons, int(batch.lengths.max()))
+    pooled = Pooled(batch, seasons, horizon, origins)
+    units = np.stack([units_at(batch, origin, lag) for origin in origins]) if origins else np.zeros((0, len(scale)))
+    tried: list[Forecasts] = []
+    table: dict[Chosen, list[float]] = {}
+    for k, origin in enumerate(origins):
+        past, truth = batch.before(origin.end), truth_of(batch, origin)
+        tried.append(classical(past, seasons, horizon))
+        for chosen, forecast in pooled.forecasts(k):
+            error = _settled(forecast, tried[k], past)[:, : origin.horizon] - truth
+            table.setdefault(chosen, []).append(_loss(error / units[k][:, None]))
+        if progress is not None:
+            progress((k + 1) / (len(origins) + 2), "rolling origins")
+    maps = _best(table)
+    for k in range(len(origins)):
+        tried[k] |= _mapped(pooled, k, maps, tried[k], batch.before(origins[k].end))
+    final = classical(batch, seasons, horizon)
+    final |= _mapped(pooled, -1, maps, final, batch)
+    unit = naive_error(batch, lag)
+    names, losses, errors = _errors(batch, origins, units, tried)
+    if origins:
+        weights, blind = stacked(errors)
+    else:
+        weights, blind = np.full((len(scale), len(names)), 1 / len(names)), np.zeros((0, len(scale), 1))
+    if progress is not None:
+        progress(1.0, "weights")
+    point = sum(weights[:, [k]] * final[name] for k, name in enumerate(names))
+    point = np.where(unit[:, None] > 0, point, batch.values[:, -1:])
+    return Combination(
+        point=point * scale[:, None],
+        members=tuple(names),
+        weights=weights,
+        losses=losses,
+        maps=maps,
+        origins=tuple(origins),
+        units=units * scale,
+        errors=blind,
+        unit=unit * scale,
+        spread=spread_of(blind, _independent(origins), rising=len(seasons) < 2),
+        never_negative=np.nanmin(batch.values, axis=1) >= 0,
+        mostly_zero=((batch.values == 0).sum(axis=1) > batch.lengths / 2) & (unit > 0),
+    )
+
+
+def _near_one(batch: Ragged) -> tuple[Float[np.ndarray, " series"], Ragged]:
+    """A power of two a series, and the series divided by it, so that squares of tiny and huge values stay numbers."""
+    largest = np.nanmax(np.abs(batch.values), axis=1)
+    scale = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))
+    return scale, replace(batch, values=batch.values / scale[:, None])
+
+
+def lag_of(batch: Ragged, seasons: tuple[int, ...]) -> int:
+    """Lag of the naive error that is the unit: the shortest season of which there are two, or 1."""
+    return (*seasons_within(seasons, int(batch.lengths.max())), 1)[0]
+
+
+def origins_for(batch: Ragged, horizon: int, seasons: tuple[int, ...]) -> list[Origin]:
+    """The rolling origins of the combination of these series.
+
+    Args:
+        batch, horizon, seasons: as in `combine`.
+    """
+    held = len(batch.values) * _USUAL_MEMBERS * horizon
+    most = int(np.clip(_NUMBERS // held, 3, 12))
+    return rolling_origins(batch.lengths, horizon, lag_of(batch, seasons), most)
+
+
+def _settled(
+    forecast: Float[np.ndarray, "series horizon"], others: Forecasts, past: Ragged
+) -> Float[np.ndarray, "series horizon"]:
+    """A map's forecast, that of the fallback where a series is too short for it, within bounds."""
+    return bounded(filled_in(forecast, others["theta"]), begun(past))
+
+
+def _mapped(pooled: Pooled, place: int, maps: tuple[Chosen, ...], others: Forecasts, past: Ragged) -> Forecasts:
+    """Forecasts of the chosen maps from an origin; those of the fallback where there were too few windows yet."""
+    found = {f"map of {chosen.anchor}": others["theta"] for chosen in maps}
+    for chosen in maps:
+        for _, forecast in pooled.forecasts(place, chosen):
+            found[f"map of {chosen.anchor}"] = _settled(forecast, others, past)
+    return found
+
+
+def _best(table: dict[Chosen, list[float]]) -> tuple[Chosen, ...]:
+    """The best map of every anchor, over the origins that all maps have."""
+    if not table:
+        return ()
+    shared = min(len(losses) for losses in table.values())
+    mean = {chosen: float(np.mean(losses[-shared:])) for chosen, losses in table.items()}
+    anchors = dict.fromkeys(chosen.anchor for chosen in mean)
+    return tuple(min((c for c in mean if c.anchor == anchor), key=mean.__getitem__) for anchor in anchors)
+
+
+def _loss(errors: Float[np.ndarray, "series step"]) -> float:
+    """Mean over series of the mean absolute scaled error, each at most 20."""
+    known = ~np.isnan(errors)
+    count = known.sum(axis=1)
+    each = np.where(known, np.abs(errors), 0.0).sum(axis=1) / np.maximum(1, count)
+    return float(np.minimum(each, _WINSOR)[count > 0].mean()) if count.any() else 0.0
+
+
+def _errors(
+    batch: Ragged, origins: list[Origin], units: Float[np.ndarray, "origin series"], tried: list[Forecasts]
+) -> tuple[list[str], dict[str, float], Float[np.ndarray, "origin member series step"]]:
+    """Names of the members that are kept, losses of all, and the errors of those that are kept."""
+    if not origins:
+        return list(_NEVER_TRIED), {}, np.zeros((0, len(_NEVER_TRIED), len(batch.values), 1), dtype=np.float32)
+    names = [name for name in tried[0] if all(name in each for each in tried)]  # early origins lack long seasons
+    steps = origins[0].horizon
+    errors = np.empty((len(origins), len(names), len(batch.values), steps), dtype=np.float32)
+    for k, origin in enumerate(origins):
+        truth = truth_of(batch, origin)
+        for j, name in enumerate(names):
+            errors[k, j] = (tried[k].pop(name)[:, :steps] - truth) / units[k][:, None]
+    losses = {name: float(np.mean([_loss(part[j]) for part in errors])) for j, name in enumerate(names)}
+    best = min(losses.values())
+    kept = [j for j, name in enumerate(names) if losses[name] <= _DROPPED * best]
+    return [names[j] for j in kept], losses, errors[:, kept]
+
+
+def _independent(origins: list[Origin]) -> float:
+    """Origins whose futures do not overlap."""
+    return (origins[0].end - origins[-1].end) / origins[0].horizon + 1 if origins else 0.0
