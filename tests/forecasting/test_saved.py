@@ -428,7 +428,7 @@ def test_files_that_are_gone_or_something_else(name, content, folder):
 
 def test_weights_that_are_not_finite_do_not_forecast(folder):
     rearray(folder / "weights.safetensors", lambda arrays: arrays.update(weight=arrays["weight"] * np.inf))
-    with pytest.raises(DataError, match="the forecast of nlinear for waves is not finite"):
+    with pytest.raises(DataError, match="the forecast nlinear for waves is not finite, first for "):
         later(folder, hourly(300))
 
 

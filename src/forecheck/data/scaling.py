@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,15 +96,17 @@ def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
         if constant.any():
             channel = int(np.argmax(constant))
             why = f"is constant ({mean[series, channel]:g}) over its {end} training rows"
-            raise _no_unit(panel, int(series), channel, why)
+            raise _no_unit(panel, int(series), channel, why, others=np.flatnonzero(constant).tolist()[1:])
     return Scaler(mean, std)
 
 
-def _no_unit(panel: Panel, series: int, channel: int, why: str) -> DataError:
+def _no_unit(panel: Panel, series: int, channel: int, why: str, others: Sequence[int] = ()) -> DataError:
     where = f' of series "{panel.series[series]}"' if len(panel.series) > 1 else ""
-    dropped = panel.series[series] if where else panel.channels[channel]
+    dropped = [panel.series[series]] if where else [panel.channels[each] for each in (channel, *others)]
+    more = f" and {len(others)} other{'s' * (len(others) > 1)}" if len(others) else ""
+    what = ("series" if where else "channel") + "s" * (len(dropped) > 1)
     return DataError(
-        f'{panel.name}: channel "{panel.channels[channel]}"{where} {why}',
-        f"Drop the {'series' if where else 'channel'} (--drop {shlex.quote(dropped)}), or split so that training sees "
-        "it change.",
+        f'{panel.name}: channel "{panel.channels[channel]}"{more}{where} {why}',
+        f"Drop the {what} ({' '.join(f'--drop {shlex.quote(name)}' for name in dropped)}), or split so that training "
+        "sees it change.",
     )

@@ -356,16 +356,25 @@ def test_values_whose_squares_leave_the_range_are_refused(factor):
 # Series
 
 
-def test_constant_series_are_set_aside_with_one_message(write):
+def test_constant_series_are_read_and_set_aside_where_they_cannot_be_scaled(write):
     """https://github.com/Nixtla/statsforecast/pull/821"""
-    long = pd.concat([pd.DataFrame({"unique_id": f"s{k}", "ds": DAYS, "y": Y if k == 2 else 0.0}) for k in range(4)])
+    long = pd.concat([pd.DataFrame({"unique_id": f"s{k}", "ds": DAYS, "y": Y if k == 2 else k}) for k in range(4)])
     panel = fc.load(long)
-    assert panel.series == ("s2",)
-    assert 'set aside: 3 series that never change ("s0", "s1", "s3")' in panel.described
+    assert len(panel.series) == 4
+    found = fc.forecast(panel, horizon=2, workers=0).to_pandas()
+    assert found.loc[found.unique_id == "s3", "combination"].tolist() == [3.0, 3.0]
+    linear = fc.forecast(panel, horizon=2, model="last", lookback=7, workers=0)
+    assert set(linear.columns["unique_id"]) == {"s2"}
+    assert "3 of 4 series never change or have too few rows" in linear.info["notes"][0]
+
+
+def test_constant_columns_are_named_together(write):
     wide = pd.DataFrame({"ds": DAYS, "a": 1.0, "b": 2.0, "y": Y})
-    with pytest.raises(DataError, match="and 1 other column") as caught:
-        fc.load(wide)
-    assert caught.value.remedy == 'Drop them with drop=["a", "b"].'
+    with pytest.raises(DataError, match=r'channel "a" and 1 other') as caught:
+        fc.forecast(wide, horizon=2, model="last", lookback=7, workers=0)
+    assert "--drop a --drop b" in caught.value.remedy
+    found = fc.forecast(wide, horizon=2, workers=0).to_pandas()
+    assert found.loc[found.unique_id == "b", "combination"].tolist() == [2.0, 2.0]
 
 
 def test_an_index_called_like_a_column():
