@@ -44,7 +44,8 @@ def models(json: Json = False) -> None:
             console.print(Padding(line, (0, 0, 0, 4)), markup=False)
     console.print(
         "\nParameters are those for a lookback of 336, a horizon of 96 and 7 channels.\n"
-        "Set an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.",
+        "Set an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.\n"
+        "forecast and fit know combination as well, a weighted mean of classical methods and pooled linear maps.",
         markup=False,
     )
 
