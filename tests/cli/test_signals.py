@@ -38,6 +38,15 @@ start.run()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="other signals")
 
 
+@pytest.fixture(autouse=True)
+def _handlers_come_back():
+    """Whatever a test in this process leaves behind."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
 def stopped(code, number, argument="forecheck", times=1):
     process = subprocess.Popen(
         [sys.executable, "-c", code, argument], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
