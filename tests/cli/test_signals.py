@@ -12,8 +12,8 @@ from forecheck.cli import signals
 WHILE_LOADING = """
 import forecheck.cli.signals as signals
 signals.catch()
-print("now", flush=True)
 import time
+print("now", flush=True)
 time.sleep(60)
 """
 WHILE_WORKING = """
@@ -22,9 +22,9 @@ import forecheck.cli.main as main
 from forecheck.cli import start
 
 def work(json=False):
-    print("now", flush=True)
-    import time
+    import time  # before: an interrupt amid an import ends at once
     try:
+        print("now", flush=True)
         time.sleep(60)
     finally:
         print("cleaned", flush=True)
