@@ -53,7 +53,7 @@ def test_backtest_prints_a_report(forecheck, waves):
     assert "Models compared" in full.out
     assert "--verbose" not in full.out
     again = forecheck("backtest", waves, *SMALL)
-    assert again.err == "8 of 8 trials are in the store already\n"
+    assert again.err.endswith("\n8 of 8 trials are in the store already\n")
     assert forecheck("backtest", waves, *SMALL, "--quiet").err == ""
 
 
@@ -120,7 +120,7 @@ def test_forecasts_go_to_standard_output_as_csv(forecheck, waves):
     assert said.startswith(
         "combination (no candidate is certain to beat it by more than 1 % at rolling origins): MASE "
     )
-    assert note == "  all series never fall below zero, and neither do their forecasts and intervals"
+    assert note == "note: all series never fall below zero, and neither do their forecasts and intervals"
 
 
 def test_forecasts_of_a_long_file(forecheck, stores):
@@ -211,7 +211,7 @@ def test_datasets(forecheck):
 def test_models(forecheck):
     done = forecheck("models")
     assert done.code == 0
-    names = [line.split()[0] for line in done.out.splitlines() if line and not line.startswith(" ")][:-2]
+    names = [line.split()[0] for line in done.out.splitlines() if line and not line.startswith(" ")][:-3]
     known = json.loads(forecheck("models", "--json").out)
     assert [one["model"] for one in known] == names
     nlinear = next(one for one in known if one["model"] == "nlinear")

@@ -288,7 +288,7 @@ def test_memory_that_is_refused(forecheck, waves, monkeypatch):
     monkeypatch.setattr(Engine, "__call__", refuse)
     done = forecheck("backtest", waves, *SMALL)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("forecheck: there is not enough memory\n  Give a shorter --lookback")
+    assert "\nforecheck: there is not enough memory\n  Give a shorter --lookback" in done.err
 
 
 def test_what_was_read_is_said_before_anything_else(forecheck, waves, tmp_path):

@@ -45,7 +45,7 @@ def models(json: Json = False) -> None:
     console.print(
         "\nParameters are those for a lookback of 336, a horizon of 96 and 7 channels.\n"
         "Set an option with --set MODEL.OPTION=VALUE, as in --set nlinear.ridge=0.\n"
-        "forecast and fit know combination as well, a weighted mean of classical methods and pooled linear maps.",
+        "forecast and fit know combination, too: a mean of classical and linear methods.",
         markup=False,
     )
 
