@@ -88,7 +88,8 @@ def test_an_interrupt_at_any_time(delay, tmp_path):
     for _ in range(2):
         process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (0, 130, -signal.SIGINT)
+    # Before our code runs Python ends by the signal, or with a traceback of its own.
+    assert process.returncode in (0, 130, -signal.SIGINT) or "KeyboardInterrupt" in err
     assert "forecheck/" not in err
 
 
