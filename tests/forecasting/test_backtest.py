@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from protocols import parted
 
 import forecheck as fc
 from forecheck.data.windows import prepare
@@ -161,8 +162,8 @@ def constructed(losses, validation=None):
 
 def backtested(panel, models, means, **keywords):
     """A backtest with keywords of the protocol or of its own."""
-    named = {key: keywords.pop(key) for key in ("period", "margin", "split", "step") if key in keywords}
-    return run_backtest(panel, models, Protocol(12, 48, **named), means, **keywords)
+    protocol, rest = parted(12, {"lookback": 48} | keywords)
+    return run_backtest(panel, models, protocol, means, **rest)
 
 
 def compared(store, losses, validation=None, **kw):

@@ -1,12 +1,13 @@
 """The combination as a forecast, as a fit in a folder, and as what `auto` starts from."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from protocols import parted
 
 import forecheck as fc
 from forecheck.combination.combine import combine
@@ -18,15 +19,13 @@ from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.forecast import make_forecast
 from forecheck.forecasting.saved import load_fit, save_fit
 from forecheck.trials.means import Means
-from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import gappy, hourly, ragged
 
 
 def fit_with(means, panel, horizon, **keywords):
-    own = {field.name for field in fields(Protocol)} & set(keywords)
-    rest = {key: value for key, value in keywords.items() if key not in own}
-    return run_fit(panel, Protocol(horizon, **{key: keywords[key] for key in own}), means, **rest)
+    protocol, rest = parted(horizon, keywords)
+    return run_fit(panel, protocol, means, **rest)
 
 
 @pytest.fixture

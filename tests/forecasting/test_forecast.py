@@ -1,9 +1,10 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from protocols import parted
 
 import forecheck
 import forecheck as fc
@@ -18,16 +19,14 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.forecast import run_forecast
 from forecheck.forecasting.selection import simplest_unbeaten
 from forecheck.trials.means import Means
-from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Store
 from panels import TINY, hourly, ragged
 
 
 def run_with(means, panel, horizon, **keywords):
     """`run_forecast` with keywords of the protocol or of its own."""
-    own = {field.name for field in fields(Protocol)} & set(keywords)
-    rest = {key: value for key, value in keywords.items() if key not in own}
-    return run_forecast(panel, Protocol(horizon, **{key: keywords[key] for key in own}), means, **rest)
+    protocol, rest = parted(horizon, keywords)
+    return run_forecast(panel, protocol, means, **rest)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from forecheck.attention.calls.lineage import tensors_in
 from forecheck.attention.patterns import Mean
 from forecheck.attention.sites import Attached, Subject
 
@@ -141,7 +142,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        tensors = list(_tensors((*args, *kwargs.values())))
+        tensors = list(tensors_in((*args, *kwargs.values())))
         known = [sources for each in tensors if (sources := self.sources(each)) is not None]
         if not known:
             return out
@@ -154,7 +155,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._numbers[place] = len(self.places)
                 self.places.append(place)
             sources |= {self._numbers[place]}
-        for each in _tensors([out]):
+        for each in tensors_in([out]):
             if each.dtype == torch.bool:  # what a mask lets through is no weight
                 continue
             self._sources[each] = sources
@@ -216,11 +217,3 @@ def _storage(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr()
     except (NotImplementedError, RuntimeError):  # sparse and the like
         return id(tensor)
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)

@@ -23,7 +23,6 @@ from forecheck.data.panel import Panel
 from forecheck.data.splits import fold_splits
 from forecheck.errors import UsageError
 from forecheck.forecasters.external import External
-from forecheck.forecasting.selection import with_lookback
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.engines.base import Run
 from forecheck.trials.means import Means
@@ -51,7 +50,7 @@ def run_audit(
     Args:
         panel: the data.
         model: name of a forecaster with attention, or a model that was trained elsewhere.
-        protocol: windows, split, margin, folds; without a lookback, `selection.with_lookback`. Without folds one, or
+        protocol: windows, with a lookback (`selection.with_lookback`), split, margin, folds. Without folds one, or
             more where that is cheap and one test part holds few independent blocks.
         budget: seeds, training, search and time.
         means: store and engine. Its watcher is told, before anything is trained, what the audit can resolve.
@@ -66,7 +65,6 @@ def run_audit(
         )
     started = time.perf_counter()
     clock, store, options = Clock(budget.time, means.parallel), means.store, options or {}
-    protocol = with_lookback(protocol, panel, model if isinstance(model, str) else None)
     whole = protocol.cut(panel)
     folds = choose_folds(whole, budget, model) if protocol.folds is None else protocol.folds
     splits = (
@@ -97,8 +95,7 @@ def run_audit(
         measures, failed = _measures(planned, splits[-1], store) if complete else ({}, {})
         earlier = tuple(experiments[:-1])
         failed |= why_not
-        margin = protocol.margin
-        return Evidence(whole, known, planned.setting, margin, measures, failed, earlier, searched, level)
+        return Evidence(whole, known, planned.setting, protocol.margin, measures, failed, earlier, searched, level)
 
     rounds = train_in_rounds(planned, budget, splits, means, clock, gather)
     means(_explaining(planned, splits))

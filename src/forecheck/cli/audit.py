@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.cli import options as o
-from forecheck.cli.model import build_model, read_model
+from forecheck.cli.model import read_model
 from forecheck.cli.say import say
 from forecheck.cli.settings import project_settings
-from forecheck.cli.several import audit_several, name_panels, read_models
+from forecheck.cli.several import audit_several, name_panels, read_models, row
 from forecheck.errors import UsageError
 
 _MODEL = "patchtst"
@@ -139,13 +139,11 @@ def audit(
         )
         return
     import forecheck as fc
-    from forecheck.forecasting.selection import audit_lookback
     from forecheck.progress.bar import Bar
 
     panel, audited = panels[0], next(iter(read.values()))
-    if not isinstance(audited, str):  # built for a lookback; for a named model the verb finds it
-        asked["lookback"] = audit_lookback(panel, horizon, None, split) if lookback is None else lookback
-        audited = build_model(audited, asked["lookback"], horizon, len(panel.channels))
+    if not isinstance(audited, str):  # built for a lookback, which the verb finds as well
+        audited = row(audited, asked)(panel)
     with Bar(quiet=quiet) as watcher:
         report = fc.audit(panel, audited, progress=watcher, **asked)
     o.write_report(report, json, html, markdown, verbose)

@@ -85,7 +85,7 @@ def audit_several(
             found = ended[-1].worth or ended[-1].state
             say(f"[{len(ended)}/{len(so_far.cells)}] {ended[-1].model} on {ended[-1].set}: {found}", err=True)
 
-    rows = {name: _row(model, asked) for name, model in models.items()}
+    rows = {name: row(model, asked) for name, model in models.items()}
     try:
         with Bar(quiet=quiet) as watcher:
             report = survey(panels, rows, told=told, progress=watcher, **asked)
@@ -104,7 +104,7 @@ def audit_several(
         raise typer.Exit(_FOUND)
 
 
-def _row(build: Any, asked: Mapping[str, Any]) -> Any:
+def row(build: Any, asked: Mapping[str, Any]) -> Any:
     """The name of a forecaster as it is; of a file's function what gives its model for a panel."""
     if isinstance(build, str):
         return build

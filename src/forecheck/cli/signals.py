@@ -11,7 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 _MESSAGE = "forecheck: interrupted; finished trials are kept, the same command goes on from here"
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+# There is no SIGHUP everywhere.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _CURSOR = "\x1b[?25h"
 
 
@@ -24,25 +25,23 @@ class _State:
 
 def catch() -> None:
     """Handle the signals from now on, but for those that whoever started the program has set to be ignored."""
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)  # there is no SIGHUP everywhere
+    for number in _SIGNALS:
         with contextlib.suppress(ValueError):  # not the main thread, whose business signals are
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _stop)
 
 
 def ignore() -> None:
     """Ignore them: all is done, and Python, on its way out, would die of one."""
-    for name in _SIGNALS:
+    for number in _SIGNALS:
         with contextlib.suppress(ValueError):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_IGN)
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def stopping() -> Iterator[None]:
     """While a `with` block runs, the first signal is a KeyboardInterrupt in it; else it ends the program."""
-    before = {name: signal.getsignal(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     _State.stopped = None
     catch()
     _State.working = True
@@ -52,8 +51,8 @@ def stopping() -> Iterator[None]:
         _State.working = False
         if _State.stopped is None:  # of one that was stopped, the program is about to end
             with contextlib.suppress(ValueError):
-                for name, handler in before.items():
-                    signal.signal(getattr(signal, name), handler)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
 
 def stopped() -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from forecheck.combination.origins import Origin, truth_of, units_at
@@ -15,13 +14,14 @@ from forecheck.data.scaling import Scaler
 from forecheck.data.windows import Experiment
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
+from forecheck.forecasting.predicted import predict_rows
 from forecheck.forecasting.selection import simplest_unbeaten
+from forecheck.statistics.metrics import observed_mean
 from forecheck.trials.rolling import windows_before
 from forecheck.trials.store import Result
 
 _CERTAIN = 2.0
 """Standard errors by which a forecaster must be better than the combination to be taken in its place."""
-_BATCH = 64
 Errors = Float[np.ndarray, "origin series step"]
 
 
@@ -60,9 +60,7 @@ def errors_of(
         rows = [known[place - task.lookback : place] for place in places[full]]
         y = np.full((len(panel.series), task.horizon, len(panel.channels)), np.nan)
         if rows:
-            x = np.where(np.isnan(rows), 0.0, (np.stack(rows) - mean[full]) / std[full]).astype(np.float32)
-            parts = [forecaster.predict(part).numpy() for part in torch.split(torch.from_numpy(x), _BATCH)]
-            y[full] = np.concatenate(parts) * std[full] + mean[full]
+            y[full] = predict_rows(forecaster, np.stack(rows), mean[full], std[full])[1] * std[full] + mean[full]
         forecast = y.transpose(0, 2, 1).reshape(len(batch.values), task.horizon)
         found.append((forecast - truth_of(batch, origin)) / units_at(batch, origin, lag)[:, None])
     return np.stack(found)
@@ -70,11 +68,7 @@ def errors_of(
 
 def scaled_losses(errors: Mapping[str, Errors]) -> dict[str, Float[np.ndarray, "origin series"]]:
     """Mean absolute scaled error of every origin and series that all of them forecast; NaN elsewhere."""
-    losses = {}
-    for name, each in errors.items():
-        known = ~np.isnan(each)
-        total = np.where(known, np.abs(each), 0.0).sum(axis=2)
-        losses[name] = np.where(known.any(axis=2), total / np.maximum(1, known.sum(axis=2)), np.nan)
+    losses = {name: observed_mean(np.abs(each), axis=2) for name, each in errors.items()}
     missing = np.any([np.isnan(loss) for loss in losses.values()], axis=0)
     return {name: np.where(missing, np.nan, loss) for name, loss in losses.items()}
 

@@ -19,6 +19,7 @@ from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.fitted import check_level, of_one_kind
+from forecheck.statistics.metrics import observed_mean
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 
@@ -150,12 +151,9 @@ def described(made: Combination, panel: Panel) -> dict[str, Any]:
 
 def scaled_loss(errors: Float[np.ndarray, "origin series step"]) -> float | None:
     """Mean over origins and series of the mean absolute scaled error; None if there is none."""
-    known = ~np.isnan(errors)
-    count = known.sum(axis=2)
-    if not count.any():
-        return None
-    each = np.where(known, np.abs(errors), 0.0).sum(axis=2) / np.maximum(1, count)
-    return float(each[count > 0].mean())
+    each = observed_mean(np.abs(errors), axis=2)
+    known = each[~np.isnan(each)]
+    return float(known.mean()) if known.size else None
 
 
 def notes_of(made: Combination, panel: Panel) -> list[str]:

@@ -103,7 +103,7 @@ def run_fit(
     wanted = auto and COMBINATION in candidates
     if wanted and not asked:
         return fit_combined(panel, protocol, means, rule="the only candidate")
-    served, note = servable(panel)
+    served, note = _servable(panel)
     alone = wanted and protocol.lookback is None and protocol.split is None
     if note and alone:
         return fit_combined(panel, protocol, means, rule=f"the other candidates cannot forecast all series: {note}")
@@ -145,7 +145,7 @@ def run_fit(
     return Fitted(final, scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
 
 
-def servable(panel: Panel) -> tuple[Panel, str]:
+def _servable(panel: Panel) -> tuple[Panel, str]:
     """The series of a panel that have enough rows to be scaled by, and a sentence on those set aside, if any."""
     ends = panel.lengths
     enough = scalable(panel, Borders(ends, ends, ends))

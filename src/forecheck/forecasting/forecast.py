@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from forecheck.data.causal import causal
@@ -19,8 +18,9 @@ from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.combined import Combined, bands, unit_names
-from forecheck.forecasting.fit import run_fit, servable
+from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
+from forecheck.forecasting.predicted import predict_rows
 from forecheck.outputs import write_output
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
@@ -141,7 +141,9 @@ def run_forecast(
 ) -> Forecast:
     """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
     fitted = run_fit(panel, protocol, means, levels=levels, **how)
-    return make_forecast(fitted, panel if isinstance(fitted, Combined) else servable(panel)[0], levels)
+    if isinstance(fitted, Fitted) and len(fitted.series) < len(panel.series):  # some have no scale and no forecast
+        panel = panel.only(np.isin(panel.series, fitted.series))
+    return make_forecast(fitted, panel, levels)
 
 
 def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
@@ -170,9 +172,7 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
     ends = panel.offsets[1:]
     known = causal(panel)  # as inputs were when it was trained
     rows = np.stack([known[end - task.lookback : end] for end in ends])
-    x = np.where(np.isnan(rows), 0.0, (rows - mean) / std)
-    batches = torch.split(torch.from_numpy(x.astype(np.float32)), 64)
-    y = np.concatenate([fitted.forecaster.predict(part).numpy() for part in batches]).astype(np.float64)
+    x, y = predict_rows(fitted.forecaster, rows, mean, std)
     name = fitted.forecaster.name
     # Smaller differences are lost in the arithmetic of float32, where calibration may have seen none.
     rounding = np.finfo(np.float32).eps * np.maximum(np.abs(x).max(axis=1, keepdims=True), np.abs(y))
