@@ -95,7 +95,7 @@ def test_identity_gives_nothing_to_a_token_hidden_from_itself():
 
 
 def test_identity_is_undefined_for_cross_attention():
-    with pytest.raises(ValueError, match="5 queries, 4 keys"):
+    with pytest.raises(ValueError, match="5 queries look at 4 keys"):
         Identity()(None, torch.ones(5, 4, dtype=torch.bool), torch.zeros(1, 3, 4, 2))
 
 

@@ -159,7 +159,7 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
 
     Args:
         attached: the model.
-        x: windows; two are looked at.
+        x: windows, as many as the model is known to take.
     """
     moved = moves(attached, x)
     found = {}
@@ -178,14 +178,14 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
 def moves(
     attached: Attached, x: Float[Tensor, "batch lookback channel"], channels: int = _PLACES
 ) -> dict[int, Bool[Tensor, "cause member head"]]:
-    """By layer, which patterns of the batch move if the first of two windows is disturbed, or one channel of both.
+    """By layer, which patterns of the batch move if the first of some windows is disturbed, or one channel of all.
 
     Args:
         attached: the model.
-        x: windows; two are looked at.
+        x: windows, as many as the model is known to take.
         channels: how many, at most, are disturbed one by one.
     """
-    x = two_windows(x)
+    x = at_least_two(x)
     noise = _STRENGTH * x.std() * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
     masks = [torch.zeros_like(x) for _ in range(1 + (min(channels, x.shape[-1]) if x.shape[-1] > 1 else 0))]
     masks[0][0] = 1
@@ -200,9 +200,9 @@ def moves(
     return {layer: torch.stack(each).cpu() for layer, each in found.items() if len(each) == len(masks)}
 
 
-def two_windows(x: Tensor) -> Tensor:
-    """The first two of some windows, or the only one twice, not quite alike."""
+def at_least_two(x: Tensor) -> Tensor:
+    """The windows as they are, since a model may take batches of one size only; a single one twice, not quite alike."""
     if len(x) > 1:
-        return x[:2]
+        return x
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(2)).to(x)
     return torch.cat([x, x + _STRENGTH * x.std() * noise])

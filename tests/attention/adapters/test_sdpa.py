@@ -30,7 +30,11 @@ class Call(nn.Module):
         return mixed.reshape(B, -1, D)
 
     def scaled(self, x):
-        return self.q * x[..., 0].view(B, *(1,) * (self.q.dim() - 1))
+        """Queries of every head, of features that are split into heads."""
+        if not self.lead:
+            return self.q * x[..., 0].view(B, 1, 1)
+        joined = self.q.transpose(-3, -2).flatten(-2) * x[..., 0].view(B, *(1,) * (self.q.dim() - 2))
+        return joined.unflatten(-1, (self.lead[-1], D)).transpose(-3, -2)
 
 
 def by_hand(call, x, allowed=None, bias=None):
@@ -163,9 +167,13 @@ def test_weights_are_formed_only_for_edits_that_need_them(monkeypatch):
     def fail(*_):
         raise AssertionError("the pattern was formed")
 
-    monkeypatch.setattr("forecheck.attention.calls.sdpa._pattern", fail)
     call, x = Call(), torch.ones(B, 1, D)
-    for edit in (Zero(), Mean(), Identity(), OnHeads(Mean(), (1,))):
-        edited(call, edit, x)
-    with pytest.raises(AssertionError, match="the pattern was formed"):
-        edited(call, PassThrough(), x)
+    with attached_to(call) as attached:
+        (site,) = attached.sites
+        monkeypatch.setattr("forecheck.attention.calls.sdpa._pattern", fail)
+        for edit in (Zero(), Mean(), Identity(), OnHeads(Mean(), (1,))):
+            site.edit(edit)
+            attached(x)
+        site.edit(PassThrough())
+        with pytest.raises(AssertionError, match="the pattern was formed"):
+            attached(x)
