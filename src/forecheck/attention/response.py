@@ -20,6 +20,7 @@ from forecheck.attention.sites import Attached, Site
 _PLACES = 8  # stretches of time, and channels, that are disturbed one by one
 _STRENGTH = 0.3
 _NOTHING = 1e-6  # changes of a pattern below this are rounding
+_TINY = 1e-30
 _ALIKE = 0.5
 _LITTLE = 1e-3
 _FEWEST = 3  # tokens, to tell them apart
@@ -78,11 +79,11 @@ def _same_places(rows: Float[Tensor, "disturbance token"], columns: Float[Tensor
         return True
     rows, columns = rows[:, live], columns[:, live]
     r, c = (each - each.mean(dim=1, keepdim=True) for each in (rows, columns))
-    alike = (r * c).sum(dim=1) / (r.norm(dim=1) * c.norm(dim=1)).clamp(min=1e-30)
+    alike = (r * c).sum(dim=1) / (r.norm(dim=1) * c.norm(dim=1)).clamp(min=_TINY)
     # What moves few tokens tells most; what moves none tells nothing.
-    alone = (columns.amax(dim=1) / columns.mean(dim=1).clamp(min=1e-30) - 1) / (columns.shape[1] - 1)  # 1: one token
+    alone = (columns.amax(dim=1) / columns.mean(dim=1).clamp(min=_TINY) - 1) / (columns.shape[1] - 1)  # 1: one token
     clear = alone**4 * (columns.amax(dim=1) > _LITTLE * columns.amax())
-    return float((clear * alike).sum() / clear.sum().clamp(min=1e-30)) > _ALIKE
+    return float((clear * alike).sum() / clear.sum().clamp(min=_TINY)) > _ALIKE
 
 
 def _moved(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +91,7 @@ def _moved(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     if before.shape != after.shape:
         return torch.zeros(before.shape[2]), torch.zeros(before.shape[3])
     shown = (before > 0) & (after > 0)
-    change = after.clamp(min=1e-30).log() - before.clamp(min=1e-30).log()
+    change = after.clamp(min=_TINY).log() - before.clamp(min=_TINY).log()
     if not bool((before >= 0).all()):  # differences of patterns
         shown, change = torch.ones_like(shown), after - before
     change = change.double().masked_fill(~shown, torch.nan)
@@ -196,8 +197,15 @@ def moves(
     for mask in masks:
         for layer, pattern in _patterns(attached, attached.sites, x + mask * noise).items():
             if layer in base and pattern.shape == base[layer].shape:
-                found.setdefault(layer, []).append((pattern - base[layer]).abs().amax(dim=(2, 3)) > _NOTHING)
+                found.setdefault(layer, []).append(_changed(base[layer], pattern).flatten(2).any(dim=2))
     return {layer: torch.stack(each).cpu() for layer, each in found.items() if len(each) == len(masks)}
+
+
+def _changed(before: Tensor, after: Tensor) -> Tensor:
+    """Elementwise; of sharp patterns only the small weights move, and those by their ratio."""
+    both = (before > 0) & (after > 0)
+    ratio = (after.clamp(min=_TINY).log() - before.clamp(min=_TINY).log()).abs()
+    return ((after - before).abs() > _NOTHING) | (both & (ratio > _LITTLE))
 
 
 def at_least_two(x: Tensor) -> Tensor:
