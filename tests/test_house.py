@@ -16,6 +16,7 @@ FLOORS = (
     {"data", "nn", "statistics"},
     {"combination"},
     {"training", "attention"},
+    {"sparsity"},
     {"forecasters"},
     {"probes"},
     {"trials"},

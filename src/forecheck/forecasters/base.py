@@ -15,6 +15,7 @@ from torch import Tensor
 
 from forecheck.data.windows import Windows
 from forecheck.errors import DataError
+from forecheck.forecasters.packed import pack, unpack
 from forecheck.progress import Progress
 
 F = TypeVar("F", bound="Forecaster")  # typing.Self is beyond the executed annotations of the tests
@@ -140,7 +141,7 @@ class Forecaster(ABC):
 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "forecaster.json").write_text(json.dumps(self.described(), indent=1))
-        save_file({key: value.contiguous() for key, value in self.tensors().items()}, folder / "weights.safetensors")
+        save_file(pack(self.tensors()), folder / "weights.safetensors")
 
     @classmethod
     def load(cls: type[F], folder: Path) -> F:
@@ -156,7 +157,7 @@ class Forecaster(ABC):
             described = json.loads((folder / "forecaster.json").read_text())
             if described["name"] != cls.name:
                 raise ValueError(f"it holds a {described['name']}")
-            weights = load_file(folder / "weights.safetensors")
+            weights = unpack(load_file(folder / "weights.safetensors"))
             cls.check_weights(described, weights)
             forecaster = cls.from_described(described)
             forecaster.restore(weights)

@@ -1,0 +1,1 @@
+"""Pruning: fewer weights in a trained network, by ELSA and by the baselines that it has to beat."""
