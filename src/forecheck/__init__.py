@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
     from forecheck.verbs.models import models as models
+    from forecheck.verbs.prune import prune as prune
     from forecheck.verbs.reproduce import reproduce as reproduce
     from forecheck.verbs.runs import runs as runs
     from forecheck.verbs.survey import survey as survey
@@ -86,6 +87,7 @@ _PUBLIC = {
     "forecast": "forecheck.verbs.forecast",
     "load": "forecheck.data.load",
     "models": "forecheck.verbs.models",
+    "prune": "forecheck.verbs.prune",
     "reproduce": "forecheck.verbs.reproduce",
     "runs": "forecheck.verbs.runs",
     "survey": "forecheck.verbs.survey",
@@ -127,6 +129,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "forecast",
     "load",
     "models",
+    "prune",
     "reproduce",
     "runs",
     "survey",

@@ -77,6 +77,7 @@ def test_as_many_are_gone_as_asked_for(method, goal):
     assert zeros == round(goal["sparsity"] * (12 * INPUTS + 12))
     for weight in found.prunable.weights:
         assert torch.equal(weight.value != 0, found.masks[weight.name])
+        assert not torch.signbit(weight.value[weight.value == 0]).any()
         if "pattern" in goal:
             assert (found.masks[weight.name].reshape(-1, 4).sum(dim=1) == 2).all()
 

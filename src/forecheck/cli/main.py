@@ -16,6 +16,7 @@ from forecheck.cli.checks import checks
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+from forecheck.cli.prune import prune
 from forecheck.cli.reproduce import reproduce
 from forecheck.cli.runs import runs
 from forecheck.cli.signals import stopped, stopping, tell
@@ -42,6 +43,7 @@ app.command()(backtest)
 app.command()(checks)
 app.command()(calibrate)
 app.command()(reproduce)
+app.command()(prune)
 app.command()(datasets)
 app.command()(models)
 app.command()(runs)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 _MASK, _VALUES, _SHAPE = "#mask", "#values", "#shape"
-_FEWEST = 1024
-"""Bytes below which packing is not worth its three entries."""
+_ENTRIES = 160
+"""Bytes that two more entries take in a file."""
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -26,11 +26,11 @@ def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         held = tensor.detach().contiguous()
         whole = held.numel() * held.element_size()
-        if not held.is_floating_point() or whole < _FEWEST:
+        if not held.is_floating_point():
             packed[name] = held
             continue
         there = (held != 0) | torch.signbit(held)
-        size = math.ceil(held.numel() / 8) + int(there.sum()) * held.element_size() + 8 * held.dim()
+        size = math.ceil(held.numel() / 8) + int(there.sum()) * held.element_size() + 8 * held.dim() + _ENTRIES
         if size >= whole:
             packed[name] = held
             continue

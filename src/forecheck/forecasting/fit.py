@@ -139,7 +139,7 @@ def run_fit(
         "read": panel.described,
         "notes": [note] * bool(note),
     }
-    widths = _widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
+    widths = calibrated_widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = _completed(panel, experiment.scaler)
     return Fitted(final, scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
@@ -218,7 +218,7 @@ def _chosen(
     return simplest_unbeaten(validation, protocol.margin), rule, {}
 
 
-def _widths(
+def calibrated_widths(
     fitted: Forecaster, experiment: Experiment, levels: Sequence[float], needed: set[float]
 ) -> dict[str, Float[np.ndarray, "horizon channel"]]:
     """Conformal half-widths by level, standardised units; series share them, channels do not.

@@ -125,7 +125,7 @@ class Masked(Method):
     @torch.no_grad()
     def _cut(self) -> None:
         for weight in self.weights:
-            weight.value.mul_(self.mask[weight.name])
+            weight.value.masked_fill_(~self.mask[weight.name], 0)  # a product would leave negative zeros
 
     def _put(self, scores: Mapping[str, Tensor], sparsity: float, pattern: Pattern | None) -> None:
         self.mask = masks(scores, sparsity, self.scope, pattern)

@@ -140,9 +140,7 @@ def _matrices(model: nn.Module) -> Iterator[tuple[str, list[Weight]]]:
                 weight = getattr(module, f"{part}_proj_weight")
                 if isinstance(weight, nn.Parameter):
                     yield f"{prefix}{part}_proj_weight", [Weight(f"{prefix}{part}_proj_weight", weight)]
-        elif isinstance(module, _MAPS) and isinstance(
-            weight := dict(module.named_parameters()).get("weight"), nn.Parameter
-        ):
+        elif isinstance(module, _MAPS) and "weight" in (own := dict(module.named_parameters(recurse=False))):
             yield f"{prefix}weight", [Weight(f"{prefix}weight", own["weight"])]
 
 

@@ -260,7 +260,7 @@ def cut(weights: Sequence[Weight], masks: Mapping[str, Tensor]) -> Iterator[None
     held = [(weight, weight.value.clone()) for weight in weights]
     with torch.no_grad():
         for weight in weights:
-            weight.value.mul_(masks[weight.name])
+            weight.value.masked_fill_(~masks[weight.name], 0)
     try:
         yield
     finally:

@@ -146,13 +146,29 @@ class Store:
 
         key = trial.key
         self.write(key, summary, fill)
-        remove_folder(self.place("checkpoint", key.address))
+        self.forget(key)
 
     def checkpoint(self, trial: Trial) -> Path:
         """Where a fit in progress writes its state, beside a record of what it is of."""
-        key = replace(trial.key, kind="checkpoint")
+        return self.state_of(trial.key)
+
+    def state_of(self, key: Key) -> Path:
+        """Where work in progress writes its state, beside a record of what it is of; `forget` removes it.
+
+        Args:
+            key: what it is of.
+        """
+        key = replace(key, kind="checkpoint")
         self.write(key, None)
         return self.place(key.kind, key.address) / "state.safetensors"
+
+    def forget(self, key: Key) -> None:
+        """Remove the state of work that is done.
+
+        Args:
+            key: what it was of.
+        """
+        remove_folder(self.place("checkpoint", key.address))
 
     # Panels
 

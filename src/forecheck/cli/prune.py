@@ -1,0 +1,155 @@
+"""`forecheck prune`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forecheck.cli import options as o
+from forecheck.cli.say import put, say
+
+
+def prune(
+    data: o.Data,
+    horizon: o.Horizon,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A forecaster that is trained, or [b]FILE.py:FUNCTION[/b] (see audit).")
+    ] = "patchtst",
+    sparsity: Annotated[float, typer.Option(help="Share of the prunable weights that become zero.")] = 0.9,
+    method: Annotated[
+        str, typer.Option(help="[b]elsa[/b], [b]gradual-magnitude[/b], [b]magnitude[/b] or [b]wanda[/b].")
+    ] = "elsa",
+    scope: Annotated[
+        str | None, typer.Option(help="Compare weights within a [b]layer[/b], or over all ([b]global[/b]).")
+    ] = None,
+    pattern: Annotated[str | None, typer.Option(help="Keep n of every m inputs instead, as [b]2:4[/b].")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Parameter or module to leave alone; repeatable.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of training while it is pruned; 0 for one-shot alone.")] = 1024,
+    lr: Annotated[float, typer.Option(help="Learning rate at first; it falls linearly to zero.")] = 1e-3,
+    lam: Annotated[float, typer.Option(help="Strength of ELSA's pull to sparse weights.")] = 0.03,
+    schedule: Annotated[
+        str, typer.Option(help="Of --lam: [b]constant[/b], [b]linear[/b], [b]cosine[/b] or [b]exponential[/b].")
+    ] = "constant",
+    projection: Annotated[
+        str, typer.Option(help="Of ELSA: [b]aware[/b] of Adam's second moments, or [b]plain[/b].")
+    ] = "aware",
+    low_memory: Annotated[bool, typer.Option("--low-memory", help="ELSA's copies in 8 and 16 bits.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the order of windows, and of dropout.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the pruned fit, for forecast --model-dir.")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Write all of it as JSON; [b]-[/b] for standard output.")] = None,
+    lookback: o.Lookback = None,
+    split: o.Split = None,
+    margin: o.Margin = 0.01,
+    period: o.Period = None,
+    settings: o.Set = None,
+    time: o.Time = None,
+    series: o.Series = None,
+    target: o.Target = None,
+    fill: o.Fill = None,
+    drop: o.Drop = None,
+    header: o.Header = None,
+    decimal: o.Decimal = None,
+    thousands: o.Thousands = None,
+    delimiter: o.Delimiter = None,
+    skip: o.Skip = None,
+    workers: o.Workers = None,
+    store: o.StoreFolder = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Make most weights of a trained forecaster zero, and say what that costs and gains.
+
+    For example:
+
+      forecheck prune ETTh1 --horizon 96 --model patchtst --sparsity 0.9 -o small
+
+      forecheck forecast ETTh1 --model-dir small
+    """
+    o.check_writable(json, reads=[data])
+    chosen = o.read_settings(settings)
+    kept = _read_pattern(pattern)
+    _check_names(scope=scope, schedule=schedule, projection=projection)
+    written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
+    import forecheck as fc
+    from forecheck.cli.model import build_model, read_model
+    from forecheck.progress.bar import Bar
+    from forecheck.reports.pruning import pruning_text
+
+    subject: Any = read_model(model)
+    if callable(subject):
+        if lookback is None:
+            from forecheck.errors import UsageError
+
+            raise UsageError("the lookback of a model of your own is not known", "Name it with --lookback.")
+        subject = build_model(subject, lookback, horizon, len(panel.channels))
+    with Bar(quiet=quiet) as watcher:
+        pruned = fc.prune(
+            panel,
+            horizon=horizon,
+            model=subject,
+            sparsity=sparsity,
+            method=method,
+            scope=scope,  # type: ignore[arg-type]  checked above
+            pattern=kept,
+            ignore=ignore or (),
+            steps=steps,
+            lr=lr,
+            strength=lam,
+            schedule=schedule,  # type: ignore[arg-type]  checked above
+            projection=projection,  # type: ignore[arg-type]  checked above
+            low_memory=low_memory,
+            seed=seed,
+            lookback=lookback,
+            split=split,
+            margin=margin,
+            period=period,
+            options=chosen,
+            output=output,
+            workers=workers,
+            store=store,
+            progress=watcher,
+        )
+    described = jsonlib.dumps(pruned.info, indent=1) + "\n"
+    if json == "-":
+        put(described)
+    else:
+        from rich.console import Console
+
+        Console().print(pruning_text(pruned.info))
+    if json not in (None, "-"):
+        from forecheck.outputs import write_output
+
+        write_output(json, described.encode())
+    for path in (output, None if json == "-" else json):
+        if path is not None:
+            say(f"wrote {path}", err=True)
+
+
+def _read_pattern(text: str | None) -> tuple[int, int] | None:
+    """The numbers of `2:4`."""
+    if text is None:
+        return None
+    n, colon, m = text.partition(":")
+    if not (colon and n.isdecimal() and m.isdecimal()):
+        from forecheck.errors import UsageError
+
+        raise UsageError(f"a pattern is two numbers, got {text!r}", "Write --pattern 2:4.")
+    return int(n), int(m)
+
+
+def _check_names(**given: str | None) -> None:
+    """Refuse a name that an option does not have."""
+    from typing import get_args
+
+    from forecheck.errors import UsageError
+    from forecheck.sparsity.elsa import Projection, Schedule
+    from forecheck.sparsity.masks import Scope
+
+    for option, kind in (("scope", Scope), ("schedule", Schedule), ("projection", Projection)):
+        if given[option] is not None and given[option] not in get_args(kind):
+            raise UsageError(f"--{option} is one of {', '.join(get_args(kind))}, got {given[option]!r}")

@@ -1,0 +1,268 @@
+"""Prune a trained forecaster on its own windows, and say what it costs and gains."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from forecheck.data.panel import Panel
+from forecheck.data.windows import Experiment
+from forecheck.errors import UsageError
+from forecheck.forecasters import registry
+from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.forecasters.packed import pack
+from forecheck.forecasting.backtest import plan
+from forecheck.forecasting.fit import calibrated_widths
+from forecheck.forecasting.fitted import Fitted
+from forecheck.forecasting.selection import own_lookbacks
+from forecheck.sparsity.methods import Goal
+from forecheck.sparsity.prunable import head_of
+from forecheck.sparsity.prune import Pruned, Steps, describe, prune_network
+from forecheck.sparsity.sizes import bytes_of, latencies, weights_of
+from forecheck.sparsity.windows import batches_of
+from forecheck.statistics.inference import AS_FORECASTER, compare
+from forecheck.statistics.metrics import loss_by_time
+from forecheck.training.loop import mean_squared_error, training_loss
+from forecheck.trials.describe import describe_protocol, header
+from forecheck.trials.means import Means
+from forecheck.trials.protocol import Protocol
+from forecheck.trials.record import Key
+from forecheck.trials.score import score
+
+_BATCH = 64
+_FASTER = 0.95
+"""Share of the seconds below which a forecast counts as faster."""
+_PERCENTS = range(1, 100)
+
+
+@dataclass(frozen=True, eq=False)
+class PrunedForecaster:
+    """A forecaster with fewer weights.
+
+    Attributes:
+        module: its network.
+        fitted: the fit, with intervals calibrated anew, to save and forecast with; None for a network of one's own.
+        masks: by name of a weight, where weights stay.
+        info: what was pruned, and what it costs and gains, as JSON types.
+    """
+
+    module: nn.Module
+    fitted: Fitted | None
+    masks: dict[str, Tensor]
+    info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        before, after = self.info["mse"]
+        return (
+            f"<PrunedForecaster {self.info['model']}: {100 * self.info['sparsity']:.1f} % of "
+            f"{self.info['prunable']:,} weights are zero, test MSE {before:.4f} to {after:.4f}>"
+        )
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network as a forecaster that can be scored."""
+
+    module: nn.Module
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """The forecast of windows."""
+        forecast: Tensor = self.module.eval()(x)
+        return forecast
+
+
+def run_prune(
+    panel: Panel,
+    protocol: Protocol,
+    means: Means,
+    model: str | nn.Module,
+    goal: Goal,
+    *,
+    method: str = "elsa",
+    training: Steps,
+    ignore: Sequence[str] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> PrunedForecaster:
+    """Prune a forecaster on training windows; what is kept is chosen on validation, and it is judged on test windows.
+
+    A forecaster by name is trained first, unless the store has it. A network of one's own is copied, and has to take
+    windows (batch, lookback, channel) in standardised units.
+
+    Args:
+        panel: the data.
+        protocol: horizon and split; lookback, for a network of one's own.
+        means: engine and store; an interrupted run goes on from there.
+        model: name of a forecaster that is trained, or a network.
+        goal: see `forecheck.sparsity.methods.Goal`.
+        method: see `prune_network`.
+        training: steps, and how they are made.
+        ignore: see `forecheck.sparsity.prunable`.
+        options: of the forecaster, by its name, where they differ from the defaults.
+
+    Raises:
+        UsageError: if there is no network to prune, or what is asked for cannot be.
+        DataError: see `forecheck.data.windows.prepare`.
+    """
+    name = model if isinstance(model, str) else type(model).__name__
+    dense, experiment, first = _trained(panel, protocol, means, model, options or {})
+    module = copy.deepcopy(dense)
+    batches = batches_of(experiment.train, getattr(getattr(first, "config", None), "batch", _BATCH), training.seed)
+    key = _key(name, experiment, dense, goal, method, training, ignore)
+    found = prune_network(
+        module,
+        training_loss,
+        batches,
+        lambda network: mean_squared_error(network, experiment.validation),
+        goal,
+        method=method,
+        training=training,
+        ignore=ignore,
+        checkpoint=means.store.state_of(key),
+        progress=lambda done, _: means.watcher.part(f"pruning {name}", done * training.count, training.count),
+    )
+    means.store.forget(key)
+    info = header("prune") | {
+        "model": name,
+        "protocol": describe_protocol(experiment, [1, 0], 0.0),
+        "method": method,
+        "goal": asdict(goal),
+        "training": asdict(training),
+        **_gained(dense, found, experiment),
+        **_judged(_Network(dense), _Network(module), experiment, protocol.margin),
+    }
+    return PrunedForecaster(module, _fitted(first, module, experiment, info), found.masks, info)
+
+
+def _trained(
+    panel: Panel,
+    protocol: Protocol,
+    means: Means,
+    model: str | nn.Module,
+    options: Mapping[str, Mapping[str, Any]],
+) -> tuple[nn.Module, Experiment, NeuralForecaster | None]:
+    """The network, the windows it is for, and the forecaster that it belongs to, if it has a name."""
+    if isinstance(model, nn.Module):
+        if protocol.lookback is None:
+            raise UsageError("the lookback of a network of your own is not known", "Name it: lookback=96.")
+        if options:
+            raise UsageError("options are of forecasters by name; a network of your own has none here")
+        return model, protocol.cut(panel), None
+    if not issubclass(registry.find(model), NeuralForecaster):
+        trained = [each.name for each in registry.all_forecasters() if issubclass(each, NeuralForecaster)]
+        raise UsageError(f"{model} has no network to prune", f"Those that have one: {', '.join(trained)}.")
+    own = own_lookbacks(panel, protocol.horizon, [model], protocol.lookback, protocol.split)
+    experiment = protocol.cut(panel, own[model])
+    (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own)[model]
+    means.store.put_panel(panel)
+    means([trial])
+    first = registry.load(means.store.need(trial).folder / "model")
+    assert isinstance(first, NeuralForecaster)
+    return first.module, experiment, first
+
+
+def _key(
+    name: str,
+    experiment: Experiment,
+    dense: nn.Module,
+    goal: Goal,
+    method: str,
+    training: Steps,
+    ignore: Sequence[str],
+) -> Key:
+    """Of the state of an interrupted run: another network, or other data, are another run."""
+    digest = hashlib.sha256()
+    for key, value in dense.state_dict().items():
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    described = describe(goal, method, training, ()) | {
+        "model": name,
+        "weights": digest.hexdigest(),
+        "panel": experiment.panel.fingerprint,
+        "split": experiment.split,
+        "shape": [experiment.test.lookback, experiment.test.horizon],
+        "ignore": list(ignore),
+    }
+    return Key.of("checkpoint", f"pruning of {name}", described, "forecheck.sparsity.prune")
+
+
+def _gained(dense: nn.Module, found: Pruned, experiment: Experiment) -> dict[str, Any]:
+    """What was pruned, and what became smaller or faster."""
+    module, weights = found.model, found.prunable.weights
+    _, x, _ = next(iter(experiment.test.batches(32)))
+    head = head_of(module, weights, x)
+    table = [
+        {
+            "weight": weight.name,
+            "shape": list(weight.value.shape),
+            "size": weight.size,
+            "zero": int((weight.value == 0).sum()),
+            "head": weight.name == head,
+        }
+        for weight in weights
+    ]
+    seconds = latencies({"dense": _Network(dense).predict, "pruned": _Network(module).predict}, x)
+    faster = seconds["pruned"] < _FASTER * seconds["dense"]
+    said = "faster" if faster else "no speed-up: zeros that lie anywhere are multiplied like other numbers"
+    return {
+        "sparsity": found.sparsity,
+        "prunable": sum(weight.size for weight in weights),
+        "weights": table,
+        "left_out": found.prunable.left_out,
+        "parameters": weights_of(dense)["parameters"],
+        "nonzero": [weights_of(dense)["nonzero"], weights_of(module)["nonzero"]],
+        "bytes": [bytes_of(dense.state_dict()), bytes_of(pack(module.state_dict()))],
+        "milliseconds": [1000 * seconds["dense"], 1000 * seconds["pruned"]],
+        "speed": f"{seconds['dense'] / seconds['pruned']:.2f} times as fast; {said}" if faster else said,
+        "validation_mse": list(found.validation),
+        "trace": found.trace,
+        "warnings": found.warnings,
+    }
+
+
+def _judged(dense: _Network, pruned: _Network, experiment: Experiment, margin: float) -> dict[str, Any]:
+    """Test losses before and after, compared."""
+    scores = [score(each, experiment.test) for each in (dense, pruned)]
+    times = experiment.panel.time[experiment.test.origins]
+    before, after = (loss_by_time(each.mse, times) for each in scores)
+    (found,) = compare([(after - before)[None]], float(before.mean()), experiment.test.overlap, margin=margin)
+    return {
+        "mse": [float(np.nanmean(each.mse)) for each in scores],
+        "mae": [float(np.nanmean(each.mae)) for each in scores],
+        "outcome": AS_FORECASTER[found.outcome],
+        "effect": found.effect,
+        "interval": list(found.interval),
+        "margin": margin,
+        "why": found.reason,
+    }
+
+
+def _fitted(
+    first: NeuralForecaster | None, module: nn.Module, experiment: Experiment, info: Mapping[str, Any]
+) -> Fitted | None:
+    """The fit of a forecaster by name, with intervals of the pruned network."""
+    if first is None:
+        return None
+    first.module.load_state_dict(module.state_dict())
+    panel = experiment.panel
+    said = {
+        "model": first.name,
+        "rule": f"pruned to {100 * info['sparsity']:.3g} % zeros by {info['method']}",
+        "lookback": experiment.test.lookback,
+        "test_mse": info["mse"][1],
+        "calibration_windows": len(experiment.test),
+        "refitted": False,
+        "split": experiment.split,
+        "read": panel.described,
+        "notes": list(info["warnings"]),
+    }
+    widths = calibrated_widths(first, experiment, list(_PERCENTS), set())
+    origin = {"data": info["protocol"], "pruned": {key: info[key] for key in ("method", "goal", "training")}}
+    return Fitted(first, experiment.scaler, panel.series, panel.channels, panel.frequency, widths, said, origin)

@@ -1,0 +1,107 @@
+"""`forecheck.prune`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from forecheck.errors import UsageError
+from forecheck.forecasting.pruned import PrunedForecaster, run_prune
+from forecheck.forecasting.saved import check_place, save_fit
+from forecheck.sparsity.elsa import Penalty, Projection, Schedule
+from forecheck.sparsity.masks import Scope, check_sparsity
+from forecheck.sparsity.methods import Goal
+from forecheck.sparsity.prune import Steps
+from forecheck.trials.protocol import Protocol
+from forecheck.verbs.common import Options, Shown, as_panel, means_of
+
+MethodName = Literal["elsa", "gradual-magnitude", "magnitude", "wanda"] | str  # noqa: PYI051  editors offer the names
+
+
+def prune(
+    data: Any,
+    *,
+    horizon: int,
+    model: Any = "patchtst",
+    sparsity: float = 0.9,
+    method: MethodName = "elsa",
+    scope: Scope | None = None,
+    pattern: tuple[int, int] | None = None,
+    ignore: Sequence[str] = (),
+    steps: int = 1024,
+    lr: float = 1e-3,
+    strength: float = 0.03,
+    schedule: Schedule = "constant",
+    projection: Projection = "aware",
+    interval: int = 32,
+    low_memory: bool = False,
+    seed: int = 0,
+    lookback: int | None = None,
+    split: str | None = None,
+    margin: float = 0.01,
+    period: int | None = None,
+    options: Options | None = None,
+    output: Path | str | None = None,
+    workers: int | None = None,
+    store: Path | None = None,
+    progress: Shown = False,
+) -> PrunedForecaster:
+    """Prune a trained forecaster, and say what it costs and what it gains.
+
+    Args:
+        data: as in `forecast`.
+        horizon: steps to forecast.
+        model: name of a forecaster that is trained, which it is if the store does not have it yet; or an `nn.Module`
+            that takes windows (batch, lookback, channel) in standardised units, of which a copy is pruned.
+        sparsity: share of the prunable weights that become zero, in [0, 1).
+        method: `elsa` (Lee et al. 2026, arXiv 2510.01650), `gradual-magnitude` (Zhu & Gupta 2018), or one-shot
+            `magnitude` or `wanda` with training under the mask; without where `steps` is 0.
+        scope: compare weights within a `layer` or over all, `global`; None for what suits the method.
+        pattern: n and m, to keep n of every m inputs instead of a share.
+        ignore: names of parameters or modules to leave alone, with `*` and `?`.
+        steps: of Adam, with a learning rate that falls linearly to zero.
+        lr: learning rate at first.
+        strength: of ELSA's pull to sparse weights, lambda.
+        schedule: of lambda.
+        projection: of ELSA: weighs by Adam's second moments (`aware`), or not (`plain`).
+        interval: steps between two projections or masks.
+        low_memory: keep ELSA's copies in 8 and 16 bits.
+        seed: of the order of windows, and of dropout.
+        lookback: steps of input; None for those of the forecaster.
+        split: see `backtest`.
+        margin: relative difference of test MSE below which dense and pruned count as equal.
+        period: steps a season; None for that of the data.
+        options: by forecaster, options that differ from the defaults.
+        output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
+        workers, store, progress: as in `forecast`.
+
+    Returns:
+        The pruned forecaster: `.info`, `.module`, `.masks`, and `.fitted` for forecasts.
+
+    Raises:
+        UsageError: if there is nothing to prune, or what is asked for cannot be.
+    """
+    check_sparsity(sparsity)
+    if output is not None:
+        if not isinstance(model, str):
+            raise UsageError("only forecasters by name are saved", "Save the returned module by your own means.")
+        check_place(Path(output))
+    formats: Any = ("fp8", "bf16") if low_memory else ("fp32", "fp32")
+    goal = Goal(sparsity, scope, pattern, steps, interval, Penalty(strength, schedule), projection, formats)
+    protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
+    with means_of(workers, store, progress) as means:
+        pruned = run_prune(
+            as_panel(data),
+            protocol,
+            means,
+            model,
+            goal,
+            method=method,
+            training=Steps(steps, lr, seed=seed),
+            ignore=ignore,
+            options=options,
+        )
+    if output is not None and pruned.fitted is not None:
+        save_fit(pruned.fitted, Path(output))
+    return pruned

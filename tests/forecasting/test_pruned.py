@@ -1,0 +1,122 @@
+"""Trained forecasters with fewer weights: judged, saved, forecast with, and other people's networks likewise."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import forecheck as fc
+from forecheck.cli.main import app
+from forecheck.data.windows import prepare
+from forecheck.errors import UsageError
+from panels import TINY, hourly
+
+SMALL = {"horizon": 6, "lookback": 24, "workers": 0, "steps": 20, "options": {"patchtst": TINY}}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+def test_a_forecaster_is_pruned_judged_and_saved(store, tmp_path):
+    panel = hourly(400)
+    pruned = fc.prune(panel, sparsity=0.8, output=tmp_path / "fit", store=store, **SMALL)
+    info = pruned.info
+    assert info["sparsity"] == pytest.approx(0.8, abs=0.01)
+    assert info["nonzero"][1] < 0.5 * info["nonzero"][0]
+    assert info["bytes"][1] < info["bytes"][0]
+    assert [each["weight"] for each in info["weights"] if each["head"]] == ["head.weight"]
+    experiment = prepare(panel, 24, 6)
+    with torch.no_grad():
+        errors = [(pruned.module(x) - y).square() for _, x, y in experiment.test.batches(64)]
+    assert float(torch.cat(errors).mean()) == pytest.approx(info["mse"][1], rel=1e-5)
+    saved = fc.forecast(panel, model_dir=tmp_path / "fit", level=80)
+    x = torch.as_tensor(experiment.scaler.transform(panel)[-24:], dtype=torch.float32)[None]
+    expected = pruned.module(x)[0].detach().numpy() * experiment.scaler.std[0] + experiment.scaler.mean[0]
+    np.testing.assert_allclose(np.asarray(saved.columns["patchtst"]).reshape(-1, 6).T, expected, rtol=1e-5)
+
+
+def test_nothing_pruned_is_nothing_changed(store):
+    pruned = fc.prune(hourly(400), sparsity=0.0, method="magnitude", store=store, **(SMALL | {"steps": 0}))
+    assert pruned.info["mse"][0] == pruned.info["mse"][1]
+    assert pruned.info["nonzero"][0] == pruned.info["nonzero"][1]
+
+
+class Network(nn.Module):
+    """Somebody's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(24, 6)
+
+    def forward(self, x):
+        return self.map(x.transpose(1, 2)).transpose(1, 2)
+
+
+def test_a_network_of_ones_own_is_copied_and_pruned(store):
+    torch.manual_seed(0)
+    network = Network()
+    before = network.map.weight.clone()
+    own = SMALL | {"options": None}
+    pruned = fc.prune(hourly(400), model=network, sparsity=0.5, pattern=(2, 4), store=store, **own)
+    assert torch.equal(network.map.weight, before)
+    assert int((pruned.module.map.weight == 0).sum()) == network.map.weight.numel() // 2
+    assert pruned.fitted is None
+    assert "Network" in repr(pruned)
+
+
+def test_a_killed_pruning_goes_on(store, monkeypatch):
+    options = {"sparsity": 0.7, "store": store} | SMALL
+    whole = fc.prune(hourly(400), **options).info["trace"]
+    from forecheck.sparsity import prune as pruning
+
+    step, seen = pruning._Trainer.step, []
+
+    def killed(self, number, *rest):
+        seen.append(number)
+        if len(seen) == 13:
+            raise KeyboardInterrupt
+        step(self, number, *rest)
+
+    monkeypatch.setattr(pruning._Trainer, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fc.prune(hourly(400), **options)
+    assert fc.prune(hourly(400), **options).info["trace"] == whole
+    assert seen.count(5) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"model": "rlinear", "options": None}, "no network to prune"),
+        ({"model": Network(), "lookback": None, "options": None}, "lookback of a network"),
+        ({"sparsity": 90}, "share of weights"),
+        ({"method": "obd"}, "no method"),
+        ({"ignore": ["nothing*"]}, "fits no parameter"),
+    ],
+)
+def test_bad_requests(store, options, said):
+    with pytest.raises(UsageError, match=said):
+        fc.prune(hourly(400), store=store, **(SMALL | options))
+
+
+def test_on_the_command_line(store, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(_csv(hourly(400)))
+    sets = [f"--set=patchtst.{key}={value}" for key, value in TINY.items()]
+    line = ["prune", str(path), "--horizon", "6", "--lookback", "24", "--steps", "10", "--workers", "0", "--quiet"]
+    done = CliRunner().invoke(app, [*line, *sets, "--store", str(store), "--json", str(tmp_path / "out.json")])
+    assert done.exit_code == 0, done.output
+    assert "prunable weights are zero" in done.output
+    assert len(done.output.splitlines()) <= 40
+    assert (tmp_path / "out.json").exists()
+    for wrong in (["--pattern", "half"], ["--scope", "row"], ["--schedule", "steep"]):
+        refused = CliRunner().invoke(app, [*line, *wrong])
+        assert refused.exit_code != 0
+
+
+def _csv(panel):
+    rows = [f"{time},{','.join(map(str, row))}" for time, row in zip(panel.time, panel.values, strict=True)]
+    return "\n".join([f"time,{','.join(panel.channels)}", *rows]) + "\n"
