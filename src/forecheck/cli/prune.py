@@ -72,7 +72,7 @@ def prune(
     o.check_writable(json, reads=[data])
     chosen = o.read_settings(settings)
     kept = _read_pattern(pattern)
-    _check_names(scope=scope, schedule=schedule, projection=projection)
+    named = _checked_names(scope=scope, schedule=schedule, projection=projection)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
     import forecheck as fc
@@ -94,14 +94,11 @@ def prune(
             model=subject,
             sparsity=sparsity,
             method=method,
-            scope=scope,  # type: ignore[arg-type]  checked above
             pattern=kept,
             ignore=ignore or (),
             steps=steps,
             lr=lr,
             strength=lam,
-            schedule=schedule,  # type: ignore[arg-type]  checked above
-            projection=projection,  # type: ignore[arg-type]  checked above
             low_memory=low_memory,
             seed=seed,
             lookback=lookback,
@@ -113,6 +110,7 @@ def prune(
             workers=workers,
             store=store,
             progress=watcher,
+            **named,
         )
     described = jsonlib.dumps(pruned.info, indent=1) + "\n"
     if json == "-":
@@ -142,8 +140,8 @@ def _read_pattern(text: str | None) -> tuple[int, int] | None:
     return int(n), int(m)
 
 
-def _check_names(**given: str | None) -> None:
-    """Refuse a name that an option does not have."""
+def _checked_names(**given: Any) -> dict[str, Any]:
+    """The options, none of which has a name that it does not have."""
     from typing import get_args
 
     from forecheck.errors import UsageError
@@ -153,3 +151,4 @@ def _check_names(**given: str | None) -> None:
     for option, kind in (("scope", Scope), ("schedule", Schedule), ("projection", Projection)):
         if given[option] is not None and given[option] not in get_args(kind):
             raise UsageError(f"--{option} is one of {', '.join(get_args(kind))}, got {given[option]!r}")
+    return given
