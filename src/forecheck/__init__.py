@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` takes a quarter of t
 if TYPE_CHECKING:
     from typing import Any
 
+    from forecheck import anomaly as anomaly
     from forecheck.attention.edits import Edit as Edit
     from forecheck.attention.feed_forward import NoiseHidden as NoiseHidden
     from forecheck.attention.feed_forward import SmoothFeatures as SmoothFeatures
@@ -136,11 +137,17 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
 ]
 
 
+_PACKAGES = ("anomaly",)
+"""Public names of packages: `forecheck.anomaly.evaluate`."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"forecheck.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'forecheck' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_PACKAGES]
