@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from forecheck.anomaly.evaluation import Evaluation as Evaluation
     from forecheck.anomaly.evaluation import evaluate as evaluate
+    from forecheck.anomaly.harness.table import Properties as Properties
+    from forecheck.anomaly.harness.table import properties as properties
     from forecheck.anomaly.metrics.registry import all_metrics as all_metrics
     from forecheck.anomaly.metrics.registry import find_metric as find_metric
     from forecheck.anomaly.result import Result as Result
@@ -17,19 +19,23 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Evaluation": "evaluation",
+    "Properties": "harness.table",
     "Result": "result",
     "Segments": "segments",
     "all_metrics": "metrics.registry",
     "evaluate": "evaluation",
     "find_metric": "metrics.registry",
+    "properties": "harness.table",
 }
 __all__ = [
     "Evaluation",
+    "Properties",
     "Result",
     "Segments",
     "all_metrics",
     "evaluate",
     "find_metric",
+    "properties",
 ]
 
 

@@ -16,6 +16,7 @@ from forecheck.cli.checks import checks
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+from forecheck.cli.metrics import metrics
 from forecheck.cli.prune import prune
 from forecheck.cli.reproduce import reproduce
 from forecheck.cli.runs import runs
@@ -46,6 +47,7 @@ app.command()(reproduce)
 app.command()(prune)
 app.command()(datasets)
 app.command()(models)
+app.command()(metrics)
 app.command()(runs)
 
 

@@ -154,7 +154,22 @@ class Graded:
         return segments(self.p)
 
 
-_MODULES = ("pointwise", "ranking", "event", "affiliation", "volumes", "net_event")
+_MODULES = (
+    "pointwise",
+    "ranking",
+    "adjusted",
+    "event",
+    "ranges",
+    "tapr",
+    "tolerance",
+    "distance",
+    "affiliation",
+    "pate",
+    "volumes",
+    "timing",
+    "alarm",
+    "net_event",
+)
 """In the order in which they are listed."""
 _REGISTRY: dict[str, Metric] = {}
 EMPTY = {
@@ -178,7 +193,8 @@ def all_metrics() -> list[Metric]:
     """Every metric, family by family."""
     for module in _MODULES:
         import_module(f"forecheck.anomaly.metrics.{module}")
-    return list(_REGISTRY.values())
+    order = [f"forecheck.anomaly.metrics.{module}" for module in _MODULES]
+    return sorted(_REGISTRY.values(), key=lambda each: order.index(each.measure.__module__))
 
 
 def find_metric(name: str) -> Metric:
