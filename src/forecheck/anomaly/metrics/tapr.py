@@ -33,7 +33,7 @@ def tailed(
     sizes = np.repeat(size[anomaly], high - low)
     at = np.arange(len(sizes)) + np.repeat(low - (np.cumsum(high - low) - (high - low)), high - low)
     weights = 1 / (1 + np.exp(-6 + 12 * at / np.maximum(sizes - 1, 1)))
-    scores = np.bincount(np.repeat(np.arange(len(low)), high - low), weights, len(low))
+    scores = np.bincount(np.repeat(np.arange(len(low)), high - low), weights, len(low)).astype(float)
     return (
         np.concatenate((shared.first, anomaly)),
         np.concatenate((shared.second, alarm)),
