@@ -69,19 +69,16 @@ def balanced_pa(y, p, width):
 
 
 def latency_sparsity(y, p, width):
-    new = [False] * len(y)
-    for a in runs(y):
-        hits = [t for t in a if p[t]]
-        for t in a:
-            new[t] = bool(hits) and t >= hits[0] // width * width
+    blocks = [range(low, min(low + width, len(y))) for low in range(0, len(y), width)]
     tp = fp = fn = 0
-    for low in range(0, len(y), width):
-        block = range(low, min(low + width, len(y)))
+    found = False
+    for block in blocks:
+        alarm = any(p[t] for t in block)
         if any(y[t] for t in block):
-            found = any(new[t] for t in block)
+            found = found or alarm
             tp, fn = tp + found, fn + (not found)
         else:
-            fp += any(p[t] for t in block)
+            found, fp = False, fp + alarm
     return f1(tp / (tp + fp) if tp else 0.0, tp / (tp + fn))
 
 
@@ -375,6 +372,11 @@ def pate(y, p, early, delay):
                 missed += 1.0 if i <= length else 1 - (i - length) / max(len(a) - length, 1)
     true = sum(w for w, b in zip(weight, p, strict=True) if b)
     return (true / sum(p) if sum(p) else 0.0), true / (true + missed) if true + missed else 0.0
+
+
+def pate_mean(y, p, early, delay):
+    grid = [pate(y, p, e, d) for e in (0, early) for d in (0, delay)]
+    return sum(f1(*each) for each in grid) / len(grid)
 
 
 def net_event(y, p):

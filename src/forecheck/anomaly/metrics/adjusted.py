@@ -214,10 +214,10 @@ def pa_k_tolerance(pair: Pair, *, k: float = 20.0, tolerance: int = 3, beta: flo
     warning="the grid of blocks begins with the series: a shifted series has another value",
 )
 def latency_sparsity(pair: Pair, *, width: int = 3, beta: float = 1.0) -> Measured:
-    r"""F of blocks of w points; an anomaly is found from the block of its first hit on.
+    r"""F of blocks of w points; neighbouring anomalous blocks are found from the first with an alarm on.
 
-    .. math:: p'_t = 1 \text{ for } t \in A_j, t \ge w \lfloor t_j / w \rfloor, \qquad
-        y_B = \max_{t \in B} y_t, \quad p_B = \max_{t \in B : y_t = y_B} p'_t
+    .. math:: y_B = \max_{t \in B} y_t, \quad p_B = \max_{t \in B} p_t, \qquad p'_B = \max_{C \le B} p_C
+        \text{ over the blocks } C \text{ of the run of } B, \text{ if } y_B = 1
 
     Args:
         pair: labels and alarms.
@@ -226,18 +226,11 @@ def latency_sparsity(pair: Pair, *, width: int = 3, beta: float = 1.0) -> Measur
     """
     within("beta", beta, 0)
     within("width", width, 1)
-    width = int(width)
-    truth, hit = pair.truth, pair.hits > 0
-    found = np.zeros(pair.n + 1, dtype=int)
-    first = truth.starts[hit] + pair.delay[hit]
-    np.add.at(found, np.maximum(first // width * width, truth.starts[hit]), 1)
-    np.add.at(found, truth.ends[hit], -1)
-    adjusted = np.cumsum(found)[:-1] > 0
-    blocks = np.arange(0, pair.n, width)
-    y = np.logical_or.reduceat(pair.y, blocks)
-    true = np.logical_or.reduceat(adjusted, blocks)
-    false = np.logical_or.reduceat(pair.p & ~pair.y, blocks) & ~y
-    tp, fp, fn = int((y & true).sum()), int(false.sum()), int((y & ~true).sum())
+    blocks = np.arange(0, pair.n, int(width))
+    y, p = (np.logical_or.reduceat(each, blocks) for each in (pair.y, pair.p))
+    of = Pair(y, p)
+    tp = int((of.truth.lengths - of.delay)[of.hits > 0].sum())
+    fp, fn = of.fp, int(y.sum()) - tp
     return measured(ratio(tp, tp + fp), ratio(tp, tp + fn), beta, tp=tp, fp=fp, fn=fn)
 
 

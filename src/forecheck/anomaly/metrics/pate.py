@@ -88,7 +88,7 @@ def _grid(early: int, delay: int, splits: int) -> list[tuple[int, int]]:
     within("early", early, 0)
     within("delay", delay, 0)
     within("splits", splits, 1)
-    sizes = [[round(most * i / splits) for i in range(1, splits + 1)] for most in (early, delay)]
+    sizes = [[round(most * i / splits) for i in range(splits + 1)] for most in (early, delay)]
     return [(e, d) for e in sizes[0] for d in sizes[1]]
 
 
@@ -112,7 +112,7 @@ def pate_f(pair: Pair, *, early: int = 5, delay: int = 5, splits: int = 1) -> Me
         pair: labels and alarms.
         early: steps before an anomaly.
         delay: steps behind it.
-        splits: the mean is taken over early / splits, 2 early / splits, ... and the same of delay.
+        splits: the mean is taken over 0, early / splits, 2 early / splits, ..., early, and the same of delay.
     """
     grid = _grid(early, delay, splits)
     fn = Anomalous(pair.truth).missed(pair.p[pair.y])
@@ -143,7 +143,7 @@ def pate(ranked: Ranked, *, early: int = 5, delay: int = 5, splits: int = 1, thr
         ranked: labels and scores.
         early: steps before an anomaly.
         delay: steps behind it.
-        splits: the mean is taken over early / splits, 2 early / splits, ... and the same of delay.
+        splits: the mean is taken over 0, early / splits, 2 early / splits, ..., early, and the same of delay.
         thresholds: scores at as many equal ranks are thresholds.
     """
     within("thresholds", thresholds, 2)
