@@ -9,7 +9,7 @@ def test_metrics_are_listed(forecheck):
     names = [line.split()[0] for line in done.out.splitlines() if line]
     assert {"pointwise", "vus_pr", "alarm", "net_event", "edf"} <= set(names)
     assert "larm" not in names
-    assert max(map(len, done.out.splitlines())) <= 130
+    assert max(map(len, done.out.splitlines())) <= 100
     listed = json.loads(forecheck("metrics", "--json").out)
     assert len(listed) > 50
     assert listed[0]["name"] == "pointwise"

@@ -35,8 +35,8 @@ def metrics(
     if name is not None:
         _explain(chosen[0])
         return
-    table(("metric", "needs", "warning", "what"), [[m.name, m.needs, bool(m.warning), m.title] for m in chosen])
-    say("\nforecheck metrics NAME explains one: formula, parameters, source, conventions and warnings.")
+    table(("metric", "needs", "", "what"), [[m.name, m.needs, "!" if m.warning else "", m.title] for m in chosen])
+    say("\nforecheck metrics NAME explains one: formula, parameters, source, conventions; ! has a warning.")
 
 
 def _described(metric: Metric) -> dict[str, Any]:

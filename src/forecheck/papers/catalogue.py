@@ -17,6 +17,7 @@ PAPERS = {
     "initialisation": "forecheck.papers.initialisation",
     "cross-attention": "forecheck.papers.cross_attention",
     "test-time-scaling": "forecheck.papers.test_time_scaling",
+    "anomaly-metrics": "forecheck.papers.anomaly_metrics",
 }
 """Modules with a `PAPER`."""
 

@@ -29,7 +29,7 @@ def from_centre(pair: Pair) -> tuple[Float[np.ndarray, "hit"], Int[np.ndarray, "
 
 @metric(
     "adc",
-    title="average detection count: mean share of an anomaly that is hit",
+    title="mean share of an anomaly that is hit",
     needs=Needs.ALARMS,
     source=_CEUR,
     warning="false alarms cost nothing: alarms everywhere give 1",
@@ -44,7 +44,7 @@ def adc(pair: Pair) -> Measured:
 
 @metric(
     "wdd",
-    title="weighted detection difference: central hits less distant false points",
+    title="central hits less distant false points (WDD)",
     needs=Needs.ALARMS,
     source=_ACTA,
     edges="no alarm: 0; not bounded",
@@ -68,7 +68,7 @@ def wdd(pair: Pair, *, tolerance: int = 3) -> Measured:
 
 @metric(
     "add",
-    title="absolute detection distance: how far hits are from the anomaly's centre",
+    title="how far hits are from the anomaly's centre (ADD)",
     needs=Needs.ALARMS,
     source=_CEUR,
     edges="no hit: 0, as for hits in the centre alone",
@@ -86,7 +86,7 @@ def add(pair: Pair) -> Measured:
 
 @metric(
     "temporal_distance",
-    title="distances of true points to alarms and of alarm points to anomalies, summed",
+    title="distances of points to the other side, summed",
     needs=Needs.ALARMS,
     source=_ACTA,
     edges="no alarm: n for each true point",

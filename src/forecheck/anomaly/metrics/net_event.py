@@ -114,7 +114,7 @@ def squashed(net: float) -> float:
 
 @metric(
     "net_event",
-    title="net event score: what detection gains less what false alarms cost",
+    title="gains of detection less costs of false alarms",
     needs=Needs.ALARMS,
     source="ours; docs/anomaly-metrics.md has the proofs",
     edges="no alarm: 0; no anomaly: false alarms alone count, and silence has 0",

@@ -129,7 +129,7 @@ def pate_f(pair: Pair, *, early: int = 5, delay: int = 5, splits: int = 1) -> Me
 
 @metric(
     "pate",
-    title="PATE of scores: area under weighted precision over recall",
+    title="PATE of scores: area under precision over recall",
     needs=Needs.SCORES,
     source=_SOURCE,
     edges=f"constant scores: one threshold, at which everything is an alarm; {_BUFFERS}",

@@ -127,7 +127,7 @@ def range_front(pair: Pair, *, cardinality: str = "reciprocal", beta: float = 1.
 
 @metric(
     "range_weighted",
-    title="range-based F with consistent recall, alarms weighted by length",
+    title="range-based F with consistent recall (TimeSeAD)",
     needs=Needs.ALARMS,
     source="Wagner et al., TimeSeAD, TMLR 2023",
     edges=_NO_ALARM,

@@ -94,7 +94,7 @@ def oracle_f(ranked: Ranked, *, beta: float = 1.0) -> Measured:
 
 @metric(
     "oracle_precision_at_k",
-    title="precision at the threshold that as many points reach as are anomalous",
+    title="precision of the k highest, k anomalous points",
     needs=Needs.SCORES,
     source="general; with ties as TimeEval has it",
     edges=_CONSTANT,

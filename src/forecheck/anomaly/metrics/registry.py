@@ -24,7 +24,7 @@ class Needs(StrEnum):
 
     ALARMS = "alarms"
     SCORES = "scores"
-    GRADED = "alarms and graded labels"
+    GRADED = "alarms, grades"
 
 
 @dataclass(frozen=True)

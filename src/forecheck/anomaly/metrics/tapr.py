@@ -43,7 +43,7 @@ def tailed(
 
 @metric(
     "tapr",
-    title="time-series aware precision and recall (TaPR)",
+    title="time-series aware precision, recall and F (TaPR)",
     needs=Needs.ALARMS,
     source="Hwang et al., CIKM 2019",
     edges=_NO_ALARM,
@@ -81,7 +81,7 @@ def _mixed(shares: Float[np.ndarray, "segment"], alpha: float, theta: float) -> 
 
 @metric(
     "etapr",
-    title="enhanced time-series aware precision and recall (eTaPR)",
+    title="enhanced time-series aware F (eTaPR)",
     needs=Needs.ALARMS,
     source="Hwang et al., SAC 2022",
     edges=_NO_ALARM,

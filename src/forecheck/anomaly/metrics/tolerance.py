@@ -48,7 +48,7 @@ def time_tolerant(pair: Pair, *, tolerance: int = 3, beta: float = 1.0) -> Measu
 
 @metric(
     "tdir",
-    title="total detected in range: share of true points with an alarm near",
+    title="share of true points with an alarm near (TDIR)",
     needs=Needs.ALARMS,
     source=_INTERVALS,
     warning="alarms everywhere give 1",
@@ -69,7 +69,7 @@ def tdir(pair: Pair, *, tolerance: int = 3) -> Measured:
 
 @metric(
     "dair",
-    title="detection accuracy in range: true points with an alarm near, over themselves and false points",
+    title="points found in range over them and false ones (DAIR)",
     needs=Needs.ALARMS,
     source=_INTERVALS,
     edges="no alarm: 0",
