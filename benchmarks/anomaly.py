@@ -212,10 +212,10 @@ def _write(load: float, limit: float, sizes: list[int], rows: list[str], growth:
         "# Metrics of anomaly detection: time, growth and memory",
         "",
         (
-            f"`python benchmarks/anomaly.py`, one thread of {os.cpu_count()} cores, load average {load:.1f} at the start; "
-            f"Python {platform.python_version()}, {', '.join(packages)}. Anomalies of 10 to 60 points about every 700, so "
-            f"that their number grows with n. A peer has {limit:g} s a call and stands here with the largest size of "
-            f"{', '.join(f'{n:,}' for n in sizes)} that it finished; ours is the best of three calls on arrays."
+            f"`python benchmarks/anomaly.py`, one thread of {os.cpu_count()} cores, load average {load:.1f} at the "
+            f"start; Python {platform.python_version()}, {', '.join(packages)}. Anomalies of 10 to 60 points about "
+            f"every 700, so that their number grows with n. A peer has {limit:g} s a call and stands here with the "
+            f"largest size of {', '.join(f'{n:,}' for n in sizes)} that it finished; ours is the best of three calls."
         ),
         "",
         "| metric | peer | n | ours (s) | peer (s) | times faster | value, ours / peer |",

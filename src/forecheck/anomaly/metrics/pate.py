@@ -148,7 +148,7 @@ def pate(ranked: Ranked, *, early: int = 5, delay: int = 5, splits: int = 1, thr
     """
     within("thresholds", thresholds, 2)
     grid = _grid(early, delay, splits)
-    falling = -ranked.s[ranked.order]
+    falling = np.sort(-ranked.s)
     levels = np.unique(falling[np.linspace(0, ranked.n - 1, thresholds).astype(int)])
     bins, many = np.searchsorted(levels, -ranked.s, side="left"), len(levels)
     truth = ranked.truth

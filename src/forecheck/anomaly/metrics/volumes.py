@@ -39,7 +39,7 @@ class SoftLabels:
             raise UsageError(f"version is {version!r}", "It is paper or package.")
         self.package = version == "package"
         n, truth = ranked.n, ranked.truth
-        falling = -ranked.s[ranked.order]
+        falling = np.sort(-ranked.s)
         levels = falling[np.linspace(0, n - 1, thresholds).astype(int)]
         # The first threshold that each point reaches.
         self.bins = np.searchsorted(levels, -ranked.s, side="left")
