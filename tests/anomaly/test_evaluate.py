@@ -40,6 +40,7 @@ def test_results_are_shown_and_handed_on():
         (Y, ["a"] * 10, "of type"),
         ([], [], "labels are empty"),
         (Y[:, None], Y, "shape"),
+        (np.ma.array(Y, mask=~Y), Y, "labels have 6 values that are missing"),
         (np.zeros(10), np.ones(10, dtype=bool), "not defined for labels without an anomaly"),
         (np.ones(10), np.linspace(0, 1, 10), "not defined where every point is anomalous"),
     ],
@@ -61,6 +62,11 @@ def test_data_that_cannot_be_measured_are_refused(labels, found, said):
         (Y, {"composite": {"gamma": 3}}, {}, "composite has no parameter 'gamma'"),
         (Y, "composite", {"beta": -1}, "beta is -1"),
         (Y, [], {}, "no metric is named"),
+        (Y, "pa_k", {"k": "a"}, "pa_k.k is 'a'"),
+        (Y, "dtpa", {"delay": 2.5}, "It is a whole number"),
+        (Y, "dtpa", {"delay": True}, "It is a whole number"),
+        (Y, "range", {"bias": 3}, "It is text"),
+        (Y.astype(float), "vus_pr", {"window": "3"}, "It is a whole number"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_advice(found, metrics, options, said):

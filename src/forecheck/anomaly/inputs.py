@@ -16,6 +16,8 @@ def one_series(values: Any, what: str) -> np.ndarray:
     Raises:
         DataError: if there are none, they are not one-dimensional, or one is missing or not a finite number.
     """
+    if isinstance(values, np.ma.MaskedArray):  # whose mask an array would drop
+        values = np.ma.filled(values.astype(float), np.nan) if np.ma.is_masked(values) else values.data
     found = np.asarray(values)
     if found.ndim != 1:
         raise DataError(f"{what} have the shape {found.shape}", "Give one value a point; several channels one by one.")

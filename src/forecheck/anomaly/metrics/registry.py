@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,8 @@ class Metric:
         if unknown := options.keys() - known.keys():
             listed = ", ".join(known) or "none"
             raise UsageError(f"{self.name} has no parameter {min(unknown)!r}", f"Parameters: {listed}.")
+        for name, value in options.items():
+            _check_type(f"{self.name}.{name}", value, known[name])
         if not self.without_anomalies and not len(pair.truth):
             raise DataError(
                 f"{self.name} is not defined for labels without an anomaly",
@@ -212,6 +215,19 @@ def find_metric(name: str) -> Metric:
         hint = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(f"no metric is called {name!r}", f"{hint}`forecheck metrics` lists all.")
     return known[plain]
+
+
+def _check_type(name: str, value: Any, usual: Any) -> None:
+    """Refuse a parameter of another type than its default's; None stands for a whole number that is found."""
+    if isinstance(usual, str):
+        right, kind = isinstance(value, str), "text"
+    elif isinstance(usual, float):
+        right, kind = isinstance(value, Real) and not isinstance(value, bool), "a number"
+    else:
+        right, kind = isinstance(value, Integral) and not isinstance(value, bool), "a whole number"
+        right = right or (value is None and usual is None)
+    if not right:
+        raise UsageError(f"{name} is {value!r}", f"It is {kind}.")
 
 
 def within(name: str, value: float, low: float, high: float = np.inf) -> None:
