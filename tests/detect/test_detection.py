@@ -177,7 +177,7 @@ def test_too_few_rows_are_refused(rows, said):
     [
         ({"train": 0.9, "calibrate": 0.2}, "leave no rows to score"),
         ({"train": 0}, "--train is a share"),
-        ({"calibrate": "much"}, "calibrate is a number"),
+        ({"calibrate": float("nan")}, "calibrate is a finite number"),
         ({"scores": "best"}, "known: robust"),
         ({"model": "combination"}, "history"),
         ({"model": "nothing"}, "no forecaster is called"),

@@ -89,7 +89,7 @@ def detect(
         given |= {"--calibrate": calibrate != _CALIBRATE, "--false-alarms": false_alarms, "--merge": merge}
         given |= {"--scores": scores != _SCORES, "--least": least != 1, "--attention": attention != _ATTENTION}
         given |= {"--save": save, "--candidates": candidates != _CANDIDATES, "--margin": margin != _MARGIN}
-        check_saved(given | {"--period": period, "--set": settings})
+        check_saved(given | {"--period": period, "--set": settings}, "make another detector with --save")
     reads = [data] if before is None else [data, before]
     o.check_writable(output, json, html, reads=reads)
     chosen = o.read_settings(settings)

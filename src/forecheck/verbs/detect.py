@@ -13,6 +13,7 @@ from forecheck.anomaly.detection.fit import Settings
 from forecheck.anomaly.detection.labels import without_labels
 from forecheck.anomaly.detection.run import run_detection, run_saved
 from forecheck.anomaly.detection.saved import load_detector
+from forecheck.anomaly.detection.spread import find_method
 from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.detection import Detection
@@ -79,7 +80,7 @@ def detect(
         settings = Settings(
             _number("train", train),
             _number("calibrate", calibrate),
-            scores,  # type: ignore[arg-type]  # checked by Settings
+            find_method(scores),
             None if false_alarms is None else _number("false_alarms", false_alarms),
             Rule(merge, least),
             attention,

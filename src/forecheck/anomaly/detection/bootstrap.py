@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from forecheck.anomaly.segments import segments
+from forecheck.progress import Progress
 
 FEWEST = 3
 """Anomalies from which an interval says anything."""
@@ -76,6 +77,7 @@ def resampled(
     measure: Callable[[Int[np.ndarray, " row"]], Float[np.ndarray, " number"]],
     draws: int = DRAWS,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Float[np.ndarray, "draw number"]:
     """What is measured of rows that are resampled by blocks of one anomaly each, with replacement.
 
@@ -84,13 +86,17 @@ def resampled(
         measure: called with the rows of a draw; gives numbers of several detectors, so that these share the draws.
         draws: how many.
         seed: of the draws.
+        progress: told of progress.
     """
     blocks = [np.arange(block.start, block.stop) for block in blocks_of(labels)]
     rng = np.random.default_rng(seed)
-    drawn = (
-        np.concatenate([blocks[each] for each in rng.integers(len(blocks), size=len(blocks))]) for _ in range(draws)
-    )
-    return np.stack([measure(rows) for rows in drawn])
+    found = []
+    for draw in range(draws):
+        drawn = rng.integers(len(blocks), size=len(blocks))
+        found.append(measure(np.concatenate([blocks[each] for each in drawn])))
+        if progress is not None:
+            progress((draw + 1) / draws, "bootstrap")
+    return np.stack(found)
 
 
 def percentile_interval(draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:

@@ -109,8 +109,8 @@ class Detector:
         alarm, begun = np.zeros(scores.shape, dtype=bool), np.full(scores.shape, -1)
         for start, end in zip(panel.offsets[:-1], panel.offsets[1:], strict=True):
             for stream in range(scores.shape[1]):
-                alarm[start:end, stream], place = segmented(over[start:end, stream], self.rule)
-                begun[start:end, stream] = np.where(place >= 0, place + start, -1)
+                alarm[start:end, stream], opened = segmented(over[start:end, stream], self.rule)
+                begun[start:end, stream] = np.where(opened >= 0, opened + start, -1)
         place = self.scoring.place(rows)
         centre, scale = self.scoring.centre[place] * expected.unit, self.scoring.scale[place] * expected.unit
         reach = np.array(self.thresholds[: centre.shape[1]]) * scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ _LEAST_UNIT = 1e-6
 """Standardised; smaller differences are rounding of float32."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Says of rows what is expected of them and how large a surprise is, from earlier rows alone."""
 

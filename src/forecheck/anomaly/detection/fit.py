@@ -22,7 +22,7 @@ from forecheck.anomaly.detection.expected import (
 from forecheck.anomaly.detection.naive import MOVING, moving_window
 from forecheck.anomaly.detection.parts import Parts, parts_of
 from forecheck.anomaly.detection.scoring import fit_scoring
-from forecheck.anomaly.detection.spread import METHODS, Method, spread
+from forecheck.anomaly.detection.spread import Method, spread
 from forecheck.data.panel import Panel
 from forecheck.data.source import listed
 from forecheck.data.windows import Experiment
@@ -64,10 +64,6 @@ class Settings:
     false_alarms: float | None = None
     rule: Rule = field(default_factory=Rule)
     attention: str = "patchtst"
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise UsageError(f"there are no {self.method!r} scores", f"Known: {', '.join(METHODS)}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +170,8 @@ def fit_detectors(
     for number, (name, source) in enumerate(sources.items()):
         told = _told(means, number, len(sources))
         detectors[name] = made.detector(name, source, told)
+    rate = max(each.false_alarms for each in detectors.values())  # the same for all, so that they can be compared
+    detectors = {name: replace(each, false_alarms=rate) for name, each in detectors.items()}
     kept = [name for name in (*references, MOVING, *beside) if name != chosen]
     forecaster = registry.load(results[chosen].folder / "model")
     plain = chosen

@@ -14,17 +14,16 @@ from forecheck.anomaly.detection.detector import Scored
 from forecheck.anomaly.evaluation import evaluate
 from forecheck.anomaly.segments import segments
 from forecheck.data.panel import Panel
+from forecheck.progress import Progress
 
-METRICS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "vus_pr": ("VUS-PR", {}),
-    "composite": ("composite F1", {}),
-    "range": ("range F, front bias", {}),
-    "net_event": ("net event score", {}),
-    "false_alarms": ("false alarms per 1000", {}),
-    "latency": ("median latency", {}),
+METRICS = {
+    "vus_pr": "VUS-PR",
+    "composite": "composite F1",
+    "net_event": "net event score",
+    "false_alarms": "false alarms per 1000",
+    "latency": "median latency",
 }
-"""What is measured, what it is called, and with which parameters."""
-_OF_SCORES = ("vus_pr",)
+"""What is measured, and what it is called."""
 _MOST_ROWS = 40_000_000
 """Rows measured in a bootstrap, over all draws and detectors; fewer draws are made of longer data."""
 
@@ -74,20 +73,23 @@ def judged_rows(panel: Panel, labels: Float[np.ndarray, " time"], scored: Mappin
     )
 
 
-def judge(judged: Judged, model: str, reference: str) -> dict[str, Any]:
+def judge(judged: Judged, model: str, reference: str, progress: Progress | None = None) -> dict[str, Any]:
     """Metrics of every detector with intervals over anomalies, and how two of them differ.
 
     Args:
         judged: rows, among them at least one anomaly and one normal row.
         model, reference: of the comparison; no comparison if `model` is empty.
+        progress: told of progress.
 
     Returns:
         As JSON types: `anomalies`, `rows`, `metrics` with their names, `detectors` with value and interval of every
         metric, `difference` of the net event score.
     """
     names = list(judged.scores)
-    count = len(segments(judged.labels))
-    whole = [_measured(judged, name, np.arange(len(judged.labels))) for name in names]
+    anomalies = segments(judged.labels)
+    count = len(anomalies)
+    window = max(1, int(np.median(anomalies.lengths)))  # L of VUS, the same for all draws
+    whole = [_measured(judged, name, np.arange(len(judged.labels)), window) for name in names]
     values = np.stack(whole)
     intervals: list[list[tuple[float, float] | None]] = [[None] * len(METRICS) for _ in names]
     draws = np.zeros((0, len(names), len(METRICS)))
@@ -95,9 +97,9 @@ def judge(judged: Judged, model: str, reference: str) -> dict[str, Any]:
         many = int(np.clip(_MOST_ROWS // (len(judged.labels) * len(names)), 20, DRAWS))
 
         def measure(rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, " number"]:
-            return np.concatenate([_measured(judged, name, rows) for name in names])
+            return np.concatenate([_measured(judged, name, rows, window) for name in names])
 
-        draws = resampled(judged.labels, measure, many).reshape(many, len(names), len(METRICS))
+        draws = resampled(judged.labels, measure, many, progress=progress).reshape(many, len(names), len(METRICS))
         intervals = [[percentile_interval(draws[:, a, b]) for b in range(len(METRICS))] for a in range(len(names))]
     found = {
         name: {metric: Estimate(float(values[a, b]), intervals[a][b]).to_list() for b, metric in enumerate(METRICS)}
@@ -107,7 +109,7 @@ def judge(judged: Judged, model: str, reference: str) -> dict[str, Any]:
         "anomalies": count,
         "rows": len(judged.labels),
         "anomalous": float(judged.labels.mean()),
-        "metrics": {key: label for key, (label, _) in METRICS.items()},
+        "metrics": METRICS | {"vus_pr": f"VUS-PR, L = {window}"},
         "detectors": found,
         "difference": None,
     }
@@ -119,11 +121,13 @@ def judge(judged: Judged, model: str, reference: str) -> dict[str, Any]:
     return told
 
 
-def _measured(judged: Judged, name: str, rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, " number"]:
+def _measured(judged: Judged, name: str, rows: Int[np.ndarray, " row"], window: int) -> Float[np.ndarray, " number"]:
     """Every metric of some rows."""
     labels = judged.labels[rows]
-    found = {}
-    for of_scores, values in ((True, judged.scores[name][rows]), (False, judged.alarms[name][rows])):
-        asked = {key: given for key, (_, given) in METRICS.items() if (key in _OF_SCORES) == of_scores}
+    found: dict[str, float] = {}
+    for asked, values in (
+        ({"vus_pr": {"window": window}}, judged.scores[name][rows]),
+        ({key: {} for key in METRICS if key != "vus_pr"}, judged.alarms[name][rows]),
+    ):
         found |= {key: result.value for key, result in evaluate(labels, values, asked).items()}
     return np.array([found[key] for key in METRICS])

@@ -86,7 +86,7 @@ def run_detection(
     }
     data["notes"] += [*fits.info["notes"], *_look(panel, labels, plants)]
     if known is not None:
-        data["labelled"], notes = _judged(fits.panel, known, scored, fits.attention, fits.plain)
+        data["labelled"], notes = _judged(fits.panel, known, scored, (fits.attention, fits.plain), means)
         data["notes"] += notes
     data["settings"] |= {"method": settings.method, "horizon": protocol.horizon, "lookback": fits.info["lookback"]}
     return Found(
@@ -138,7 +138,7 @@ def run_saved(
     data |= {"model": info, "parts": None, "detectors": [], "attention": None, "labelled": None}
     if labels is not None:
         beside = {saved.detector.name: scored, RANDOM: random_scored(scored, saved.detector, whole.offsets)}
-        data["labelled"], notes = _judged(whole, _after(labels, whole, counts), beside, "", "")
+        data["labelled"], notes = _judged(whole, _after(labels, whole, counts), beside, ("", ""), means)
         data["notes"] += notes
     task = saved.fitted.forecaster.task
     data["settings"] |= {"horizon": task.horizon, "lookback": task.lookback}
@@ -206,14 +206,18 @@ def _look(panel: Panel, labels: Any, plants: Sequence[Any]) -> list[str]:
 
 
 def _judged(
-    panel: Panel, labels: Float[np.ndarray, " time"], scored: Mapping[str, Scored], model: str, reference: str
+    panel: Panel,
+    labels: Float[np.ndarray, " time"],
+    scored: Mapping[str, Scored],
+    compared: tuple[str, str],
+    means: Means,
 ) -> tuple[Any, list[str]]:
     rows = judged_rows(panel, labels, scored)
     if not len(rows.labels) or not rows.labels.any() or rows.labels.all():
         what = "nothing but anomalies" if len(rows.labels) and rows.labels.any() else "no anomaly"
         return None, [f"the labels of the scored part hold {what}: no metric"]
     stream = "the channel" if len(panel.channels) == 1 else "all channels jointly"
-    return judge(rows, model, reference) | {"stream": stream}, []
+    return judge(rows, *compared, _told(means, "bootstrap over anomalies")) | {"stream": stream}, []
 
 
 def _parts(fits: Fits) -> list[dict[str, Any]]:

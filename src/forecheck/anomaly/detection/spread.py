@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.errors import UsageError
+
 Method = Literal["robust", "standardised"]
 METHODS: tuple[Method, ...] = ("robust", "standardised")
 LEAST = 1e-6
@@ -14,6 +16,18 @@ LEAST = 1e-6
 _NORMAL = 1.4826  # of a median absolute deviation, and
 _SHARE = 0.25
 _NORMAL_MEAN = 1.2533  # of a mean one, so that both are standard deviations of normal errors
+
+
+def find_method(name: str) -> Method:
+    """A method by name.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    for each in METHODS:
+        if each == name:
+            return each
+    raise UsageError(f"there are no {name!r} scores", f"Known: {', '.join(METHODS)}.")
 
 
 def spread(errors: Float[np.ndarray, " _"], method: Method) -> tuple[float, float]:
