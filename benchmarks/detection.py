@@ -123,9 +123,9 @@ single series have far more or fewer alarms, and where noise grows a threshold t
 
 ## Planted anomalies
 
-Spikes, level shifts of 12 rows, seasonal breaks and drifts of 24 rows in the scored parts of the same series, five
-median steps in size. An anomaly is found if an alarm lies in it; intervals over anomalies (Wilson). All detectors have
-thresholds of their own calibration, at the same rate.
+Spikes, level shifts of 12 rows, seasonal breaks and drifts of 24 rows in the scored parts of the same series, of the
+size of the largest steps (see `planted.plant`). An anomaly is found if an alarm lies in it; intervals over anomalies
+(Wilson). All detectors have thresholds of their own calibration, at the same rate.
 
 | series | detector | alarms per 1000 before planting | found | {" | ".join(KINDS)} |
 |---|---|---|---|{"---|" * len(KINDS)}

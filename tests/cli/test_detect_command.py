@@ -53,7 +53,7 @@ def test_a_saved_detector_goes_on_where_the_file_ended(forecheck, sales):
         (("--false-alarms", "1"), "need 999 calibration scores"),
         (("--labels", "nothing"), "no column 'nothing'"),
         (("--labels", "c0"), "labels are 0 and 1"),
-        (("--model", "combination"), "cannot score rows one by one"),
+        (("--attention", "combination"), "cannot score rows one by one"),
         (("--model-dir", "nowhere"), "holds no detector"),
         (("--model-dir", "nowhere", "--merge", "2"), "--merge has no effect"),
         (("--before", "old.csv"), "Name --model-dir"),
@@ -62,7 +62,8 @@ def test_a_saved_detector_goes_on_where_the_file_ended(forecheck, sales):
     ],
 )
 def test_what_cannot_be_done_is_told(forecheck, sales, given, said):
-    usual = () if "--model-dir" in given else ("--attention", "none", "--lookback", "24", "--model", "last")
+    usual = () if "--model-dir" in given else ("--attention", "none", "--lookback", "24", "--model", "nlinear")
+    usual = usual if "--labels" in given else (*usual, "--drop", "outage")
     done = forecheck("detect", "sales.csv", "-q", *usual, *given)
     assert done.code == 2
     assert said in " ".join(done.err.split())

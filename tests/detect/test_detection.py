@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from detect_panels import detect, frame, panel_of, seasonal
 
 import forecheck as fc
+from detect_panels import detect, frame, panel_of, seasonal
 from forecheck.anomaly.detection.planted import KINDS, plant
 from forecheck.errors import DataError, UsageError
 
@@ -30,7 +30,7 @@ def test_spikes_are_alarms_in_the_units_of_the_data_and_everything_else_is_quiet
     assert len(table) == 720 - 504
     alarms = set(np.flatnonzero(table.alarm) + 504)
     assert set(places) <= alarms
-    assert len(alarms) <= 10
+    assert len(alarms) <= 15
     np.testing.assert_allclose(table.y, values[504:, 0])
     assert np.abs(table.yhat - table.y)[~table.alarm].max() < 3
     assert table.segment[table.alarm].notna().all()
@@ -163,13 +163,10 @@ def test_a_series_that_stays_raises_an_alarm_only_when_it_moves():
         detect(panel_of(np.full(720, 3.0)))
 
 
-TOO_SHORT = [(1, "too short"), (8, "too short|too few|no forecast"), (40, "too short|no forecast|needs?")]
-
-
-@pytest.mark.parametrize(("rows", "said"), TOO_SHORT)
+@pytest.mark.parametrize(("rows", "said"), [(1, "a single row"), (4, "too short"), (40, "too short|no forecast")])
 def test_too_few_rows_are_refused(rows, said):
     with pytest.raises(DataError, match=said):
-        detect(seasonal(rows=max(rows, 1))[:, 0] if rows > 1 else frame(np.ones(1)), lookback=24)
+        detect(frame(seasonal(rows=rows)))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from forecheck.data.panel import Panel
 
 KINDS = {"spike": 1, "level shift": 12, "seasonal break": 24, "drift": 24}
 """Rows of an anomaly, by kind."""
-_SIZE = 5.0
-"""Steps of usual size by which values are moved."""
+_SIZE = 1.5
+"""By how many of the largest usual steps values are moved."""
+_LARGE = 0.995
 _APART = 72
 """Rows of a series that an anomaly has to itself, at least."""
 _MOST = 120
@@ -40,14 +41,15 @@ def plant(
 ) -> tuple[Panel, list[Plant]]:
     """A panel with anomalies of all kinds in turn, at random places that do not touch.
 
-    A spike moves one value by five times the median absolute step of the channel before the scored part; a level shift
-    twelve values; a drift grows to that over 24; a seasonal break turns the order of 24 values around.
+    A spike moves one value by one and a half times the 99.5th percentile of the channel's absolute steps before the
+    scored part; a level shift moves twelve values; a drift grows to that over 24; a seasonal break turns the order of
+    24 values around.
 
     Args:
         panel: the data.
         first: row of every series from which on anomalies are planted.
         seed: of places, channels and directions.
-        size: in usual steps.
+        size: in those steps.
     """
     rng = np.random.default_rng(seed)
     values = panel.values.copy()
@@ -79,6 +81,6 @@ def _changed(values: Float[np.ndarray, " row"], kind: str, move: float) -> Float
 
 
 def _step(values: Float[np.ndarray, " row"]) -> float:
-    """Median absolute step, or the mean one of a series that mostly stays."""
+    """The absolute step that one in two hundred exceeds, or the largest of a series that mostly stays."""
     steps = np.abs(np.diff(values))
-    return float(np.median(steps) or steps.mean()) if len(steps) else 0.0
+    return float(np.quantile(steps, _LARGE) or steps.max()) if len(steps) else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from forecheck.anomaly.detection.naive import RANDOM, random_scored
 from forecheck.anomaly.detection.report import WORST, close_ups, drawn_series, segments_of, streams_of
 from forecheck.anomaly.detection.saved import Saved, check_detector_place, save_detector
 from forecheck.anomaly.detection.table import stream_names, table_of
+from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
 from forecheck.data.source import listed
 from forecheck.errors import DataError
@@ -160,13 +161,22 @@ def _after(
 
 def _aligned(saved: Saved, panel: Panel) -> Panel:
     """As `Fitted.aligned`, but for the length: rows may come in pieces of any."""
-    kind = of_one_kind(panel, saved.fitted.channels, saved.fitted.frequency)
+    frequency = saved.fitted.frequency
+    if all(_obeys(panel.time[panel.series_rows(place)], frequency) for place in range(len(panel.series))):
+        panel = replace(panel, frequency=frequency)  # a few rows look like other steps, 31 days or a month
+    kind = of_one_kind(panel, saved.fitted.channels, frequency)
     if strange := [name for name in panel.series if name not in set(saved.fitted.series)]:
         raise DataError(
             f"the detector was not fitted on series {listed(strange)} of {panel.name}",
             "Drop these series, or make a detector of them.",
         )
     return kind
+
+
+def _obeys(times: Any, frequency: Frequency) -> bool:
+    """Whether stamps are one step of a frequency apart."""
+    positions = frequency.positions(times)
+    return positions is not None and bool((np.diff(positions) == 1).all())
 
 
 def _told_of(
