@@ -10,6 +10,11 @@ from detect_panels import frame, seasonal
 QUICK = ("--model", "nlinear", "--lookback", "24", "--attention", "none", "--false-alarms", "10", "-q")
 
 
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch):
+    monkeypatch.setattr("forecheck.anomaly.detection.judged.DRAWS", 20)
+
+
 @pytest.fixture
 def sales(tmp_path):
     values = seasonal()

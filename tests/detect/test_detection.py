@@ -107,9 +107,15 @@ def test_the_references_stand_beside_and_chance_finds_little():
     assert found.data["attention"] is None
 
 
-def test_a_network_with_attention_is_put_beside_and_judged():
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A network that is trained once for all tests."""
     quick = {"samformer": {"epochs": 1}}
-    found = detect(panel_of(seasonal()), attention="samformer", options=quick, lookback=12)
+    return {"attention": "samformer", "options": quick, "lookback": 12, "store": tmp_path_factory.mktemp("store")}
+
+
+def test_a_network_with_attention_is_put_beside_and_judged(network):
+    found = detect(panel_of(seasonal()), **network)
     answer = found.data["attention"]
     assert answer["model"] == "samformer"
     assert answer["against"] == "nlinear"
@@ -118,10 +124,8 @@ def test_a_network_with_attention_is_put_beside_and_judged():
     assert answer["outcome"] in ("no", "undecided")
 
 
-def test_a_network_that_detects_is_judged_against_the_better_reference():
-    quick = {"samformer": {"epochs": 1}}
-    given = {"model": "samformer", "attention": "samformer", "options": quick, "lookback": 12}
-    found = detect(panel_of(seasonal()), **given)
+def test_a_network_that_detects_is_judged_against_the_better_reference(network):
+    found = detect(panel_of(seasonal()), model="samformer", **network)
     assert found.data["attention"]["against"] == "seasonal"
 
 

@@ -1,6 +1,7 @@
 """The page of a detection."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 from detect_panels import detect, frame, seasonal
@@ -27,3 +28,13 @@ def test_the_page_shows_series_alarms_and_close_ups_and_escapes_names():
 def test_a_page_without_an_alarm_says_so():
     page = detect(frame(seasonal()), merge=0, least=50).to_html()
     assert "No alarm" in page
+
+
+def test_close_ups_are_of_different_rows_though_a_channel_and_the_joint_stream_see_the_same():
+    values = seasonal(channels=2)
+    values[[600, 640, 680], 0] += 9
+    found = detect(frame(values))
+    rows = sorted(each["rows"] for each in found.data["close"])
+    assert len(rows) >= 3
+    assert all(last < first for (_, last), (first, _) in pairwise(rows))
+    assert found.data["segments"]["count"] > len(rows)

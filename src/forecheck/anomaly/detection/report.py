@@ -81,6 +81,20 @@ def segments_of(panel: Panel, scored: Scored, first: Int[np.ndarray, " series"])
     return sorted(found, key=lambda each: (each["p_value"], -each["score"]))
 
 
+def apart(
+    segments: Sequence[Mapping[str, Any]], offsets: Int[np.ndarray, " series_plus_one"]
+) -> list[Mapping[str, Any]]:
+    """The worst segments that lie in different rows: a channel and all channels jointly often see the same."""
+    taken = np.zeros(int(offsets[-1]), dtype=bool)
+    found: list[Mapping[str, Any]] = []
+    for each in segments:
+        first, last = each["rows"]
+        if len(found) < WORST and not taken[first : last + 1].any():
+            found.append(each)
+            taken[first : last + 1] = True
+    return found
+
+
 def drawn_series(
     panel: Panel, scored: Scored, first: Int[np.ndarray, " series"], labels: Any = None
 ) -> list[dict[str, Any]]:

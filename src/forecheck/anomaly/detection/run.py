@@ -18,7 +18,7 @@ from forecheck.anomaly.detection.fit import Fits, Settings, fit_detectors
 from forecheck.anomaly.detection.judged import judge, judged_rows
 from forecheck.anomaly.detection.labels import unnamed_labels
 from forecheck.anomaly.detection.naive import RANDOM, random_scored
-from forecheck.anomaly.detection.report import WORST, close_ups, drawn_series, segments_of, streams_of
+from forecheck.anomaly.detection.report import WORST, apart, close_ups, drawn_series, segments_of, streams_of
 from forecheck.anomaly.detection.saved import Saved, check_detector_place, save_detector
 from forecheck.anomaly.detection.table import stream_names, table_of
 from forecheck.data.frequency import Frequency
@@ -201,7 +201,7 @@ def _told_of(
         "streams": streams,
         "segments": {"count": len(segments), "worst": worst},
         "drawn": drawn_series(panel, scored, first, labels),
-        "close": close_ups(panel, scored, worst, first),
+        "close": close_ups(panel, scored, apart(segments, panel.offsets), first),
         "notes": notes,
     }
 
