@@ -4,6 +4,7 @@ import re
 from itertools import pairwise
 
 import numpy as np
+
 from detect_panels import detect, frame, seasonal
 
 
