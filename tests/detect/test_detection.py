@@ -209,6 +209,12 @@ def test_labels_without_an_anomaly_give_no_metric(spiked):
     assert any("no anomaly" in note for note in found.data["notes"])
 
 
+def test_advice_names_options_that_there_are():
+    with pytest.raises(DataError, match="--train") as refused:
+        detect(panel_of(seasonal()), horizon=600)
+    assert "--split" not in str(refused.value)
+
+
 def test_unsorted_and_doubled_times_are_refused():
     table = frame(seasonal())
     with pytest.raises(DataError, match=r"sorted|twice"):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from detect_panels import PERIOD, panel_of, seasonal
 
+from detect_panels import PERIOD, panel_of, seasonal
 from forecheck.anomaly.detection.expected import ForecastSource, MovingSource, expected_of, step_forecasts
 from forecheck.anomaly.detection.rows import rows_of
 from forecheck.anomaly.detection.scoring import Scoring, fit_scoring

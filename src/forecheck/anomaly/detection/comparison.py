@@ -40,8 +40,8 @@ def _scored(fits: Fits, panel: Any, progress: Progress | None) -> dict[str, Scor
     for number, detector in enumerate(fits.detectors):
         told = within(progress, number / count, (number + 1) / count)
         found[detector.name] = detector.score(fits.ground, panel, fits.parts.calibration_end, told)
-    first = fits.chosen
-    return found | {RANDOM: random_scored(found[first.name], first, panel.offsets)}
+    first, seed = fits.chosen, int(fits.panel.fingerprint[:8], 16)  # of the data, so that not all have the same draws
+    return found | {RANDOM: random_scored(found[first.name], first, panel.offsets, seed)}
 
 
 def planted_by_all(fits: Fits, progress: Progress | None = None) -> tuple[list[Plant], dict[str, Planted]]:

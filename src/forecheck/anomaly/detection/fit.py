@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -139,7 +140,8 @@ def fit_detectors(
     if not asked:
         raise UsageError("auto has nothing to choose from", f"Name candidates: {', '.join(CANDIDATES)}.")
     beside = [] if settings.attention == NO_ATTENTION else [settings.attention]
-    own = own_lookbacks(panel, protocol.horizon, [*asked, *REFERENCES, *beside], protocol.lookback, parts.split)
+    with _our_words():
+        own = own_lookbacks(panel, protocol.horizon, [*asked, *REFERENCES, *beside], protocol.lookback, parts.split)
     if protocol.lookback is None and beside:
         own |= {name: min(own[name], max(_USUAL_LOOKBACK, 2 * period)) for name in beside if name not in asked}
     references = usable(REFERENCES, period, own["seasonal"])
@@ -147,7 +149,8 @@ def fit_detectors(
     if not names:
         raise UsageError("no candidate can be fitted to these data", "Name others, with a longer --lookback.")
     wanted = list(dict.fromkeys([*names, *references, *beside]))
-    experiments = {length: protocol.cut(panel, length) for length in {own[name] for name in wanted}}
+    with _our_words():
+        experiments = {length: protocol.cut(panel, length) for length in {own[name] for name in wanted}}
     widest = experiments[max(experiments)]
     given = {key: value for key, value in (options or {}).items() if key in wanted or key not in own}
     for name in set(beside) - set(asked):
@@ -189,6 +192,15 @@ def fit_detectors(
         forecaster,
         info,
     )
+
+
+@contextmanager
+def _our_words() -> Iterator[None]:
+    """Name the option that there is in advice that names `--split`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.message, error.remedy.replace("--split", "--train")) from error
 
 
 def _short_training(name: str, windows: int) -> dict[str, Any]:
