@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from forecheck.forecasting.fitted import Fitted as Fitted
     from forecheck.forecasting.forecast import Forecast as Forecast
     from forecheck.papers.reports.reproduction import Reproduction as Reproduction
+    from forecheck.reports.detection import Detection as Detection
     from forecheck.reports.report import Finding as Finding
     from forecheck.reports.report import Report as Report
     from forecheck.verbs.audit import audit as audit
     from forecheck.verbs.backtest import backtest as backtest
     from forecheck.verbs.calibrate import calibrate as calibrate
     from forecheck.verbs.checks import checks as checks
+    from forecheck.verbs.detect import detect as detect
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
     from forecheck.verbs.models import models as models
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Ablate": "forecheck.attention.outputs",
     "DataError": "forecheck.errors",
+    "Detection": "forecheck.reports.detection",
     "Edit": "forecheck.attention.edits",
     "FillPositions": "forecheck.attention.positions",
     "Finding": "forecheck.reports.report",
@@ -84,6 +87,7 @@ _PUBLIC = {
     "calibrate": "forecheck.verbs.calibrate",
     "checks": "forecheck.verbs.checks",
     "datasets": "forecheck.data.catalog",
+    "detect": "forecheck.verbs.detect",
     "fit": "forecheck.verbs.fit",
     "forecast": "forecheck.verbs.forecast",
     "load": "forecheck.data.load",
@@ -97,6 +101,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "__version__",
     "Ablate",
     "DataError",
+    "Detection",
     "Edit",
     "FillPositions",
     "Finding",
@@ -126,6 +131,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "calibrate",
     "checks",
     "datasets",
+    "detect",
     "fit",
     "forecast",
     "load",

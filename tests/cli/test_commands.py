@@ -11,7 +11,7 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.report import Report
 
 SMALL = ("--horizon", 6, "--lookback", 24, "--workers", 0)
-COMMANDS = ("audit", "forecast", "fit", "backtest", "datasets", "models", "runs")
+COMMANDS = ("audit", "forecast", "fit", "backtest", "detect", "datasets", "models", "runs")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -114,10 +114,8 @@ def forecast(
         put(result.to_csv(formulas=formulas).decode())
 
 
-def check_saved(given: dict[str, Any]) -> None:
+def check_saved(given: dict[str, Any], again: str = "fit again with forecheck fit") -> None:
     """Refuse options that a saved fit has settled, which would have no effect (UsageError)."""
     settled = [option for option, value in given.items() if value]
     if settled:
-        raise UsageError(
-            f"{settled[0]} has no effect on a saved fit (--model-dir)", "Leave it out, or fit again with forecheck fit."
-        )
+        raise UsageError(f"{settled[0]} has no effect on a saved fit (--model-dir)", f"Leave it out, or {again}.")

@@ -13,6 +13,7 @@ from forecheck.cli.audit import audit
 from forecheck.cli.backtest import backtest
 from forecheck.cli.calibrate import calibrate
 from forecheck.cli.checks import checks
+from forecheck.cli.detect import detect
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
@@ -41,6 +42,7 @@ app.command()(audit)
 app.command()(forecast)
 app.command()(fit)
 app.command()(backtest)
+app.command()(detect)
 app.command()(checks)
 app.command()(calibrate)
 app.command()(reproduce)

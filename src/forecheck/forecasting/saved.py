@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,12 @@ _OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
 _SAID = {"model": str, "rule": str, "test_mse": float, "lookback": int, "calibration_windows": int}
 
 
-def check_place(folder: Path) -> None:
+def check_place(folder: Path, others: Collection[str] = ()) -> None:
     """Refuse to write a fit where something else lies; an earlier fit will be replaced.
+
+    Args:
+        folder: where it shall lie.
+        others: names of files that may lie there beside those of a fit.
 
     Raises:
         UsageError: if the folder holds anything but a fit, is a file, or cannot be written to, or its parent does not
@@ -50,7 +54,7 @@ def check_place(folder: Path) -> None:
         names = {path.name for path in place.iterdir() if not is_progress(path.name)} - _OF_THE_SYSTEM
     except (OSError, RuntimeError) as error:  # a name that is too long; links in a circle
         raise UsageError(f"cannot write {folder}: {getattr(error, 'strerror', None) or error}") from error
-    if strange := names - _FILES:
+    if strange := names - _FILES - set(others):
         raise UsageError(
             f"cannot write {folder}: it holds {min(strange)}, which is no part of a fit", "Name another folder."
         )
@@ -83,6 +87,13 @@ def save_fit(fitted: Fitted | Combined, folder: Path) -> None:
         WriteError: if the system does not let it.
     """
     check_place(folder)
+    place = folder.resolve()  # of a link, what it points to
+    if place.exists() or not place_folder(place, lambda part: fill_fit(fitted, part)):
+        update_folder(place, lambda part: fill_fit(fitted, part))
+
+
+def fill_fit(fitted: Fitted | Combined, part: Path) -> None:
+    """Write the files of a fit into a folder that is there and empty."""
     described: dict[str, Any] = {
         "format": _FORMAT,
         "channels": list(fitted.channels),
@@ -94,21 +105,15 @@ def save_fit(fitted: Fitted | Combined, folder: Path) -> None:
         described["combination"] = {"horizon": fitted.horizon, "period": fitted.period}
     else:
         described["series"] = list(fitted.series)
-
-    def write(part: Path) -> None:
-        if isinstance(fitted, Fitted):
-            fitted.forecaster.save(part)
-            scaling = {"mean": fitted.scaler.mean, "std": fitted.scaler.std}
-            arrays = {key: np.ascontiguousarray(value) for key, value in scaling.items()}
-            save_file(arrays, part / "scaling.safetensors")
-            widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
-            save_file(widths, part / "intervals.safetensors")
-        files = {path.name: checksum(path) for path in sorted(part.iterdir())}
-        (part / _DESCRIPTION).write_text(sealed(described | {"files": files}), encoding="utf-8")
-
-    place = folder.resolve()  # of a link, what it points to
-    if place.exists() or not place_folder(place, write):
-        update_folder(place, write)
+    if isinstance(fitted, Fitted):
+        fitted.forecaster.save(part)
+        scaling = {"mean": fitted.scaler.mean, "std": fitted.scaler.std}
+        arrays = {key: np.ascontiguousarray(value) for key, value in scaling.items()}
+        save_file(arrays, part / "scaling.safetensors")
+        widths = {level: np.ascontiguousarray(width) for level, width in fitted.widths.items()}
+        save_file(widths, part / "intervals.safetensors")
+    files = {path.name: checksum(path) for path in sorted(part.iterdir())}
+    (part / _DESCRIPTION).write_text(sealed(described | {"files": files}), encoding="utf-8")
 
 
 def load_fit(folder: Path) -> Fitted | Combined:

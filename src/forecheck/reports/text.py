@@ -37,7 +37,7 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         yield Text(clean(said))
     yield _keys(data)
     if headline.ladder_table(data).rows:
-        yield from _table(headline.ladder_table(data), width)
+        yield from titled(headline.ladder_table(data), width)
     yield from _findings(data, width)
     if data["kind"] == "audit":
         shown = [tables.remedies_table(data), tables.arms_table(data, tables.without_heads(data))]
@@ -46,15 +46,15 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         shown = [tables.models_table(data), tables.pairs_table(data), tables.horizon_table(data)]
     for table in shown:
         if table.rows:
-            yield from _table(table, width)
+            yield from titled(table, width)
     yield _heading("Protocol", "")
     if tables.borders_table(data).rows:
         yield Padding(_grid(tables.borders_table(data), width), (0, 0, 1, 0))
     yield facts(content.protocol_facts(data))
     if headline.search_table(data).rows:
-        yield from _table(headline.search_table(data), width)
+        yield from titled(headline.search_table(data), width)
     if tables.sites_table(data).rows:
-        yield from _table(tables.sites_table(data), width)
+        yield from titled(tables.sites_table(data), width)
     yield _heading("Environment", "")
     yield facts(content.environment_facts(data))
 
@@ -109,7 +109,8 @@ def _finding(finding: Mapping[str, Any], width: int) -> Iterator[RenderableType]
         yield Padding(_grid(table, width - 7), (0, 0, 0, 7))
 
 
-def _table(table: tables.Table, width: int) -> Iterator[RenderableType]:
+def titled(table: tables.Table, width: int) -> Iterator[RenderableType]:
+    """A table under its caption."""
     yield _heading(table.caption, "")
     yield _grid(table, width)
     if table.note:
