@@ -1,4 +1,4 @@
-"""Models of libraries on PyPI, audited as they are: how many of their attention sites are found, and how many there are.
+"""Models of libraries on PyPI, audited as they are: attention sites that are found, and that there are.
 
     python benchmarks/gallery.py
 

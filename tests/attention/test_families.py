@@ -261,3 +261,20 @@ def test_the_identity_test_catches_wrong_adapters_of_every_kind():
     assert "windows or channels" in wrong.fault
     assert identity_of(TwoFused(), adapter=good).unreached == ""
     assert identity_of(TwoFused(), adapter=Planted(lambda sites: sites[:1])).unreached
+
+
+class LocalWindows(Family):
+    """Stretches of time look among themselves (lucidrains' local-attention); they stand where heads are looked for."""
+
+    def mix(self, z):
+        q, k, v = (each.unflatten(1, (3, -1)) for each in self.qkv(z).chunk(3, -1))
+        return (torch.softmax(q @ k.mT, -1) @ v).flatten(1, 2)
+
+    def build(self):
+        self.qkv = nn.Linear(W, 3 * W)
+
+
+@torch.no_grad()
+def test_stretches_of_time_are_no_heads():
+    with attach(LocalWindows(), windows()) as attached:
+        assert [site.heads for site in attached.sites] == [1]
