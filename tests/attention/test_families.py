@@ -17,8 +17,6 @@ from families import (
     Softmax,
     T,
     W,
-    heads,
-    joined,
 )
 from torch import nn
 from torch.nn import functional
@@ -97,20 +95,16 @@ class AllOnTop(TopQueries):
     top = T
 
 
-class Linear(Family):
-    def mix(self, z):
-        q, k, v = map(heads, self.parts(z))
-        q, k = (functional.elu(each) + 1 for each in (q, k))
-        return joined(q @ (k.mT @ v) / (q @ k.sum(-2, keepdim=True).mT))
-
-
-class CumulativeLinear(Family):
-    """Keys and values multiplied elementwise and summed up to every token."""
+class Recurrent(Family):
+    """Linear attention that forgets, token by token."""
 
     def mix(self, z):
         q, k, v = self.parts(z)
-        state = (k.sigmoid()[..., :, None] * v[..., None, :]).cumsum(1)
-        return (q.sigmoid()[..., None] * state).sum(-2) / W
+        state, out = 0, []
+        for t in range(T):
+            state = 0.9 * state + k[:, t, :, None] * v[:, t, None]
+            out.append((q[:, t, None] @ state).squeeze(1))
+        return torch.stack(out, 1) / W
 
 
 class Additive(Family):
@@ -160,8 +154,7 @@ class GatedRows(Family):
 UNREACHED = (
     TopQueries,
     AllOnTop,
-    Linear,
-    CumulativeLinear,
+    Recurrent,
     Additive,
     ByHandSum,
     AutoCorrelation,
@@ -268,3 +261,20 @@ def test_the_identity_test_catches_wrong_adapters_of_every_kind():
     assert "windows or channels" in wrong.fault
     assert identity_of(TwoFused(), adapter=good).unreached == ""
     assert identity_of(TwoFused(), adapter=Planted(lambda sites: sites[:1])).unreached
+
+
+class LocalWindows(Family):
+    """Stretches of time look among themselves (lucidrains' local-attention); they stand where heads are looked for."""
+
+    def mix(self, z):
+        q, k, v = (each.unflatten(1, (3, -1)) for each in self.qkv(z).chunk(3, -1))
+        return (torch.softmax(q @ k.mT, -1) @ v).flatten(1, 2)
+
+    def build(self):
+        self.qkv = nn.Linear(W, 3 * W)
+
+
+@torch.no_grad()
+def test_stretches_of_time_are_no_heads():
+    with attach(LocalWindows(), windows()) as attached:
+        assert [site.heads for site in attached.sites] == [1]

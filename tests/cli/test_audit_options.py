@@ -165,3 +165,44 @@ def test_a_model_file_that_gives_no_model(forecheck, waves, model, tmp_path, nam
     done = forecheck("audit", waves, *SMALL, "--model", name)
     assert done.code == 2
     assert message in done.err
+
+
+FOUR = """
+import torch
+
+
+class Four(torch.nn.Module):
+    pred_len = 6
+
+    def forward(self, x_enc, x_mark_enc, x_dec, x_mark_dec):
+        assert x_mark_enc.shape[1:] == (24, 4)
+        return x_enc[:, -1:] + x_mark_dec[:, -6:, :1]
+
+
+def build(lookback, horizon, channels):
+    return Four()
+
+
+def call(model, x, times):
+    hour = torch.tensor(times.astype("datetime64[h]").astype(int) % 24).to(x)[:, :, None]
+    return model(x, hour[:, :24].expand(-1, -1, 4), x, hour)
+"""
+
+
+def test_a_model_with_time_marks_is_called_by_name_or_by_a_function(forecheck, waves, tmp_path):
+    (tmp_path / "four.py").write_text(FOUR)
+    audit = ("audit", waves, "--model", "four.py:build", "--select", "FC201,FC104", *SMALL)
+    for call in ("tslib", "tslib:h", "four.py:call"):
+        done = forecheck(*audit, "--call", call)
+        assert done.code == 0, done.err
+        assert codes(done) == ["FC104", "FC201"]
+    bare = forecheck(*audit)
+    assert bare.code == 2
+    assert "missing 3 required" in bare.err
+    assert "--call tslib" in bare.err
+    unknown = forecheck(*audit, "--call", "tslip")
+    assert unknown.code == 2
+    assert "no way of calling a model is called 'tslip'" in unknown.err
+    ours = forecheck("audit", waves, "--call", "tslib", *SMALL)
+    assert ours.code == 2
+    assert "--call is for models of yours" in ours.err

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from forecheck.attention.calls import multihead, sdpa
 from forecheck.attention.calls.contraction import PRODUCTS
 from forecheck.attention.calls.lineage import Lineage, tensors_in
+from forecheck.attention.calls.linear import LinearAttention
 from forecheck.attention.calls.site import CallSite
 from forecheck.attention.calls.softmax import Decide, Mixed, Provenance
 from forecheck.errors import ForecheckError
@@ -184,7 +185,8 @@ class _Watch(TorchFunctionMode):
         self.before: frozenset[int] = frozenset()  # layers that the operands of the call at hand come after
         self.splits: frozenset[int] = frozenset()  # into how many parts their features were split
         self.lineage = Lineage(owner.parameters)
-        self.provenance = Provenance(self._met, decide, self.lineage)
+        self.linear = LinearAttention(self._met, decide, self.lineage)
+        self.provenance = Provenance(self._met, decide, self.lineage, self.linear.give)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -194,8 +196,13 @@ class _Watch(TorchFunctionMode):
         given = list(tensors_in((*args, *kwargs.values())))
         self._begin(given)
         out: Any
-        if name in PRODUCTS:
+        if (linear := self.linear.call(func, name, args, kwargs)) is not None:
+            out, self._last = linear
+            self.provenance.mark(out, self._last)
+        elif name in PRODUCTS:
             out = self.provenance.product(func, args, kwargs)
+            if self._last is None:
+                self.linear.note(name, args, kwargs, out)
         elif name == "scaled_dot_product_attention":
             out = sdpa.handle(self._met, func, args, kwargs)
             assert self._last is not None
@@ -206,6 +213,7 @@ class _Watch(TorchFunctionMode):
             self._owner.frequencies |= name.startswith("fft_")
             out = func(*args, **kwargs)
             self.provenance.carry(func, name, args, kwargs, out)
+            self.linear.note(name, args, kwargs, out)
         self.lineage.note(name, args, kwargs, out)
         if self._last is not None:
             for each in tensors_in([out]):

@@ -177,7 +177,7 @@ def heads_respond(attached: Attached, x: Float[Tensor, "batch lookback channel"]
 
 @torch.no_grad()
 def moves(
-    attached: Attached, x: Float[Tensor, "batch lookback channel"], channels: int = _PLACES
+    attached: Attached, x: Float[Tensor, "batch lookback channel"], channels: int = _PLACES, *, ends: bool = False
 ) -> dict[int, Bool[Tensor, "cause member head"]]:
     """By layer, which patterns of the batch move if the first of some windows is disturbed, or one channel of all.
 
@@ -185,6 +185,7 @@ def moves(
         attached: the model.
         x: windows, as many as the model is known to take.
         channels: how many, at most, are disturbed one by one.
+        ends: whether the first and the last stretch of time are disturbed as well, as the first two causes.
     """
     x = at_least_two(x)
     noise = _STRENGTH * x.std() * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
@@ -192,6 +193,11 @@ def moves(
     masks[0][0] = 1
     for channel, mask in enumerate(masks[1:]):
         mask[..., channel] = 1
+    if ends:
+        size = max(1, x.shape[1] // _PLACES)
+        for part in (slice(None, size), slice(-size, None)):
+            masks.insert(0, torch.zeros_like(x))
+            masks[0][:, part] = 1
     base = _patterns(attached, attached.sites, x)
     found: dict[int, list[Tensor]] = {}
     for mask in masks:

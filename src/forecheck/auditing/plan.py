@@ -198,8 +198,9 @@ def _setting(
             forecaster = registry.create(model, task, training)
         assert isinstance(forecaster, NeuralForecaster)
         name, config, subject = model, asdict(forecaster.config), Subject.of(forecaster.module)
-    example, _ = experiment.train.gather(slice(0, 2))
     external = isinstance(model, External)
+    timed = isinstance(model, External) and model.timed
+    example, _ = (experiment.stamped() if timed else experiment).train.gather(slice(0, 2))
     try:
         reach = _reach(subject, example)
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.cli import options as o
-from forecheck.cli.model import read_model
+from forecheck.cli.model import read_call, read_model
 from forecheck.cli.say import say
 from forecheck.cli.settings import project_settings
 from forecheck.cli.several import audit_several, name_panels, read_models, row
@@ -59,6 +59,13 @@ def audit(
     units: Annotated[
         str, typer.Option(help="What a model of yours expects and gives: standardised or real.")
     ] = "standardised",
+    call: Annotated[
+        str | None,
+        typer.Option(
+            help="How a model of yours is called: [b]tslib[/b] (as Time-Series-Library calls its own, with time marks) "
+            "or by a function of yours, [b]my_model.py:call[/b], that is given model, windows and their times."
+        ),
+    ] = None,
     settings: o.Set = None,
     time: Annotated[
         list[str] | None,
@@ -108,12 +115,15 @@ def audit(
     o.check_writable(html, markdown, json, reads=data)
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
+    if call is not None and all(isinstance(each, str) for each in read.values()):
+        raise UsageError("--call is for models of yours", "Name one by its file: --model my_model.py:build.")
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panels = [o.load_panel(each, column, series, target, fill, drop, quiet=quiet, **written) for each in data]
     asked: dict[str, Any] = {
         "horizon": horizon,
         "lookback": lookback,
         "units": units,
+        "wrap": read_call(call),
         "select": project.select,
         "ignore": project.ignore,
         "remedies": project.remedy,

@@ -41,6 +41,20 @@ def read_model(text: str) -> Any:
     return build
 
 
+def read_call(text: str | None) -> Any:
+    """The function behind `file.py:function`, or the name of a way of calling as it is; None for none.
+
+    Raises:
+        UsageError: if there is no such name, or as `read_model`.
+    """
+    call = None if text is None else read_model(text)
+    if isinstance(call, str):
+        from forecheck.forecasters.calling import named_call
+
+        named_call(call)
+    return call
+
+
 def build_model(build: Any, lookback: int, horizon: int, channels: int) -> Any:
     """What the user's function gives.
 

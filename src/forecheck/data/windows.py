@@ -15,6 +15,7 @@ from forecheck.data.causal import causal
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import Scaler, fit_scaler, scalable
 from forecheck.data.splits import PARTS, Borders, Part, notes, origins, parse_split
+from forecheck.data.stamped import Stamped, Times
 
 _ROUNDING = 1e-6  # of a step: calendars of series on other grids are fractions
 
@@ -33,6 +34,7 @@ class Windows:
         targets: what targets are where they are not `values`: NaN for what was filled, which no loss counts. None if
             nothing was filled.
         calendar: steps of every row from the earliest stamp of the panel, None for a single series: its rows.
+        stamps: of every row, where inputs are to know when they are (`forecheck.data.stamped`); None elsewhere.
     """
 
     values: Float[np.ndarray, "time channel"]
@@ -42,6 +44,7 @@ class Windows:
     step: int = 1
     targets: Float[np.ndarray, "time channel"] | None = None
     calendar: Float[np.ndarray, " time"] | None = None
+    stamps: Times | None = None
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -89,6 +92,8 @@ class Windows:
         rows = torch.from_numpy(self.origins)[index]
         both = self._strided[rows - self.lookback].transpose(1, 2)  # (batch, lookback + horizon, channel)
         x, y = both[:, : self.lookback], both[:, self.lookback :]
+        if self.stamps is not None:
+            x = Stamped.of(x, rows, self.stamps)
         return x, y if self.targets is None else self._strided_targets[rows].transpose(1, 2)
 
     def observed(self, index: Int[Tensor, " batch"] | slice) -> Int[np.ndarray, " horizon"]:
@@ -161,6 +166,11 @@ class Experiment:
         """The windows of one part."""
         windows: Windows = getattr(self, part)
         return windows
+
+    def stamped(self) -> Experiment:
+        """The same with inputs that know when they are, for a model that asks for their times."""
+        train, validation, test = (replace(self.part(part), stamps=self.panel.time) for part in PARTS)
+        return replace(self, train=train, validation=validation, test=test)
 
 
 def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None, step: int = 1) -> Experiment:

@@ -14,12 +14,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.attention.sites import Adapter, Forward, Subject, adapters, evaluating
+from forecheck.data.stamped import Times, plain, times_of
 from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import ForecheckError, UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.progress import Progress
 
+Wrap = Callable[..., Tensor]
+"""`wrap(model, x)`, or `wrap(model, x, times)`, gives the forecast of windows x."""
+
 _PROBES = 16
+_WITH_TIMES = 3
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,11 @@ class External(Forecaster):
         config: name and fingerprint.
         subject: how it forecasts.
 
+        timed: whether it asks for the times of its windows.
+
     Attributes:
         subject: how it forecasts windows in standardised units, and the module inside.
+        timed: as given.
     """
 
     name = "external"
@@ -55,9 +64,9 @@ class External(Forecaster):
     Config = ExternalConfig
     trained = True
 
-    def __init__(self, task: Task, config: ExternalConfig, subject: Subject) -> None:
+    def __init__(self, task: Task, config: ExternalConfig, subject: Subject, *, timed: bool = False) -> None:
         super().__init__(task, config)
-        self.subject = subject
+        self.subject, self.timed = subject, timed
 
     @property
     def parameters(self) -> int:
@@ -93,7 +102,7 @@ def external(
     task: Task,
     probe: Float[Tensor, "batch lookback channel"],
     *,
-    wrap: Callable[[Any, Tensor], Tensor] | None = None,
+    wrap: Wrap | None = None,
     adapter: Adapter | None = None,
     units: tuple[Tensor, Tensor] | None = None,
     name: str | None = None,
@@ -103,8 +112,9 @@ def external(
     Args:
         model: a module, a pipeline of a library with an adapter, or any callable.
         task: shapes.
-        probe: windows in standardised units that it must be able to forecast.
-        wrap: `wrap(model, x)` gives the forecast of windows x, for models that are called otherwise.
+        probe: windows in standardised units that it must be able to forecast; stamped ones for a wrap of three.
+        wrap: `wrap(model, x)` gives the forecast of windows x, for models that are called otherwise;
+            `wrap(model, x, times)` is given the stamps of windows and horizons (batch, lookback + horizon) as well.
         adapter: reaches its attention; None for the first of ours that does.
         units: mean and scale (1, 1, channel) of the data, for models that expect real units.
         name: what to call it; None for the name of its class or function.
@@ -119,11 +129,13 @@ def external(
     # A library's model forecasts as that library does, in whatever it was put.
     if bare is not model and wrap is None and any(each.wrap(bare, 1) is not None for each in adapters()):
         model = bare
-    forward = _forward(model, task, wrap, adapter, called)
+    timed = _Timed(model, wrap, task, called) if wrap is not None and takes_times(wrap) else None
+    forward = timed.called if timed is not None else _forward(model, task, wrap, adapter, called)
     if units is not None:
         forward = _in_real_units(forward, *units)
     module = model if isinstance(model, nn.Module) else _inner_module(model)
-    subject = Subject(_where_it_lives(_checked(forward, task, called), module), module, adapter)
+    forward = _where_it_lives(_checked(forward, task, called), module)
+    subject = Subject(forward if timed is None else timed.through(forward), module, adapter)
     try:
         with torch.no_grad(), evaluating(module):
             forecast, again = subject(probe), subject(probe)
@@ -132,8 +144,7 @@ def external(
     except Exception as error:
         raise UsageError(
             f"{called} cannot forecast windows {tuple(probe.shape)}: {type(error).__name__}: {error}",
-            "Give lookback and horizon as the model has them, or pass wrap=lambda model, x: ... that calls it as it "
-            "wants to be called; on the command line, have build() give such a function.",
+            _how_to_call(module),
         ) from error
     if not torch.isfinite(forecast).all():
         raise UsageError(f"{called} gives forecasts that are not finite on windows of these data")
@@ -142,14 +153,15 @@ def external(
             f"{called} gives two different forecasts for the same windows",
             "Put the module inside it into evaluation mode (dropout), or seed what it draws.",
         )
-    return External(task, ExternalConfig(called, _fingerprint(model, module, wrap, forecast)), subject)
+    config = ExternalConfig(called, _fingerprint(model, module, wrap, forecast))
+    return External(task, config, subject, timed=timed is not None)
 
 
 def external_on(
     model: Any,
     experiment: Experiment,
     period: int,
-    wrap: Callable[[Any, Tensor], Tensor] | None,
+    wrap: Wrap | None,
     units: str,
     adapter: Adapter | None,
     name: str | None,
@@ -167,7 +179,7 @@ def external_on(
     """
     if units not in ("standardised", "real"):
         raise UsageError(f"units are standardised or real, not {units!r}")
-    test = experiment.test
+    test = experiment.stamped().test if takes_times(wrap) else experiment.test
     task = Task(test.lookback, test.horizon, test.channels, period)
     scale = None
     if units == "real":
@@ -183,11 +195,33 @@ def external_on(
     return external(model, task, test.gather(index)[0], wrap=wrap, adapter=adapter, units=scale, name=name)
 
 
+def takes_times(wrap: Wrap | None) -> bool:
+    """Whether a wrap has a third argument that it must be given, or one that is called times."""
+    if wrap is None:
+        return False
+    try:
+        given = inspect.signature(wrap).parameters.values()
+    except (TypeError, ValueError):  # of a built-in nothing is known
+        return False
+    needed = [each for each in given if each.default is each.empty and each.kind in _POSITIONAL]
+    return len(needed) == _WITH_TIMES or any(each.name == "times" for each in given)
+
+
 def unwrapped(model: Any) -> Any:
     """The module inside what runs it on several devices, or compiled."""
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
         model = model._orig_mod if hasattr(model, "_orig_mod") else model.module  # noqa: SLF001  there is no other name
     return model
+
+
+def _how_to_call(module: nn.Module | None) -> str:
+    """What to do about a model that cannot be called with a window alone."""
+    if module is not None and "x_mark_enc" in inspect.signature(unwrapped(module).forward).parameters:
+        return 'It is called as Time-Series-Library calls its models with wrap="tslib" (--call tslib).'
+    return (
+        "Give lookback and horizon as the model has them, or pass wrap=lambda model, x: ... that calls it as it wants "
+        "to be called (--call my_model.py:call)."
+    )
 
 
 def _one_of(model: Any, called: str) -> Any:
@@ -201,9 +235,7 @@ def _one_of(model: Any, called: str) -> Any:
     raise UsageError(f"{called} holds {len(held)} models", f"Give one of them: {names}.")
 
 
-def _forward(
-    model: Any, task: Task, wrap: Callable[[Any, Tensor], Tensor] | None, adapter: Adapter | None, called: str
-) -> Forward:
+def _forward(model: Any, task: Task, wrap: Wrap | None, adapter: Adapter | None, called: str) -> Forward:
     if wrap is not None:
         return lambda x: wrap(model, x)
     for each in [adapter] if adapter is not None else adapters():
@@ -228,6 +260,27 @@ def _inner_module(model: Any) -> nn.Module | None:
         if isinstance(holder, nn.Module):
             return holder
     return None
+
+
+class _Timed:
+    """A wrap that is given the times of the windows at hand, read off them before anything is done to them."""
+
+    def __init__(self, model: Any, wrap: Wrap, task: Task, called: str) -> None:
+        self._model, self._wrap, self._task, self._name = model, wrap, task, called
+        self._times: Times | None = None
+
+    def called(self, x: Tensor) -> Tensor:
+        """The model's own call."""
+        return self._wrap(self._model, x, self._times)
+
+    def through(self, forward: Forward) -> Forward:
+        """All that is done around that call, for windows with their times."""
+
+        def timed(x: Tensor) -> Tensor:
+            self._times = times_of(x, self._task.lookback, self._task.horizon, self._name)
+            return forward(plain(x))
+
+        return timed
 
 
 def _in_real_units(forward: Forward, mean: Tensor, scale: Tensor) -> Forward:

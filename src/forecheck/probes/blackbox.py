@@ -185,8 +185,9 @@ def channels(look: _Look, generator: torch.Generator) -> dict[str, Any]:
     other = look.x.roll(max(1, len(look.x) // 2), dims=0)
     influence, before, after = [], [], []
     for channel in chosen.tolist():
-        mixed = other.clone()
-        mixed[:, :, channel] = look.x[:, :, channel]
+        rest = [each for each in range(count) if each != channel]
+        mixed = look.x.clone()
+        mixed[:, :, rest] = other[:, :, rest]
         forecast, raw, y = (z[:, :, channel] for z in (look.forecast(mixed), look.raw, look.y))
         influence.append(_relative(forecast - raw, raw - raw.mean()))
         before.append(observed_mean((raw - y).square()))
@@ -208,7 +209,7 @@ def constant(look: _Look) -> dict[str, Any]:
     mean over the horizon; `offset`, the largest distance from the level.
     """
     levels = torch.tensor(_LEVELS, dtype=look.x.dtype)
-    forecast = look.forecast(levels[:, None, None].expand(-1, *look.x.shape[1:]).contiguous())
+    forecast = look.forecast(levels[:, None, None] + torch.zeros_like(look.x[:1]))  # at the time of the first window
     return {
         "levels": list(_LEVELS),
         "finite": bool(torch.isfinite(forecast).all()),

@@ -35,6 +35,8 @@ def run_trial(
     """
     panel = store.get_panel(trial.data)
     experiment = prepare(panel, trial.lookback, trial.horizon, trial.split, trial.step)
+    if getattr((models or {}).get(trial.config.get("fingerprint", "")), "timed", False):
+        experiment = experiment.stamped()
     if trial.measure is not None:
         from forecheck.trials.posthoc import run_measure
 

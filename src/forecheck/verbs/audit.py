@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from forecheck.attention.sites import Adapter
 from forecheck.auditing.audit import run_audit
 from forecheck.auditing.budget import find_budget
 from forecheck.auditing.catalogue import Selection
-from forecheck.forecasters.external import External, external_on
+from forecheck.forecasters.calling import named_call
+from forecheck.forecasters.external import External, Wrap, external_on
 from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.protocol import Protocol
@@ -25,7 +24,7 @@ def audit(
     *,
     horizon: int = 96,
     lookback: int | None = None,
-    wrap: Callable[[Any, Tensor], Tensor] | None = None,
+    wrap: str | Wrap | None = None,
     units: Units = "standardised",
     adapter: Adapter | None = None,
     name: str | None = None,
@@ -54,7 +53,9 @@ def audit(
         horizon: H, steps to forecast.
         lookback: L, steps of input; None for 336 (more for models that are made for more), or less if the data are
             short.
-        wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise.
+        wrap: `wrap(model, x)` gives the forecast of windows x, for given models that are called otherwise;
+            `wrap(model, x, times)` is given the stamps of windows and horizons, a numpy array (batch, lookback +
+            horizon), as well. `tslib` for models of Time-Series-Library, which take four arguments.
         units: what a given model expects and gives: `standardised` by the training rows, or `real`.
         adapter: reaches a given model's attention; None for the first of ours that does.
         name: what to call a given model.
@@ -90,7 +91,7 @@ def audit(
     audited: str | External = model
     if not isinstance(model, str):
         experiment = protocol.cut(panel)
-        audited = external_on(model, experiment, protocol.season(panel), wrap, units, adapter, name)
+        audited = external_on(model, experiment, protocol.season(panel), named_call(wrap), units, adapter, name)
     given = {audited.config.fingerprint: audited} if isinstance(audited, External) else None
     with means_of(workers, store, progress, given) as means:
         report = run_audit(

@@ -312,3 +312,37 @@ def test_one_head():
     # One head of several is put together by other sums: equal up to float32's rounding of these large outputs.
     torch.testing.assert_close(edited(ADAPTER, subject, Replace("mean", (0,), (1,))), raw, rtol=1e-5, atol=1e-4)
     assert not torch.allclose(edited(ADAPTER, subject, Replace("mean", (0,), (0,))), raw)
+
+
+# github.com/huggingface/transformers: PatchTSTEncoderLayer calls one module along time and along channels
+def test_a_module_that_looks_along_two_axes_is_two_sites():
+    model, x = patchtst(channel_attention=True), windows()
+    attention = model.model.encoder.layers[0].self_attn
+    with torch.no_grad(), ADAPTER.attach(subject_of(ADAPTER, model), x) as attached:
+        assert [(site.queries, site.keys) for site in attached.sites][:2] == [(4, 4), (C, C)]
+        assert len(attached.sites) == 4
+        assert attached.sites[0].module is attached.sites[1].module is attention
+        seen = {0: [], 1: []}
+        for layer, patterns in seen.items():
+            attached.sites[layer].observe(patterns.append)
+        attached(x)
+    assert [patterns[0].shape for patterns in seen.values()] == [(len(x) * C, 2, 4, 4), (len(x) * 4, 2, C, C)]
+
+
+def test_each_axis_is_edited_by_itself_as_by_hand():
+    model, x = patchtst(channel_attention=True), windows()
+    subject = subject_of(ADAPTER, model)
+    attention = model.model.encoder.layers[0].self_attn
+    original = attention.forward
+
+    def by_hand(hidden_states, **options):
+        """Along channels, whose batch is that of patches, every value is the mean of all."""
+        if hidden_states.shape[1] != C:
+            return original(hidden_states=hidden_states, **options)
+        mean = attention.v_proj(hidden_states).mean(1, keepdim=True).expand(-1, C, -1)
+        return attention.out_proj(mean), None
+
+    with torch.no_grad(), Replace("mean", layers=(1,)).on(subject, x) as attached:
+        y = attached(x)
+    attention.forward = by_hand
+    torch.testing.assert_close(y, subject(x), rtol=1e-5, atol=1e-6)

@@ -62,24 +62,55 @@ class TransformersAdapter:
             hook.recording = False
             classes = {type(each).__name__ for each in module.modules()}
             reasons = [reason for name, reason in _WITHOUT_PATTERN.items() if name in classes]
-            yield Attached(self.name, [*hook.sites.values()], forward, "; ".join(reasons))
+            yield Attached(self.name, [*hook.sites], forward, "; ".join(reasons))
 
 
 class _Hook:
     """The attention function of one attached model.
 
     Attributes:
-        sites: by the identity of their module, in the order of the forward pass.
+        sites: in the order of the forward pass. A module that is called twice on the same tokens, laid out in batches
+            of other sizes, is one a layout: it looks along two axes (PatchTST's channel attention).
         recording: whether modules met are taken down as sites.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self.sites: dict[int, EditableSite] = {}
+        self.sites: list[EditableSite] = []
         self.recording = True
+        self._called: dict[int, list[EditableSite]] = {}  # by module, in the order of its calls
+        self._layouts: dict[int, dict[tuple[int, int, int], EditableSite]] = {}  # by module: batch, queries, keys
+        self._calls: dict[int, int] = {}  # of the pass that runs
         self.configs = _configs(module)
         # Which attention each configuration names now; ours computes the same.
         self.usual = {key: config._attn_implementation for key, config in self.configs.items()}  # noqa: SLF001
         self._paths = {id(each): path for path, each in module.named_modules()}
+
+    def begin(self) -> None:
+        """A pass begins: calls are counted anew."""
+        self._calls.clear()
+
+    def _record(self, module: nn.Module, query: Tensor, key: Tensor) -> None:
+        before = self._called.setdefault(id(module), [])
+        layouts = self._layouts.setdefault(id(module), {})
+        shape = (len(query), query.shape[2], key.shape[2])
+        site = layouts.get(shape)
+        if site is None:
+            turned = any(_turned(shape, each) for each in layouts)
+            site = None if turned else next(iter(layouts.values()), None)
+        if site is None:
+            axis = f", axis {len(set(map(id, before)))}" if before else ""
+            path = self._paths.get(id(module), type(module).__name__) + axis
+            site = EditableSite(path, len(self.sites), query.shape[1], 0, 0, module)
+            self.sites.append(site)
+        layouts[shape] = site
+        site.grow(query.shape[2], key.shape[2])
+        before.append(site)
+
+    def _met(self, module: nn.Module) -> EditableSite | None:
+        """The site of this call of a module; calls come in the order of the pass that was recorded."""
+        known, call = self._called.get(id(module)), self._calls.get(id(module), 0)
+        self._calls[id(module)] = call + 1
+        return None if not known else known[min(call, len(known) - 1)]
 
     def attend(
         self,
@@ -100,11 +131,8 @@ class _Hook:
 
         usual = self.usual.get(id(getattr(module, "config", None)))
         if self.recording:
-            layer = len(self.sites)
-            path = self._paths.get(id(module), type(module).__name__)
-            site = self.sites.setdefault(id(module), EditableSite(path, layer, query.shape[1], 0, 0, module))
-            site.grow(query.shape[2], key.shape[2])
-        known = self.sites.get(id(module))
+            self._record(module, query, key)
+        known = self._met(module)
         plain = ALL_ATTENTION_FUNCTIONS.get(usual) if usual not in (None, "eager") else None
         if plain is not None and (known is None or not known.touched):
             return plain(
@@ -138,7 +166,14 @@ class _Hook:
         return make(*arguments, config=config, **(options | {"allow_is_causal_skip": False}))
 
 
+def _turned(shape: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+    """Whether two calls look among themselves at the same number of tokens in batches of other sizes."""
+    square = shape[1] == shape[2] and other[1] == other[2]
+    return square and shape[0] != other[0] and shape[0] * shape[1] == other[0] * other[1]
+
+
 def _through(hook: _Hook, forward: Forward, x: Tensor) -> Tensor:
+    hook.begin()
     with _switched(hook):
         return forward(x)
 

@@ -43,24 +43,32 @@ def terms(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Terms | Non
 
 
 def _einsum(args: Sequence[Any]) -> Terms | None:
-    operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
-    if not args or not isinstance(args[0], str) or len(operands) != 2:
+    operands, sides, out = spelled(args)
+    if len(operands) != 2:
         return None
+    return Terms((operands[0], operands[1]), (sides[0], sides[1]), out)
+
+
+def spelled(args: Sequence[Any]) -> tuple[list[Tensor], list[str], str]:
+    """Operands of a call of einsum, the letters of each and of the result, dots spelled out; none of another form."""
+    operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+    if not args or not isinstance(args[0], str):
+        return [], [], ""
     inputs, arrow, out = args[0].replace(" ", "").partition("->")
     sides = inputs.split(",")
-    if len(sides) != 2:
-        return None
+    if len(sides) != len(operands):
+        return [], [], ""
     free = [letter for letter in ascii_letters if letter not in inputs]
     dots = max(each.dim() - len(side.replace("...", "")) for each, side in zip(operands, sides, strict=True))
     batch = "".join(free[:dots])
-    spelled = []
+    written = []
     for each, side in zip(operands, sides, strict=True):
         own = each.dim() - len(side.replace("...", ""))
-        spelled.append(side.replace("...", batch[dots - own :]))
+        written.append(side.replace("...", batch[dots - own :]))
     if not arrow:
         both = "".join(sides).replace(".", "")
         out = ("..." if "..." in inputs else "") + "".join(sorted(x for x in set(both) if both.count(x) == 1))
-    return Terms((operands[0], operands[1]), (spelled[0], spelled[1]), out.replace("...", batch))
+    return [*operands], written, out.replace("...", batch)
 
 
 @dataclass(frozen=True)

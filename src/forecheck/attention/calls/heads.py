@@ -12,15 +12,16 @@ from forecheck.attention.sites import Attached
 
 _CHANNELS = 2
 """Channels that are disturbed one by one."""
+_FIRST_CHANNEL = 3  # the causes before are two stretches of time, and a window
 
 
 def settle_heads(sites: list[CallSite], attached: Attached, x: Tensor) -> None:
     """Say of every site how many heads it has, or that it is not known which axis is theirs.
 
-    Heads are what the batch holds beside windows and channels: their patterns stand side by side and respond to the
-    same windows and channels. An axis is believed to be that of heads if that holds, and if features were split into
-    as many parts on the way there or nothing else than heads can be left. Sizes alone say nothing: batches and
-    channels have any size.
+    Heads are what the batch holds beside windows, channels and stretches of time (as local attention has them): their
+    patterns stand side by side and respond to the same of all these. An axis is believed to be that of heads if that
+    holds, and if features were split into as many parts on the way there or nothing else than heads can be left. Sizes
+    alone say nothing: batches and channels have any size.
 
     Args:
         sites: as found, with the number of heads that their shapes or their modules claim.
@@ -33,7 +34,7 @@ def settle_heads(sites: list[CallSite], attached: Attached, x: Tensor) -> None:
     for site in sites:
         if site.layer in claims:
             site.heads = 1
-    moved = moves(attached, x, _CHANNELS)
+    moved = moves(attached, x, _CHANNELS, ends=True)
     for site in sites:
         if site.layer in claims:
             claim = claims[site.layer]
@@ -45,7 +46,8 @@ def settle_heads(sites: list[CallSite], attached: Attached, x: Tensor) -> None:
 def _heads(members: list[tuple[bool, ...]], claim: int, splits: frozenset[int], single: bool) -> int | None:
     """Their number; None if it is not known."""
     groups = Counter(each for each in members if any(each))
-    apart = {each: count for each, count in groups.items() if any(each[1:]) and not all(each[1:])}
+    channels = {each: each[_FIRST_CHANNEL:] for each in groups}
+    apart = {each: groups[each] for each, seen in channels.items() if any(seen) and not all(seen)}
     if not groups:  # nothing moves any pattern
         return claim if claim == 1 or claim in splits else None
     size = min((apart or groups).values())

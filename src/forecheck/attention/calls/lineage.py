@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _SPLITS = {"view", "reshape", "unflatten", "chunk", "split", "tensor_split", "view_as"}
+_JOINED = {"cat", "concat", "concatenate", "stack"}
 _PICKING = {"gather", "take_along_dim", "index_select", "__getitem__", "take", "index"}
 _MAPPED = {"linear": -1, "layer_norm": -1, "rms_norm": -1, "embedding": -1, "conv1d": -2}
 """Functions whose result has its features on a known axis, counted from the end."""
@@ -28,6 +29,7 @@ class Lineage:
         self._splits = WeakTensorKeyDictionary()
         self._sites = WeakTensorKeyDictionary()
         self._picked = WeakTensorKeyDictionary()
+        self._chunks = WeakTensorKeyDictionary()
 
     def features(self, tensor: Tensor) -> int | None:
         """The axis of its features, counted from the end, if that is known."""
@@ -58,9 +60,11 @@ class Lineage:
             return
         sites, splits = self.sites(*given), self._kept_splits(name, given)
         picked = self.picked(*given) | self._picks(name, given)
-        if name in _SPLITS and given[0].dim():
-            parts = len(results) if len(results) > 1 else _parts(given[0], results[0])
-            splits = splits | {parts} if parts > 1 else splits
+        chunks = _union(self._chunks, given)
+        if name in _SPLITS and len(results) > 1:
+            chunks |= {len(results)}
+        else:
+            splits |= _split_by(name, given, results[0], chunks)
         for each in results:
             if sites:
                 self._sites[each] = self.sites(each) | sites
@@ -68,6 +72,8 @@ class Lineage:
                 self._picked[each] = picked
             if splits:
                 self._splits[each] = splits
+            if chunks:
+                self._chunks[each] = chunks
             axis = _MAPPED[name] if name in _MAPPED else self._axis(name, given, each)
             if axis is not None:
                 self._features[each] = axis
@@ -107,6 +113,14 @@ class Lineage:
 
 def _union(notes: WeakTensorKeyDictionary, tensors: Sequence[Tensor]) -> frozenset[int]:
     return frozenset().union(*(notes[each] for each in tensors if each in notes))
+
+
+def _split_by(name: str, given: Sequence[Tensor], out: Tensor, chunks: frozenset[int]) -> set[int]:
+    """Into how many parts a call lays features on one axis; parts that stay apart, as of queries and keys, are none."""
+    if name in _JOINED:
+        return {len(given)} & chunks
+    parts = _parts(given[0], out) if name in _SPLITS and given[0].dim() else 1
+    return {parts} if parts > 1 else set()
 
 
 def _parts(before: Tensor, after: Tensor) -> int:

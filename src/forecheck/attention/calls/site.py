@@ -43,6 +43,8 @@ class CallSite:
         callback: the observer, or None.
         told: the module itself says how many heads there are.
         splits: into how many parts features were split before: one of them may be the number of heads.
+        stochastic: whether rows of the raw pattern sum to one.
+        divided: whether the model divides what is given by the sums of rows afterwards, as linear attention does.
         heads_known: whether it is known which patterns of a batch are heads; if not, `heads` is 1.
     """
 
@@ -58,6 +60,8 @@ class CallSite:
     callback: Callable[[Tensor], None] | None = None
     told: bool = False
     splits: frozenset[int] = frozenset()
+    stochastic: bool = True
+    divided: bool = False
     heads_known: bool = True
 
     def edit(self, pattern: PatternEdit | None) -> None:

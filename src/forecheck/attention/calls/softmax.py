@@ -8,7 +8,7 @@ the same: by a softmax of whatever spelling, or by anything else that normalises
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from forecheck.attention.calls.sdpa import Meet
 from forecheck.attention.calls.site import CallSite, allowed_keys
 
 STYLE = "scores-softmax-product"
+LINEAR = "linear attention"
 SOFTMAXES = {"softmax", "special_softmax", "log_softmax", "special_log_softmax"}
 # What makes weights of scores; what is hidden is read off the scores that went in.
 _WEIGHING = SOFTMAXES | {"exp", "exp_", "relu", "relu_", "sigmoid", "softplus", "square", "pow", "__pow__"}
@@ -32,10 +33,12 @@ _VIEWS = {
     *("swapaxes", "movedim", "__get__"),
 }
 _PARTS = {"__getitem__", "select", "narrow", "unbind", "chunk", "split", "index_select", "tensor_split"}
-# What comes out of these holds the same values.
-_SAME = _VIEWS | {"view_as", "reshape_as", "dropout", "to", "float", "double", "half", "type_as", "clone", "type"}
+KEPT = _VIEWS | {"view_as", "reshape_as", "dropout", "to", "float", "double", "half", "type_as", "clone", "type"}
+"""What comes out of these holds the same values."""
 _TOLERANCE = 1e-3  # of sums of rows, in half precision too
 
+Give = Callable[[Tensor, CallSite, Tensor], None]
+"""Told what attention whose rows have sums of their own gave, its site, and the sums."""
 Decide = Callable[[Callable[[], "Tensor | None"]], "Tensor | None"]
 """Says what rows of a possible pattern sum to: measured by the function in the first pass, the same in later ones."""
 
@@ -74,10 +77,11 @@ class Provenance:
         meet: says which site a call belongs to.
         decide: says what the rows of a pattern sum to, None if it is no attention.
         lineage: where tensors come from.
+        give: told of what may yet be divided by the sums of rows.
     """
 
-    def __init__(self, meet: Meet, decide: Decide, lineage: Lineage) -> None:
-        self._meet, self._decide, self._lineage = meet, decide, lineage
+    def __init__(self, meet: Meet, decide: Decide, lineage: Lineage, give: Give) -> None:
+        self._meet, self._decide, self._lineage, self._give = meet, decide, lineage, give
         self._tags = WeakTensorKeyDictionary()
 
     def tag(self, tensor: object) -> Scores | Mixed | None:
@@ -93,6 +97,23 @@ class Provenance:
         product = terms(func.__name__, args, kwargs)
         if product is None:
             return func(*args, **kwargs)
+        plain: tuple[Mixing, Scores] | None = None
+        for mixing, tag in self._patterns(product):
+            sums = self._decide(lambda m=mixing: _row_sums(m))  # type: ignore[misc]
+            if sums is not None:
+                return self._mix(lambda: func(*args, **kwargs), mixing, tag, sums)
+            if tag.certain and not tag.weighed:
+                plain = mixing, tag
+        if plain is not None:
+            return self._mix_scores(lambda: func(*args, **kwargs), *plain)
+        out = func(*args, **kwargs)
+        certain = self._over_features(product)
+        if certain is not None and not all(map(self._lineage.is_parameter, product.tensors)):
+            self._tags[out] = Scores(certain, out.shape[1] if out.dim() == 4 else None)
+        return out
+
+    def _patterns(self, product: Terms) -> Iterator[tuple[Mixing, Scores]]:
+        """Ways in which a product may be one of a pattern and values."""
         for number in (0, 1):
             tag = self.tag(product.tensors[number])
             if not isinstance(tag, Scores) or self._lineage.is_parameter(product.tensors[1 - number]):
@@ -104,14 +125,8 @@ class Provenance:
                 continue
             for key in _contracted(product):
                 mixing = Mixing.of(product, number, product.letters[number].index(key))
-                sums = None if mixing is None else self._decide(lambda m=mixing: _row_sums(m))  # type: ignore[misc]
-                if mixing is not None and sums is not None:
-                    return self._mix(lambda: func(*args, **kwargs), mixing, tag, sums)
-        out = func(*args, **kwargs)
-        certain = self._over_features(product)
-        if certain is not None and not all(map(self._lineage.is_parameter, product.tensors)):
-            self._tags[out] = Scores(certain, out.shape[1] if out.dim() == 4 else None)
-        return out
+                if mixing is not None:
+                    yield mixing, tag
 
     def _over_features(self, product: Terms) -> bool | None:
         """Whether features are contracted; None if something else is, or it is a plain projection."""
@@ -127,13 +142,31 @@ class Provenance:
             return None
         return bool(known)
 
+    def _mix_scores(self, original: Callable[[], Tensor], mixing: Mixing, tag: Scores) -> Tensor:
+        """Linear attention by its scores, masked or not; only a later division makes its rows sum to one, if any."""
+        site = self._meet(LINEAR, _lead(mixing, tag), mixing.tokens)
+        site.stochastic = site.divided
+        scores = mixing.pattern(site.heads)
+        sums = scores.sum(dim=-1, keepdim=True)
+        if site.active:
+            by = torch.where(sums == 0, 1.0, sums) if site.divided else torch.ones_like(sums[:1, :1])
+            mixed = site.mix(
+                lambda: mixing.mixed(original(), site.heads) / by,
+                lambda: scores / by,
+                lambda: (scores != 0).any(0).any(0),  # a mask is the same for all, other zeros are not
+                mixing.mixed_values(site.heads),
+            )
+            out = mixing.result(mixed)
+        else:
+            out = original()
+        self.mark(out, site)
+        self._give(out, site, sums)
+        return out
+
     def _mix(self, original: Callable[[], Tensor], mixing: Mixing, tag: Scores, sums: Tensor) -> Tensor:
-        lead = mixing.lead
-        if len(lead) == 1 and tag.heads and lead[0] % tag.heads == 0:
-            lead = (lead[0] // tag.heads, tag.heads)
         (met,) = tag.met or ([],)
         if not met:
-            met.append(self._meet(STYLE, lead, mixing.tokens))
+            met.append(self._meet(STYLE, _lead(mixing, tag), mixing.tokens))
         site = met[0]
         if not site.active:
             out = original()
@@ -192,7 +225,7 @@ class Provenance:
     ) -> Scores | Mixed | None:
         if isinstance(tag, Mixed):
             projected = name == "linear" and not tag.projected
-            return replace(tag, projected=True) if projected else tag if name in _SAME else None
+            return replace(tag, projected=True) if projected else tag if name in KEPT else None
         heads = tag.heads or (out.shape[1] if out.dim() == 4 else None)
         if name in _PARTS:
             return Scores(tag.certain, heads if out.dim() == tensor.dim() else None, raw, tag.weighed)
@@ -202,6 +235,14 @@ class Provenance:
         if name in _WEIGHING and not tag.weighed:
             return Scores(tag.certain, heads, tensor, weighed=True, met=([],))
         return replace(tag, heads=heads, raw=raw if tag.weighed else None)
+
+
+def _lead(mixing: Mixing, tag: Scores) -> tuple[int, ...]:
+    """Sizes of the axes of batch and heads."""
+    lead = mixing.lead
+    if len(lead) == 1 and tag.heads and lead[0] % tag.heads == 0:
+        return (lead[0] // tag.heads, tag.heads)
+    return lead
 
 
 def _contracted(product: Terms) -> list[str]:
