@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from forecheck.data.frequency import stamp
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.behind import Behind, behind_combination, behind_windows
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit
@@ -35,11 +36,28 @@ class Forecast:
         columns: `unique_id` (whole numbers where the data had such), `ds`, the model's name, and `<model>-lo-<level>`,
             `<model>-hi-<level>`.
         info: why this model, what its validation and test losses are, and how the intervals were calibrated.
+        behind: the data that were forecast and what is known of the errors; None of a forecast from elsewhere.
     """
 
     model: str
     columns: dict[str, Any]
     info: dict[str, Any]
+    behind: Behind | None = field(default=None, repr=False)
+
+    @property
+    def names(self) -> list[str | int]:
+        """Every unit: a series, a channel of it where there are several."""
+        return self.columns["unique_id"][:: self.horizon]
+
+    @property
+    def horizon(self) -> int:
+        """H, steps of every unit."""
+        return len(self.columns["ds"]) // len(set(self.columns["unique_id"]))
+
+    @property
+    def levels(self) -> list[float]:
+        """Levels of the intervals, in percent."""
+        return [float(name.partition("-lo-")[2]) for name in self.columns if name.startswith(f"{self.model}-lo-")]
 
     def __repr__(self) -> str:
         stamps, series = np.asarray(self.columns["ds"]), len(set(self.columns["unique_id"]))
@@ -58,6 +76,41 @@ class Forecast:
         )
         more = f"<p>{count - _ROWS} rows more</p>" if count > _ROWS else ""
         return f"<table><caption>{escape(repr(self))}</caption><tr>{head}</tr>{rows}</table>{more}"
+
+    def to_html(self, path: str | Path | None = None, *, show: Sequence[Any] = ()) -> str:
+        """One offline HTML page with history, forecast and intervals by series. Also written to `path`, if given.
+
+        The series with the largest errors at rolling origins, or on the test part, and typical ones are drawn; the
+        others, as many as half a megabyte holds, can be searched.
+
+        Args:
+            path: of a file.
+            show: names of series that are to be on it, before all others.
+
+        Raises:
+            UsageError: if there is no such series, or this forecast came without its data.
+            WriteError: if the system does not let it.
+        """
+        from forecheck.forecasting.page import page_of
+
+        page = page_of(self, show)
+        if path is not None:
+            write_output(path, page.encode("utf-8"))
+        return page
+
+    def plot(self, series: Any = (), *, history: int | None = None) -> Any:
+        """A matplotlib figure of history, forecast and intervals (needs matplotlib).
+
+        Args:
+            series: one name or several; by default the six with the largest errors before.
+            history: steps of history to draw; by default what suits horizon and season.
+
+        Raises:
+            UsageError: if matplotlib is not installed, there is no such series, or this forecast came without its data.
+        """
+        from forecheck.forecasting.plotted import figure_of
+
+        return figure_of(self, series, history)
 
     def to_arrow(self) -> Any:
         """As a pyarrow table."""
@@ -163,7 +216,7 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         panel = fitted.aligned(panel)
         made, info = fitted.combine(panel)
         columns = _columns(panel, bands(made, levels, panel), fitted.horizon)
-        return Forecast(COMBINATION, columns, info)
+        return Forecast(COMBINATION, columns, info, behind_combination(made, panel))
     widths = {f"{level:g}": fitted.width(level) for level in levels}
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
@@ -181,7 +234,7 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         reach = np.maximum(width, rounding)
         bands_of |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     real = {key: values * std + mean for key, values in bands_of.items()}
-    return Forecast(name, _columns(panel, real, task.horizon), fitted.info)
+    return Forecast(name, _columns(panel, real, task.horizon), fitted.info, behind_windows(fitted.losses_of(panel), panel))
 
 
 def _columns(
