@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.backtest import backtest as backtest
     from forecheck.verbs.calibrate import calibrate as calibrate
     from forecheck.verbs.checks import checks as checks
+    from forecheck.verbs.cross_validation import cross_validation as cross_validation
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
     from forecheck.verbs.models import models as models
@@ -82,6 +83,7 @@ _PUBLIC = {
     "backtest": "forecheck.verbs.backtest",
     "calibrate": "forecheck.verbs.calibrate",
     "checks": "forecheck.verbs.checks",
+    "cross_validation": "forecheck.verbs.cross_validation",
     "datasets": "forecheck.data.catalog",
     "fit": "forecheck.verbs.fit",
     "forecast": "forecheck.verbs.forecast",
@@ -124,6 +126,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "backtest",
     "calibrate",
     "checks",
+    "cross_validation",
     "datasets",
     "fit",
     "forecast",

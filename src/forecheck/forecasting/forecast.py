@@ -22,13 +22,14 @@ from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.predicted import predict_rows
+from forecheck.forecasting.table import Table
 from forecheck.outputs import write_output
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(Table):
     """Forecasts of every series and channel, in real units.
 
     Attributes:
@@ -98,6 +99,17 @@ class Forecast:
             write_output(path, page.encode("utf-8"))
         return page
 
+    def cross_validation(self) -> Any:
+        """The combination's forecasts from the rolling origins that it was weighted by, as a frame with `cutoff`.
+
+        Raises:
+            UsageError: if the model is another, or the series are too short for rolling origins.
+        """
+        from forecheck.forecasting.crossed import rolling_frame
+        from forecheck.forecasting.page import behind_of
+
+        return rolling_frame(behind_of(self))
+
     def plot(self, series: Any = (), *, history: int | None = None) -> Any:
         """A matplotlib figure of history, forecast and intervals (needs matplotlib).
 
@@ -112,73 +124,7 @@ class Forecast:
 
         return figure_of(self, series, history)
 
-    def to_arrow(self) -> Any:
-        """As a pyarrow table."""
-        import pyarrow as pa
 
-        return pa.table({key: pa.array(values) for key, values in self.columns.items()})
-
-    def to_pandas(self) -> Any:
-        """As a pandas frame."""
-        return self.to_arrow().to_pandas()
-
-    def to_polars(self) -> Any:
-        """As a polars frame (needs polars)."""
-        import polars as pl
-
-        return pl.from_arrow(self.to_arrow())
-
-    def to_csv(self, *, formulas: bool = True) -> bytes:
-        """As CSV; stamps without a fraction of a second are written without one.
-
-        Args:
-            formulas: whether a text that begins like a formula is written as it is. Spreadsheets run it; without, it
-                begins with an apostrophe, and the names are no longer those of the data.
-        """
-        import io
-
-        import pyarrow as pa
-        import pyarrow.csv
-
-        table = self.to_arrow()
-        stamps = np.asarray(self.columns["ds"])
-        if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
-            place = table.schema.get_field_index("ds")
-            table = table.set_column(place, "ds", table["ds"].cast(pa.timestamp("s")))
-        if not formulas:
-            place = table.schema.get_field_index("unique_id")
-            table = table.set_column(place, "unique_id", pa.array(map(_no_formula, self.columns["unique_id"])))
-        # Arrow quotes either all texts or none, and all names of a header.
-        special = any(set(str(name)) & set(',"\r\n') for name in set(self.columns["unique_id"]))
-        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
-        buffer = io.BytesIO()
-        pyarrow.csv.write_csv(table, buffer, plain)
-        return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
-
-    def write(self, path: str | Path, *, formulas: bool = True) -> None:
-        """Write CSV, see `to_csv`, or Parquet if the path ends so.
-
-        Raises:
-            WriteError: if the system does not let it.
-        """
-        if Path(path).suffix.lower() not in (".parquet", ".pq"):
-            write_output(path, self.to_csv(formulas=formulas))
-            return
-        import io
-
-        import pyarrow.parquet
-
-        buffer = io.BytesIO()
-        pyarrow.parquet.write_table(self.to_arrow(), buffer)
-        write_output(path, buffer.getvalue())
-
-
-def _no_formula(name: str | int) -> str | int:
-    """A number, or a text that no spreadsheet takes for a formula, wherever it splits cells."""
-    return f"'{name}" if isinstance(name, str) and name.startswith(_FORMULA) else name
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
 _ROWS = 20
 """Shown in a notebook."""
 
@@ -234,7 +180,9 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         reach = np.maximum(width, rounding)
         bands_of |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     real = {key: values * std + mean for key, values in bands_of.items()}
-    return Forecast(name, _columns(panel, real, task.horizon), fitted.info, behind_windows(fitted.losses_of(panel), panel))
+    return Forecast(
+        name, _columns(panel, real, task.horizon), fitted.info, behind_windows(fitted.losses_of(panel), panel)
+    )
 
 
 def _columns(

@@ -154,7 +154,9 @@ def _chosen(info: dict[str, Any], model: str) -> Chosen:
 
 def _facts(info: dict[str, Any], behind: Behind) -> list[tuple[str, str]]:
     """How it was made."""
-    maps = [f"{each['anchor']}: lookback {each['lookback']}, ridge {each['ridge']:g}" for each in info.get("maps") or ()]
+    maps = [
+        f"{each['anchor']}: lookback {each['lookback']}, ridge {each['ridge']:g}" for each in info.get("maps") or ()
+    ]
     said = {
         "data": info.get("read") or behind.panel.described,
         "split": info.get("split"),
@@ -163,6 +165,8 @@ def _facts(info: dict[str, Any], behind: Behind) -> list[tuple[str, str]]:
         "calibration": info.get("calibration_windows") and f"{info['calibration_windows']:,} windows of the test part",
         "refitted": info.get("refitted") and "on all rows, with what validation chose",
         "pooled maps": "; ".join(maps),
-        "intervals": "from errors at rolling origins" if info.get("model") == COMBINATION and info.get("origins") else "",
+        "intervals": "from errors at rolling origins"
+        if info.get("model") == COMBINATION and info.get("origins")
+        else "",
     }
     return [(name, str(value)) for name, value in said.items() if value]

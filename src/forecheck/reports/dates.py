@@ -70,7 +70,7 @@ def _labels(time: Times, unit: str) -> Iterator[str]:
     for stamp in time:
         moment = np.datetime_as_string(stamp, unit="s")
         year, month, day = int(moment[:-15]), int(moment[-14:-12]), int(moment[-11:-9])
-        clock = moment[-8:] if unit == "s" else moment[-8:-3]
+        clock = moment[-8:].removesuffix(":00") if moment[-5:] != "00:00" else moment[-8:-3]
         if unit == "Y":
             yield str(year)
         elif unit == "M":

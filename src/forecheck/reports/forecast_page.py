@@ -190,7 +190,11 @@ def _figure(k: int, curves: Curves, page: Page, calendar: _Calendar, *, alone: b
 
 
 def _loss(page: Page, curves: Curves) -> str:
-    return f"{page.ranking.split(' ')[0]} {curves.loss:{'.2f' if curves.loss < 1000 else '.3g'}}" if curves.loss is not None else ""
+    return (
+        f"{page.ranking.split(' ')[0]} {curves.loss:{'.2f' if curves.loss < 1000 else '.3g'}}"
+        if curves.loss is not None
+        else ""
+    )
 
 
 class _Calendar:

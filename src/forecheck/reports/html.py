@@ -96,6 +96,7 @@ def _backtest(data: Mapping[str, Any]) -> dict[str, Any]:
         "models": tables.without(tables.models_table(data), ("options",)),
         "options": content.options(data),
         "pairs": tables.pairs_table(data),
+        "examples": plots.examples(data),
         "first_of": {},
     }
 

@@ -1,0 +1,85 @@
+"""A table of named columns of one length, in the forms that it can take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecheck.outputs import write_output
+
+
+class Table:
+    """Columns by name; `unique_id` names the series, `ds` and `cutoff` are stamps or steps."""
+
+    columns: dict[str, Any]
+
+    def to_arrow(self) -> Any:
+        """As a pyarrow table."""
+        import pyarrow as pa
+
+        return pa.table({key: pa.array(values) for key, values in self.columns.items()})
+
+    def to_pandas(self) -> Any:
+        """As a pandas frame."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """As a polars frame (needs polars)."""
+        import polars as pl
+
+        return pl.from_arrow(self.to_arrow())
+
+    def to_csv(self, *, formulas: bool = True) -> bytes:
+        """As CSV; stamps without a fraction of a second are written without one.
+
+        Args:
+            formulas: whether a text that begins like a formula is written as it is. Spreadsheets run it; without, it
+                begins with an apostrophe, and the names are no longer those of the data.
+        """
+        import io
+
+        import pyarrow as pa
+        import pyarrow.csv
+
+        table = self.to_arrow()
+        for name in [each for each in ("ds", "cutoff") if each in self.columns]:
+            stamps = np.asarray(self.columns[name])
+            if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
+                place = table.schema.get_field_index(name)
+                table = table.set_column(place, name, table[name].cast(pa.timestamp("s")))
+        if not formulas:
+            place = table.schema.get_field_index("unique_id")
+            table = table.set_column(place, "unique_id", pa.array(map(_no_formula, self.columns["unique_id"])))
+        # Arrow quotes either all texts or none, and all names of a header.
+        special = any(set(str(name)) & set(',"\r\n') for name in set(self.columns["unique_id"]))
+        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
+        buffer = io.BytesIO()
+        pyarrow.csv.write_csv(table, buffer, plain)
+        return ",".join(table.column_names).encode() + b"\n" + buffer.getvalue()
+
+    def write(self, path: str | Path, *, formulas: bool = True) -> None:
+        """Write CSV, see `to_csv`, or Parquet if the path ends so.
+
+        Raises:
+            WriteError: if the system does not let it.
+        """
+        if Path(path).suffix.lower() not in (".parquet", ".pq"):
+            write_output(path, self.to_csv(formulas=formulas))
+            return
+        import io
+
+        import pyarrow.parquet
+
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(self.to_arrow(), buffer)
+        write_output(path, buffer.getvalue())
+
+
+def _no_formula(name: str | int) -> str | int:
+    """A number, or a text that no spreadsheet takes for a formula, wherever it splits cells."""
+    return f"'{name}" if isinstance(name, str) and name.startswith(_FORMULA) else name
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
