@@ -80,7 +80,7 @@ def test_the_worst_series_are_drawn_first_and_then_typical_ones(shops):
 
 def test_the_error_that_ranks_is_that_at_rolling_origins(shops):
     crossed = shops.cross_validation().to_pandas()
-    assert shops.behind.measure.startswith("MASE at 12")
+    assert shops.behind.measure.startswith("MASE at 3 ")
     assert set(crossed["unique_id"]) == set(shops.names)
     assert np.mean(shops.behind.losses) == pytest.approx(shops.info["rolling_mase"]["combination"], rel=1e-5)
 

@@ -26,7 +26,10 @@ def forecast(
     ] = None,
     level: Annotated[list[float] | None, typer.Option(help="Coverage of an interval in percent; repeatable.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", dir_okay=False, help="CSV or Parquet file; else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="CSV or Parquet file; without it and a page, standard output."
+        ),
     ] = None,
     formulas: Annotated[
         bool,

@@ -146,8 +146,10 @@ def _examples(
     experiment: Experiment,
 ) -> list[dict[str, Any]]:
     """Forecasts of a few test windows by the chosen model and the best of the others."""
-    others = sorted((row for row in rows if row["model"] != winner), key=lambda row: row["mse"])
-    names = [winner, *(row["model"] for row in others)][:_DRAWN]
+    ranked = sorted(rows, key=lambda row: (row["model"] != winner, row["mse"]))
+    names = [row["model"] for row in ranked if (results[row["model"]][0].folder / "model").is_dir()][:_DRAWN]
+    if not names:
+        return []
     cut = {own[name]: protocol.cut(experiment.panel, own[name]) for name in names}
     return shown_windows({name: cut[own[name]] for name in names}, {name: results[name][0] for name in names})
 

@@ -22,12 +22,14 @@ class Behind:
 
     Attributes:
         panel: the data, series and channels in the order of the forecast.
+        period: steps of the season that the model was told; 1 for none.
         measure: what the losses are, as `MASE at 12 rolling origins`; empty if there are none.
         losses: of every unit; NaN where it is not known.
         made: the combination that made it, if one did.
     """
 
     panel: Panel
+    period: int
     measure: str = ""
     losses: Units | None = None
     made: Combination | None = None
@@ -43,17 +45,17 @@ class Behind:
         return origin.end, truth_of(from_panel(self.panel), origin) + errors
 
 
-def behind_combination(made: Combination, panel: Panel) -> Behind:
+def behind_combination(made: Combination, panel: Panel, period: int) -> Behind:
     """The mean absolute scaled error of every unit at the rolling origins."""
     count = len(made.origins)
     if not count:
-        return Behind(panel)
+        return Behind(panel, period)
     losses = observed_mean(observed_mean(np.abs(made.errors), axis=2), axis=0)
-    return Behind(panel, f"MASE at {count} rolling origin{'s' * (count > 1)}", losses, made)
+    return Behind(panel, period, f"MASE at {count} rolling origin{'s' * (count > 1)}", losses, made)
 
 
-def behind_windows(losses: Float[np.ndarray, "series channel"] | None, panel: Panel) -> Behind:
+def behind_windows(losses: Float[np.ndarray, "series channel"] | None, panel: Panel, period: int) -> Behind:
     """The mean absolute error of every unit on the test part, in standard deviations, where it is known."""
     if losses is None:
-        return Behind(panel)
-    return Behind(panel, "MAE on the test part, in standard deviations", losses.reshape(-1))
+        return Behind(panel, period)
+    return Behind(panel, period, "MAE on the test part, in standard deviations", losses.reshape(-1))

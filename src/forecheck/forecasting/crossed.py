@@ -14,6 +14,7 @@ from forecheck.combination.origins import truth_of
 from forecheck.combination.ragged import from_panel
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
+from forecheck.data.tabular import Columns
 from forecheck.data.windows import Experiment
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
@@ -24,23 +25,23 @@ from forecheck.forecasting.combined import unit_names
 from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import check_level
 from forecheck.forecasting.selection import own_lookbacks, usable
-from forecheck.forecasting.table import Table
 from forecheck.forecasting.windows import window_forecasts
 from forecheck.statistics.conformal import conformal_rank
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 from forecheck.trials.store import Result
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Forecasts = Float[np.ndarray, "window horizon channel"]
 
 
 @dataclass(frozen=True, eq=False)
-class CrossValidation(Table):
+class CrossValidation(Columns):
     """Forecasts from several origins, in real units.
 
     Attributes:
         models: what forecast.
-        columns: `unique_id`, `ds`, `cutoff` (the last row that was known), `y` (NaN where it was never observed), and
+        columns: `unique_id`, `ds`, `cutoff` (the last row that was known), `y` (missing where never observed), and
             a column a model, with `<model>-lo-<level>` and `<model>-hi-<level>` for every level.
     """
 
@@ -81,10 +82,10 @@ def run_cross_validation(
     """
     for level in levels:
         check_level(level)
-    if models is not None and COMBINATION in models:
+    if unkept := [name for name in models or () if name == COMBINATION or ":" in name]:
         raise UsageError(
-            f"{COMBINATION} forecasts series from their end, not windows of a test part",
-            "Leave it out; forecheck.forecast(...).cross_validation() has its rolling origins.",
+            f"{unkept[0]} forecasts series from their end, and its forecasts of a test part are not kept",
+            "Leave it out; forecheck.forecast(...).cross_validation() has the rolling origins of a combination.",
         )
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
@@ -139,6 +140,7 @@ def rolling_frame(behind: Behind) -> CrossValidation:
     laid = {key: np.concatenate(parts) for key, parts in rows.items()}
     order = np.argsort(laid["unit"], kind="stable")
     columns = {key: values[order] for key, values in laid.items()}
+    columns["y"] = np.ma.masked_invalid(columns["y"])
     unit = columns.pop("unit")
     return CrossValidation((COMBINATION,), {"unique_id": names[unit].tolist(), **columns})
 
@@ -170,11 +172,11 @@ def _laid(experiment: Experiment, columns: Mapping[str, Forecasts]) -> dict[str,
     unit = (of[windows, None] * channels + np.arange(channels)).reshape(-1)  # (window, channel)
     order = np.argsort(unit, kind="stable")
 
-    def laid(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def laid(values: Array) -> Array:
         by_unit = values[windows].transpose(0, 2, 1).reshape(len(unit), test.horizon)
         return np.asarray(by_unit[order].reshape(-1))
 
-    def stamps(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def stamps(values: Array) -> Array:
         return laid(np.repeat(values[:, :, None], channels, axis=2))
 
     names = np.array(unit_names(panel), dtype=object)
@@ -182,7 +184,7 @@ def _laid(experiment: Experiment, columns: Mapping[str, Forecasts]) -> dict[str,
         "unique_id": np.repeat(names[unit[order]], test.horizon).tolist(),
         "ds": stamps(panel.time[rows]),
         "cutoff": stamps(np.repeat(panel.time[test.origins - 1][:, None], test.horizon, axis=1)),
-        "y": laid(truth[rows]),
+        "y": np.ma.masked_invalid(laid(truth[rows])),
         **{key: laid(values) for key, values in columns.items()},
     }
 

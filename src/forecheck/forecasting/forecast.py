@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.combination.seasons import known_seasons
 from forecheck.data.causal import causal
 from forecheck.data.frequency import stamp
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
+from forecheck.data.tabular import Columns
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.behind import Behind, behind_combination, behind_windows
 from forecheck.forecasting.candidates import COMBINATION
@@ -22,14 +24,13 @@ from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.predicted import predict_rows
-from forecheck.forecasting.table import Table
 from forecheck.outputs import write_output
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast(Table):
+class Forecast(Columns):
     """Forecasts of every series and channel, in real units.
 
     Attributes:
@@ -68,7 +69,11 @@ class Forecast(Table):
         return f"<Forecast {self.model}: {series} series, {steps}{intervals}>"
 
     def _repr_html_(self) -> str:
-        """The first rows, for a notebook."""
+        """The page, in a frame of its own; without the data the first rows."""
+        if self.behind is not None:
+            from forecheck.forecasting.page import framed
+
+            return framed(self)
         names, count = list(self.columns), len(self.columns["ds"])
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
         rows = "".join(
@@ -162,7 +167,7 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         panel = fitted.aligned(panel)
         made, info = fitted.combine(panel)
         columns = _columns(panel, bands(made, levels, panel), fitted.horizon)
-        return Forecast(COMBINATION, columns, info, behind_combination(made, panel))
+        return Forecast(COMBINATION, columns, info, behind_combination(made, panel, _period(fitted, panel)))
     widths = {f"{level:g}": fitted.width(level) for level in levels}
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
@@ -181,8 +186,16 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         bands_of |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     real = {key: values * std + mean for key, values in bands_of.items()}
     return Forecast(
-        name, _columns(panel, real, task.horizon), fitted.info, behind_windows(fitted.losses_of(panel), panel)
+        name,
+        _columns(panel, real, task.horizon),
+        fitted.info,
+        behind_windows(fitted.losses_of(panel), panel, task.period),
     )
+
+
+def _period(fitted: Combined, panel: Panel) -> int:
+    """Steps of the shortest season of a combination."""
+    return (*known_seasons(panel.frequency, fitted.period), 1)[0]
 
 
 def _columns(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 import forecheck
 from forecheck.data.panel import Panel
@@ -20,23 +22,26 @@ from forecheck.reports.forecast_page import Chosen, Page, ranked, render, room_f
 _MOST, _FEWEST = 400, 30
 """Steps of history that are drawn, if there are more."""
 _SHOWN = 8
+_IN_NOTEBOOK = 60
+"""Series that a notebook keeps."""
 _PLAIN = ("y", "target", "value")
 """Names of a column that say nothing."""
 
 
-def page_of(forecast: Forecast, show: Sequence[Any] = ()) -> str:
+def page_of(forecast: Forecast, show: Sequence[Any] = (), most: int | None = None) -> str:
     """One offline HTML page; see `forecheck.reports.forecast_page`.
 
     Args:
         forecast: with what lies behind it.
         show: names of series that are to be on the page, before all others.
+        most: series to show; None for as many as there is room for.
 
     Raises:
         UsageError: if there is no such series, or the data of the forecast are not known.
     """
     behind = behind_of(forecast)
     names = forecast.names
-    period = behind.panel.frequency.period
+    period = behind.period
     asked = places_of(names, show)
     horizon, wide = forecast.horizon, 1 + 2 * len(forecast.levels)
     full = min(max(3 * horizon, 4 * period, 40), _MOST)
@@ -44,6 +49,7 @@ def page_of(forecast: Forecast, show: Sequence[Any] = ()) -> str:
     if room < len(names):  # shorter histories, so that more series have room
         full = max(min(full, max(2 * horizon, 2 * period)), _FEWEST)
         room = room_for(len(names), full + wide * horizon)
+    room = room if most is None else min(room, most)
     losses, ranking = losses_of(forecast, behind)
     order = ranked(losses, len(names), room)
     order = np.concatenate([asked, order[~np.isin(order, asked)]])[: max(room, len(asked))]
@@ -57,6 +63,15 @@ def page_of(forecast: Forecast, show: Sequence[Any] = ()) -> str:
     )  # fmt: skip
 
 
+def framed(forecast: Forecast) -> str:
+    """The page with its first series in a frame of its own, as a report has."""
+    page = escape(page_of(forecast, most=_IN_NOTEBOOK), quote=True)
+    return (
+        f'<iframe srcdoc="{page}" title="{escape(repr(forecast))}" sandbox="allow-scripts" '
+        'style="width:100%;height:45rem;border:0;resize:vertical;overflow:auto"></iframe>'
+    )
+
+
 def behind_of(forecast: Forecast) -> Behind:
     """The data of a forecast (UsageError if they are not known)."""
     if forecast.behind is None:
@@ -64,7 +79,9 @@ def behind_of(forecast: Forecast) -> Behind:
     return forecast.behind
 
 
-def curves_of(forecast: Forecast, places: np.ndarray[Any, Any], history: int, losses: Units | None) -> list[Curves]:
+def curves_of(
+    forecast: Forecast, places: Int[np.ndarray, " place"], history: int, losses: Units | None
+) -> list[Curves]:
     """Some of the units, each with so many steps of its history at most."""
     behind = behind_of(forecast)
     panel, horizon, names = behind.panel, forecast.horizon, forecast.names
@@ -99,7 +116,7 @@ def curves_of(forecast: Forecast, places: np.ndarray[Any, Any], history: int, lo
     return found
 
 
-def places_of(names: Sequence[Any], show: Sequence[Any]) -> np.ndarray[Any, Any]:
+def places_of(names: Sequence[Any], show: Sequence[Any]) -> Int[np.ndarray, " place"]:
     """Places of the units of these names, each once.
 
     Raises:
@@ -139,9 +156,13 @@ def _changes(panel: Panel) -> Units:
 def _chosen(info: dict[str, Any], model: str) -> Chosen:
     """The sentence on why this model, and what stands beside it."""
     rule, rolling = info.get("rule"), info.get("rolling_mase") or {}
-    why = {"named": "You named it.", None: ""}.get(rule, f"Chosen since {rule}." if rule else "")
-    if rule and rule.startswith("simplest within"):
+    why = f"Chosen since {rule}." if rule else ""
+    if rule == "named":
+        why = "You named it."
+    elif rule and rule.startswith("simplest"):
         why = f"Chosen as the {rule}."
+    elif rule and rule.startswith(("certain", "the only")):
+        why = f"Chosen since it is {rule}."
     loss, origins = rolling.get(model), info.get("origins")
     if loss is not None:
         where = f" at {origins} rolling origins inside the history" if origins else " at rolling origins"

@@ -27,6 +27,7 @@ def figure_of(forecast: Forecast, series: Any = (), history: int | None = None) 
         UsageError: if matplotlib is not installed, there is no such series, the history is not positive, or the data of
             the forecast are not known.
     """
+    behind = behind_of(forecast)
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -34,8 +35,7 @@ def figure_of(forecast: Forecast, series: Any = (), history: int | None = None) 
             "a plot needs matplotlib, which is not installed",
             "Install it with: pip install 'forecheck[plot]'; or write a page: forecast.to_html(\"forecast.html\").",
         ) from error
-    behind = behind_of(forecast)
-    period = behind.panel.frequency.period
+    period = behind.period
     if history is not None and history < 1:
         raise UsageError(f"the history to draw is a positive number of steps, got {history}")
     losses, _ = losses_of(forecast, behind)

@@ -31,6 +31,12 @@ class ForecheckForecaster(BaseForecaster):  # type: ignore[misc]
         lookback: L; None for what suits the model.
         options: by model, options that differ from the defaults.
         workers: processes; 0 for none.
+
+    Examples:
+        >>> from sktime.datasets import load_airline
+        >>> from forecheck.integrations.sktime import ForecheckForecaster
+        >>> forecaster = ForecheckForecaster("combination", sp=12)
+        >>> y_pred = forecaster.fit(load_airline(), fh=[1, 2, 3]).predict()
     """
 
     _tags: ClassVar[dict[str, Any]] = {
@@ -114,7 +120,7 @@ class ForecheckForecaster(BaseForecaster):  # type: ignore[misc]
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:  # noqa: ARG003  sktime gives it
         """Parameters that sktime's tests make it with."""
-        return [{"model": "combination"}, {"model": "last", "lookback": 3}]
+        return [{"model": "combination"}, {"model": "combination", "sp": 4}]
 
 
 def _panel(y: Any) -> Any:

@@ -12,13 +12,15 @@ from markupsafe import Markup
 from forecheck.reports.axes import CHARACTER, GREATEST, Axis, spanned
 from forecheck.reports.dates import Times
 from forecheck.reports.numbers import short
-from forecheck.reports.svg import NONE, path, tag
+from forecheck.reports.svg import NONE, path, tag, thin
 
 Values = Float[np.ndarray, " _"]
 LARGE, SMALL, NARROW = (940, 340), (460, 230), (380, 250)
 """Sizes of a drawing: one alone, one of many, and one alone on a narrow screen."""
 _TOP, _BELOW, _RIGHT = 10.0, 26.0, 10.0
 _MOST_SEASONS = 30
+_POINTS = 500
+"""Of a line; more are drawn by the least and greatest of each stretch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +110,11 @@ def draw(curves: Curves, ticks: Sequence[tuple[int, str]], period: int, size: tu
         parts.append(tag("path", d=_outline(low, high, start, level, upright), class_="ribbon c1"))
     if curves.earlier is not None:
         first = start - curves.earlier.back
-        placed = [(level.at(first + k), _at(upright, v)) for k, v in enumerate(curves.earlier.values.tolist())]
+        placed = [(level.at(first + k), _at(upright, v)) for k, v in _thin(curves.earlier.values)]
         parts.append(tag("path", d=path(placed), class_="line c2 earlier"))
-    seen = [(level.at(k), _at(upright, v)) for k, v in enumerate(curves.history.tolist())]
+    seen = [(level.at(k), _at(upright, v)) for k, v in _thin(curves.history)]
     parts.append(tag("path", d=path(seen), class_="line c0 observed"))
-    ahead = [(level.at(start + k), _at(upright, v)) for k, v in enumerate(curves.point.tolist())]
+    ahead = [(level.at(start + k), _at(upright, v)) for k, v in _thin(curves.point)]
     parts.append(tag("path", d=path([*seen[-1:], *ahead]), class_="line c1 forecast"))
     parts.append(tag("path", d=f"M{origin:.1f} {_TOP}V{bottom}", class_="origin"))
     parts.append(tag("path", d="", class_="cursor"))
@@ -138,10 +140,15 @@ def said(curves: Curves) -> str:
 
 def _outline(low: Values, high: Values, start: int, level: Axis, upright: Axis) -> str:
     """A band as a closed path, cut off at the ends of the axis; that of one step is most of a step wide."""
-    places = [float(start + k) for k in range(len(low))] if len(low) > 1 else [start - 0.4, start + 0.4]
-    ends = [[_cut(upright, float(v)) for v in np.resize(end, len(places))] for end in (high, low)]
+    kept = np.unique(np.linspace(0, len(low) - 1, min(len(low), _POINTS)).round().astype(int))
+    places = [float(start + k) for k in kept] if len(low) > 1 else [start - 0.4, start + 0.4]
+    ends = [[_cut(upright, float(v)) for v in np.resize(end[kept], len(places))] for end in (high, low)]
     x = [level.at(place) for place in places]
     return path([*zip(x, ends[0], strict=True), *list(zip(x, ends[1], strict=True))[::-1]]).replace("l0 0", "") + "Z"
+
+
+def _thin(values: Values) -> list[tuple[int, float]]:
+    return [(k, np.nan if v is None else float(v)) for k, v in thin(values.tolist(), _POINTS)]
 
 
 def _cut(axis: Axis, value: float) -> float:

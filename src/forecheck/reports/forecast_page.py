@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from markupsafe import Markup
 
+from forecheck.errors import UsageError
 from forecheck.reports import html, numbers
 from forecheck.reports.dates import Times, stamps, time_ticks
 from forecheck.reports.forecast_curves import LARGE, NARROW, SMALL, Curves, Values, draw
@@ -113,21 +114,26 @@ def typical_of(losses: Float[np.ndarray, " series"], count: int) -> Int[np.ndarr
 
 
 def render(page: Page) -> str:
-    """The page; where series do not fit, fewer of them."""
-    kept = len(page.curves)
+    """The page; where series do not fit, fewer of those that nobody asked for.
+
+    Raises:
+        UsageError: if those that were asked for do not fit.
+    """
+    kept = len(page.curves) - page.asked
     while True:
         text = _render(page, kept)
-        if len(text.encode()) <= MOST_BYTES or kept <= 1:
+        if len(text.encode()) <= MOST_BYTES or kept + page.asked == 1:
             return text
-        kept = max(1, kept * 3 // 4)
+        if not kept:
+            raise UsageError(f"{page.asked} series do not fit on one page", "Ask for fewer series.")
+        kept = max(kept * 3 // 4, not page.asked)
 
 
 def _render(page: Page, kept: int) -> str:
-    which = np.unique(np.linspace(0, len(page.curves) - 1, kept).round().astype(int))
-    curves = [page.curves[k] for k in which]
-    asked = int((which < page.asked).sum())
-    calendar = _calendar(curves)
-    groups = _groups(page, curves, asked, calendar)
+    rest = np.linspace(page.asked, len(page.curves) - 1, kept).round().astype(int)
+    curves = [page.curves[k] for k in np.unique(np.concatenate([np.arange(page.asked), rest]))]
+    calendar = _Calendar(curves)
+    groups = _groups(page, curves, page.asked, calendar)
     context = {
         "head": "Forecast of",
         "where": page.of,
@@ -166,13 +172,13 @@ def _groups(
     rest = np.arange(asked, len(curves))
     if not page.ranking or len(curves) <= _DRAWN:
         title = "Series" if len(curves) > 1 else ""
-        parts = [("asked for", "", np.arange(asked)), (title, "", rest[: 2 * _DRAWN])]
+        parts = [("Asked for", "", np.arange(min(asked, 2 * _DRAWN))), (title, "", rest[: 2 * _DRAWN])]
     else:
         losses = np.array([np.nan if each.loss is None else each.loss for each in curves])[rest]
         worst = rest[: min(_DRAWN, len(rest) // 2)]
         middle = rest[typical_of(losses, _DRAWN + len(worst))]
         typical = np.array([k for k in middle if k not in worst][:_DRAWN], dtype=np.int64)
-        parts = [("Asked for", "", np.arange(asked)), ("Largest errors", page.ranking, worst)]
+        parts = [("Asked for", "", np.arange(min(asked, 2 * _DRAWN))), ("Largest errors", page.ranking, worst)]
         parts += [("Typical", "errors near the median", typical)]
     return [
         (title, about, [_figure(k, curves[k], page, calendar, alone=len(curves) == 1) for k in group])
@@ -218,10 +224,6 @@ class _Calendar:
             return time_ticks(time, _TICKS)
         found = [(place - first, label) for place, label in self.ticks if first <= place < first + len(time)]
         return found if len(found) > 1 or len(time) < 3 else time_ticks(time, _TICKS)
-
-
-def _calendar(curves: Sequence[Curves]) -> _Calendar:
-    return _Calendar(curves)
 
 
 def _packed(page: Page, curves: Sequence[Curves], calendar: _Calendar) -> str:

@@ -1,4 +1,4 @@
-"""A table of named columns of one length, in the forms that it can take."""
+"""A table by columns, series below each other, as frames and files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import numpy as np
 
 from forecheck.outputs import write_output
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
 
-class Table:
-    """Columns by name; `unique_id` names the series, `ds` and `cutoff` are stamps or steps."""
+
+class Columns:
+    """A table.
+
+    Attributes:
+        columns: by name, `unique_id` (text or whole numbers) and `ds` (stamps or whole numbers) among them. What is
+            masked is missing.
+    """
 
     columns: dict[str, Any]
 
@@ -44,11 +51,10 @@ class Table:
         import pyarrow.csv
 
         table = self.to_arrow()
-        for name in [each for each in ("ds", "cutoff") if each in self.columns]:
-            stamps = np.asarray(self.columns[name])
+        for place, values in enumerate(self.columns.values()):
+            stamps = np.asarray(values)
             if stamps.dtype.kind == "M" and (stamps == stamps.astype("datetime64[s]")).all():
-                place = table.schema.get_field_index(name)
-                table = table.set_column(place, name, table[name].cast(pa.timestamp("s")))
+                table = table.set_column(place, table.column_names[place], table[place].cast(pa.timestamp("s")))
         if not formulas:
             place = table.schema.get_field_index("unique_id")
             table = table.set_column(place, "unique_id", pa.array(map(_no_formula, self.columns["unique_id"])))
@@ -80,6 +86,3 @@ class Table:
 def _no_formula(name: str | int) -> str | int:
     """A number, or a text that no spreadsheet takes for a formula, wherever it splits cells."""
     return f"'{name}" if isinstance(name, str) and name.startswith(_FORMULA) else name
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
