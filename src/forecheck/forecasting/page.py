@@ -22,6 +22,7 @@ from forecheck.reports.forecast_page import Chosen, Page, ranked, render, room_f
 _MOST, _FEWEST = 400, 30
 """Steps of history that are drawn, if there are more."""
 _SHOWN = 8
+_SHARED = " at the rolling origins that the candidates share"
 _IN_NOTEBOOK = 60
 """Series that a notebook keeps."""
 _PLAIN = ("y", "target", "value")
@@ -54,11 +55,12 @@ def page_of(forecast: Forecast, show: Sequence[Any] = (), most: int | None = Non
     order = ranked(losses, len(names), room)
     order = np.concatenate([asked, order[~np.isin(order, asked)]])[: max(room, len(asked))]
     curves = curves_of(forecast, order, full, losses)
+    median = np.nan if losses is None else float(np.nanmedian(losses))
     info = forecast.info
     made = {"forecheck": forecheck.__version__, "created": datetime.now(UTC).isoformat(timespec="seconds")}
     step = str(behind.panel.frequency)
     return render(
-        Page(behind.panel.name, made, _chosen(info, forecast.model), len(names), ranking, order, curves, len(asked),
+        Page(behind.panel.name, made, _chosen(info, forecast.model), len(names), ranking, median, curves, len(asked),
              period, step, _facts(info, behind))
     )  # fmt: skip
 
@@ -142,8 +144,10 @@ def losses_of(forecast: Forecast, behind: Behind) -> tuple[Units | None, str]:
     low, high = (np.asarray(forecast.columns[f"{forecast.model}-{end}-{level:g}"]) for end in ("lo", "hi"))
     width = (high - low).reshape(-1, forecast.horizon).mean(axis=1)
     scale = _changes(behind.panel)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(scale > 0, width / scale, np.nan), f"Width of the {level:g} % intervals, in usual steps"
+    if not (scale > 0).any():  # all are constant
+        return None, ""
+    relative = np.divide(width, scale, out=np.full_like(width, np.nan), where=scale > 0)
+    return relative, f"Width of the {level:g} % intervals, in usual steps"
 
 
 def _changes(panel: Panel) -> Units:
@@ -165,7 +169,7 @@ def _chosen(info: dict[str, Any], model: str) -> Chosen:
         why = f"Chosen since it is {rule}."
     loss, origins = rolling.get(model), info.get("origins")
     if loss is not None:
-        where = f" at {origins} rolling origins inside the history" if origins else " at rolling origins"
+        where = f" at {origins} rolling origins inside the history" if len(rolling) == 1 else _SHARED
         why += f" Its mean absolute scaled error (MASE) is {loss:.3f}{where}."
     members = info.get("members") or {}
     table = [(name, weight, (info.get("member_mase") or {}).get(name)) for name, weight in members.items()]

@@ -99,7 +99,7 @@ class Forecaster:
         changed = {name: value for name, value in self.get_params().items() if not _same(value, _defaults()[name])}
         return f"Forecaster({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
-    def fit(self, y: Any, X: None = None) -> Forecaster:
+    def fit(self, y: Any, X: Any = None) -> Forecaster:
         """Fit on a frame, a panel, or numbers: one series, or a row a step and a column a series.
 
         Args:

@@ -50,7 +50,7 @@ def _of_steps(time: Times, most: int) -> list[tuple[int, str]]:
     wanted = ticks(float(time[0]), float(time[-1]), most)
     places = np.searchsorted(time, wanted)
     return [
-        (int(place), f"{int(value):,}")
+        (int(place), str(int(value)))
         for place, value in zip(places, wanted, strict=True)
         if value == round(value) and place < len(time) and time[place] == value
     ]

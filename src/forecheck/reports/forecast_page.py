@@ -27,7 +27,7 @@ _DRAWN = 6
 _LEVELS = 4094
 """Steps between the least and the greatest value of a series, as two characters hold them beside the missing one."""
 _SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TICKS = 5
+_TICKS = 7
 _MOST_ROWS = 40
 
 
@@ -60,8 +60,8 @@ class Page:
         chosen: what forecasts.
         count: series that there are.
         ranking: what the series are ordered by, as `MASE at 12 rolling origins`; empty if by nothing.
-        order: places of the series that are on the page, as they are ranked, the worst first.
-        curves: those series.
+        median: of what they are ordered by, over all series.
+        curves: series that are on the page, the worst first.
         asked: how many of them, the first ones, were asked for by name.
         period: steps of a season.
         step: the step of the data in words.
@@ -73,7 +73,7 @@ class Page:
     chosen: Chosen
     count: int
     ranking: str
-    order: Int[np.ndarray, " shown"]
+    median: float
     curves: Sequence[Curves]
     asked: int
     period: int
@@ -100,16 +100,14 @@ def ranked(losses: Float[np.ndarray, " series"] | None, count: int, room: int) -
     if count <= room:
         return order
     third = max(1, room // 3)
-    typical = typical_of(losses[order], min(third, count))
+    typical = typical_of(losses[order], min(third, count), float(np.nanmedian(losses)))
     even = np.linspace(0, count - 1, max(1, room - 2 * third)).round().astype(np.int64)
     return order[np.unique(np.concatenate([np.arange(third), typical, even]))]
 
 
-def typical_of(losses: Float[np.ndarray, " series"], count: int) -> Int[np.ndarray, " typical"]:
-    """Places of the losses nearest to their median."""
-    if np.isnan(losses).all():
-        return np.arange(0)
-    distance = np.abs(losses - np.nanmedian(losses))
+def typical_of(losses: Float[np.ndarray, " series"], count: int, median: float) -> Int[np.ndarray, " typical"]:
+    """Places of the losses nearest to the median of all, in their order."""
+    distance = np.abs(losses - median)
     return np.sort(np.argsort(np.where(np.isnan(distance), np.inf, distance), kind="stable")[:count])
 
 
@@ -176,12 +174,11 @@ def _groups(
     else:
         losses = np.array([np.nan if each.loss is None else each.loss for each in curves])[rest]
         worst = rest[: min(_DRAWN, len(rest) // 2)]
-        middle = rest[typical_of(losses, _DRAWN + len(worst))]
-        typical = np.array([k for k in middle if k not in worst][:_DRAWN], dtype=np.int64)
+        typical = rest[len(worst) :][typical_of(losses[len(worst) :], _DRAWN, page.median)]
         parts = [("Asked for", "", np.arange(min(asked, 2 * _DRAWN))), ("Largest errors", page.ranking, worst)]
         parts += [("Typical", "errors near the median", typical)]
     return [
-        (title, about, [_figure(k, curves[k], page, calendar, alone=len(curves) == 1) for k in group])
+        (title, about, [_figure(k, curves[k], page, calendar, alone=len(curves) == 1) for k in group.tolist()])
         for title, about, group in parts
         if len(group)
     ]
@@ -192,7 +189,7 @@ def _figure(k: int, curves: Curves, page: Page, calendar: _Calendar, *, alone: b
         return draw(curves, calendar.ticks_of(curves.time), page.period, size)
 
     about = " · ".join(part for part in (curves.unit, _loss(page, curves)) if part)
-    return _Figure(int(k), curves.name, about, at(LARGE if alone else SMALL), at(NARROW) if alone else None)
+    return _Figure(k, curves.name, about, at(LARGE if alone else SMALL), at(NARROW) if alone else None)
 
 
 def _loss(page: Page, curves: Curves) -> str:
