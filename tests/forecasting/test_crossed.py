@@ -105,3 +105,26 @@ def test_wide_names_stay_apart():
     frame = fc.cross_validation(both, ["last"], **HOW).to_pandas().set_index(["unique_id", "ds", "cutoff"]).sort_index()
     for name in panel.series:
         np.testing.assert_allclose(frame.loc[f"{name}/stock", "y"], 5 + frame.loc[f"{name}/sold", "y"])
+
+
+def test_examples_of_a_backtest_are_windows_of_the_frame_the_worst_first():
+    panel = hourly(300)
+    report = fc.backtest(panel, MODELS, **HOW)
+    frame = fc.cross_validation(panel, MODELS, **HOW).to_pandas()
+    std = dict(zip(panel.channels, panel.values[:210].std(axis=0), strict=True))
+    frame["loss"] = ((frame[report.verdict.outcome] - frame["y"]) / frame["unique_id"].map(std)) ** 2
+    losses = frame.groupby(["unique_id", "cutoff"])["loss"].mean()
+    examples = report.data["examples"]
+    assert [each["why"] for each in examples] == ["largest errors"] * 4 + ["typical"] * 4
+    found = []
+    for example in examples:
+        cutoff = np.datetime64(example["origin"]) - np.timedelta64(1, "h")
+        rows = frame[(frame["unique_id"] == example["channel"]) & (frame["cutoff"] == cutoff)]
+        np.testing.assert_allclose(rows["y"], example["truth"], rtol=1e-5)
+        for model in MODELS:
+            np.testing.assert_allclose(rows[model], example["forecasts"][model], rtol=1e-5)
+        found.append(losses[example["channel"], cutoff])
+    assert found[0] == pytest.approx(losses.max())
+    assert found[:4] == sorted(found[:4], reverse=True)
+    assert np.abs(np.array(found[4:]) - losses.median()).max() < np.abs(np.array(found[:4]) - losses.median()).min()
+    assert fc.backtest(panel, MODELS, refit=20, **HOW).data["examples"] == []

@@ -85,6 +85,8 @@ def test_other_data_are_forecast_by_the_same_fit(wave):
     [
         (np.ones((2, 2, 2)), "shape"),
         ([], "shape"),
+        (["a", "b"], "no array of numbers"),
+        ([[1.0, 2.0], [3.0]], "no array of numbers"),
         (5.0, "data frame"),
         (np.array([1.0, np.nan, 3.0, 4.0, 5.0, 6.0]), "missing"),
         ([1.0, 2.0], "fewer than"),

@@ -166,7 +166,12 @@ class Forecaster:
             return load(y, time=self.time, series=self.series, target=self.target, fill=self.fill)
         import pyarrow as pa
 
-        numbers = np.asarray(y, dtype=np.float64)
+        try:
+            numbers = np.asarray(y, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"what is to be fitted is no array of numbers: {error}", "Give numbers, or a frame."
+            ) from None
         self._flat = numbers.ndim == 1
         if numbers.ndim not in (1, 2) or not numbers.size:
             raise UsageError(
