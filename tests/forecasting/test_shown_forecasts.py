@@ -163,6 +163,11 @@ def test_series_on_other_days_have_stamps_of_their_own():
     assert all(len(each) == 33 for each in times.values())
 
 
+def test_when_the_forecast_is_for_is_said_where_all_series_end_together():
+    assert "2022-07 to 2022-09" in made(many(2)).to_html()
+    assert "after the end of each series" in made(ragged((90, 60, 120)), 5).to_html()
+
+
 def test_a_forecaster_of_windows_is_ranked_by_its_test_part():
     forecast = made(hourly(400, channels=3), 6, (80,), "nlinear", lookback=24)
     assert "test part" in forecast.behind.measure

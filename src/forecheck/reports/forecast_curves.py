@@ -100,7 +100,7 @@ def draw(curves: Curves, ticks: Sequence[tuple[int, str]], period: int, size: tu
     parts.append(tag("path", d=lines, class_="season") if lines else NONE)
     free = 0.0
     for place, label in ticks:
-        x, half = level.at(place), CHARACTER * len(label) / 2
+        x, half = level.at(place), CHARACTER * len(label) / 2 + 2
         parts.append(tag("path", d=f"M{x:.1f} {bottom}v4", class_="tick"))
         at = min(max(x, half), width - half)
         if at - half >= free:

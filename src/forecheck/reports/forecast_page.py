@@ -256,9 +256,11 @@ def _written(values: Values, low: float, high: float) -> str:
 def _keys(page: Page, curves: Sequence[Curves]) -> list[tuple[str, str, str]]:
     """Labels, numbers and details of what stands right below the title."""
     first, last = curves[0].time[-len(curves[0].point)], max(each.time[-1] for each in curves)
-    ends = stamps(np.array([first, last]))
+    ends = " to ".join(stamps(np.array([first, last])))
+    if any(each.time[-1] != last for each in curves):
+        ends = "after the end of each series"
     found = [("Series", f"{page.count:,}", f"a row every {page.step}")]
-    found.append(("Ahead", f"{len(curves[0].point):,} step{'s' * (len(curves[0].point) != 1)}", " to ".join(ends)))
+    found.append(("Ahead", f"{len(curves[0].point):,} step{'s' * (len(curves[0].point) != 1)}", ends))
     levels = list(curves[0].bands)
     found.append(("Intervals", f"{' and '.join(f'{level:g}' for level in levels)} %" if levels else "none", ""))
     return found

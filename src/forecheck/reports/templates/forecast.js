@@ -93,7 +93,7 @@
     }
     var free = 0;
     c.ticks.forEach(function (each) {
-      var half = SIGN * each[1].length / 2, place = Math.min(Math.max(x(each[0]), half), W - half);
+      var half = SIGN * each[1].length / 2 + 2, place = Math.min(Math.max(x(each[0]), half), W - half);
       add(svg, "path", { d: "M" + x(each[0]).toFixed(1) + " " + bottom + "v4", "class": "tick" });
       if (place - half < free) { return; }
       add(svg, "text", { x: place, y: bottom + 18, "class": "label" }, each[1]);
