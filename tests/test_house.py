@@ -14,6 +14,7 @@ ROOT = Path(forecheck.__file__).parent
 FLOORS = (
     {"durations", "errors", "files", "fingerprints", "outputs", "processes", "progress", "sources", "__init__"},
     {"data", "nn", "statistics"},
+    {"reports"},
     {"combination"},
     {"training", "attention"},
     {"sparsity"},
@@ -23,10 +24,10 @@ FLOORS = (
     {"forecasting"},
     {"auditing", "anomaly"},
     {"calibration"},
-    {"reports"},
     {"papers"},
     {"verbs"},
     {"cli"},
+    {"integrations"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 # The ground floor's folders do not see each other; `data` is what they all may be handed.

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.backtest import backtest as backtest
     from forecheck.verbs.calibrate import calibrate as calibrate
     from forecheck.verbs.checks import checks as checks
+    from forecheck.verbs.cross_validation import cross_validation as cross_validation
     from forecheck.verbs.detect import detect as detect
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
@@ -86,6 +87,7 @@ _PUBLIC = {
     "backtest": "forecheck.verbs.backtest",
     "calibrate": "forecheck.verbs.calibrate",
     "checks": "forecheck.verbs.checks",
+    "cross_validation": "forecheck.verbs.cross_validation",
     "datasets": "forecheck.data.catalog",
     "detect": "forecheck.verbs.detect",
     "fit": "forecheck.verbs.fit",
@@ -130,6 +132,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "backtest",
     "calibrate",
     "checks",
+    "cross_validation",
     "datasets",
     "detect",
     "fit",

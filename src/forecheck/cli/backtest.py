@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.say import say
+from forecheck.errors import UsageError
 
 
 def backtest(
@@ -43,6 +46,15 @@ def backtest(
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
+    forecasts: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Write all forecasts as CSV or Parquet: unique_id, ds, cutoff, y, and the models."
+        ),
+    ] = None,
+    level: Annotated[
+        list[float] | None, typer.Option(help="Coverage of an interval of --forecasts in percent; repeatable.")
+    ] = None,
     workers: o.Workers = None,
     store: o.StoreFolder = None,
     verbose: o.Verbose = False,
@@ -54,9 +66,11 @@ def backtest(
 
       forecheck backtest ETTh1 --models nlinear,patchtst --lookback 336 --horizon 96 --json -
 
-      forecheck backtest sales.csv --horizon 24 --set nlinear.ridge=0
+      forecheck backtest sales.csv --horizon 24 --set nlinear.ridge=0 --forecasts cv.csv --level 80
     """
-    o.check_writable(html, markdown, json, reads=[data])
+    if level and forecasts is None:
+        raise UsageError("--level has no effect without --forecasts", "Name the file: --forecasts cv.csv.")
+    o.check_writable(html, markdown, json, forecasts, reads=[data])
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
@@ -64,21 +78,21 @@ def backtest(
     import forecheck as fc
     from forecheck.progress.bar import Bar
 
+    how: dict[str, Any] = {
+        "horizon": horizon,
+        "lookback": lookback,
+        "split": split,
+        "period": period,
+        "step": step,
+        "refit": refit,
+    }
+    how |= {"options": chosen, "workers": workers, "store": store}
     with Bar(quiet=quiet) as watcher:
-        report = fc.backtest(
-            panel,
-            names,
-            horizon=horizon,
-            lookback=lookback,
-            split=split,
-            seeds=seeds,
-            margin=margin,
-            period=period,
-            step=step,
-            refit=refit,
-            options=chosen,
-            workers=workers,
-            store=store,
-            progress=watcher,
-        )
+        report = fc.backtest(panel, names, seeds=seeds, margin=margin, progress=watcher, **how)
+        crossed = None
+        if forecasts is not None:
+            crossed = fc.cross_validation(panel, names, level=level or (), progress=watcher, **how)
+    if forecasts is not None and crossed is not None:
+        crossed.write(forecasts)
+        say(f"wrote {forecasts}", err=True)
     o.write_report(report, json, html, markdown, verbose)

@@ -26,7 +26,10 @@ def forecast(
     ] = None,
     level: Annotated[list[float] | None, typer.Option(help="Coverage of an interval in percent; repeatable.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", dir_okay=False, help="CSV or Parquet file; else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="CSV or Parquet file; without it and a page, standard output."
+        ),
     ] = None,
     formulas: Annotated[
         bool,
@@ -53,6 +56,12 @@ def forecast(
     delimiter: o.Delimiter = None,
     skip: o.Skip = None,
     json: Annotated[str | None, typer.Option("--json", help="Write why and how as JSON; - for stdout.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", dir_okay=False, help="Write history, forecast and why as one HTML page.")
+    ] = None,
+    show: Annotated[
+        list[str] | None, typer.Option(help="A series that is to be on the HTML page, before all others; repeatable.")
+    ] = None,
     workers: o.Workers = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
@@ -63,7 +72,7 @@ def forecast(
 
       forecheck forecast sales.csv --horizon 24 --level 80 --level 95 -o forecast.csv
 
-      forecheck forecast ETTh1 --horizon 96 --model rlinear
+      forecheck forecast ETTh1 --horizon 96 --model rlinear --html forecast.html
 
       forecheck forecast sales.csv --model-dir sales-model --level 80
     """
@@ -75,7 +84,9 @@ def forecast(
         }
         given |= {"--no-refit": not refit, "--split": split, "--margin": margin != _MARGIN, "--period": period}
         check_saved(given | {"--set": settings})
-    o.check_writable(output, json, reads=[data])
+    if show and html is None:
+        raise UsageError("--show has no effect without --html", "Name the page: --html forecast.html.")
+    o.check_writable(output, json, html, reads=[data])
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
@@ -108,9 +119,12 @@ def forecast(
     if output is not None:
         result.write(output, formulas=formulas)
         say(f"wrote {output}", err=True)
+    if html is not None:
+        result.to_html(html, show=show or ())
+        say(f"wrote {html}", err=True)
     if json == "-":
         put(described)
-    elif output is None:
+    elif output is None and html is None:
         put(result.to_csv(formulas=formulas).decode())
 
 

@@ -20,6 +20,7 @@ from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
 from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
+from forecheck.forecasting.windows import shown_windows
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.describe import describe_protocol, environment, header
@@ -30,6 +31,9 @@ from forecheck.trials.trial import Trial
 
 _ROUNDING = 1e-12
 """Standardised MSE under which a forecast in float32 is exact; nothing is a share of less."""
+
+_DRAWN = 4
+"""Models whose forecasts of the examples are shown."""
 
 Compare = Callable[[list[tuple[str, str]]], list[Comparison]]
 
@@ -123,6 +127,7 @@ def run_backtest(
         | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
         "table": _leaderboard(rows, winner, compared),
         "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
+        "examples": [] if refit else _examples(rows, winner, results, own, protocol, experiment),
         "horizon": {"curves": [_curve(name, group) for name, group in results.items()]},
         "winner": {
             "model": winner,
@@ -130,6 +135,23 @@ def run_backtest(
         },
         "environment": environment(next(iter(results.values()))[0]),
     }
+
+
+def _examples(
+    rows: list[dict[str, Any]],
+    winner: str,
+    results: Mapping[str, list[Result]],
+    own: Mapping[str, int],
+    protocol: Protocol,
+    experiment: Experiment,
+) -> list[dict[str, Any]]:
+    """Forecasts of a few test windows by the chosen model and the best of the others."""
+    ranked = sorted(rows, key=lambda row: (row["model"] != winner, row["mse"]))
+    names = [row["model"] for row in ranked if (results[row["model"]][0].folder / "model").is_dir()][:_DRAWN]
+    if not names:
+        return []
+    cut = {own[name]: protocol.cut(experiment.panel, own[name]) for name in names}
+    return shown_windows({name: cut[own[name]] for name in names}, {name: results[name][0] for name in names})
 
 
 def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:

@@ -142,7 +142,19 @@ def run_fit(
     widths = calibrated_widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = _completed(panel, experiment.scaler)
-    return Fitted(final, scaler, panel.series, panel.channels, panel.frequency, widths, info, origin)
+    names = panel.series, panel.channels, panel.frequency
+    return Fitted(final, scaler, *names, widths, info, origin, _losses(result, experiment))
+
+
+def _losses(result: Result, experiment: Experiment) -> Float[np.ndarray, "series channel"]:
+    """Mean absolute error on the test part by series, standardised units; NaN where nothing was observed."""
+    mae = result.arrays["mae"]  # (window, channel)
+    known = ~np.isnan(mae)
+    total, count = np.zeros((2, len(experiment.panel.series), mae.shape[1]))
+    of = experiment.panel.series_of(experiment.test.origins)
+    np.add.at(total, of, np.where(known, mae, 0.0))
+    np.add.at(count, of, known)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def _servable(panel: Panel) -> tuple[Panel, str]:

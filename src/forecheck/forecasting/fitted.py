@@ -31,6 +31,8 @@ class Fitted:
             them, channels do not.
         info: why this model, its losses, and how the intervals were calibrated.
         origin: the data, the split, the fit's report and the versions; to be read, not used.
+        losses: mean absolute error on the test part, standardised units; NaN where nothing was observed. None of a fit
+            that was read from a folder.
     """
 
     forecaster: Forecaster
@@ -41,6 +43,7 @@ class Fitted:
     widths: Mapping[str, Float[np.ndarray, "horizon channel"]]
     info: dict[str, Any]
     origin: dict[str, Any]
+    losses: Float[np.ndarray, "series channel"] | None = None
 
     def __repr__(self) -> str:
         task, levels = self.forecaster.task, list(self.widths)
@@ -86,6 +89,13 @@ class Fitted:
         places = {name: row for row, name in enumerate(self.series)}
         rows = [places[name] for name in panel.series]
         return self.scaler.mean[rows], self.scaler.std[rows]
+
+    def losses_of(self, panel: Panel) -> Float[np.ndarray, "series channel"] | None:
+        """Errors on the test part of an aligned panel's series, if they are known."""
+        if self.losses is None:
+            return None
+        places = {name: row for row, name in enumerate(self.series)}
+        return self.losses[[places[name] for name in panel.series]]
 
     def width(self, level: float) -> Float[np.ndarray, "horizon channel"]:
         """Half-width of the interval of a level in percent.

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.combination.seasons import known_seasons
 from forecheck.data.causal import causal
 from forecheck.data.frequency import stamp
 from forecheck.data.memory import available_memory
 from forecheck.data.panel import Panel
 from forecheck.data.tabular import Columns
 from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.behind import Behind, behind_combination, behind_windows
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.combined import Combined, bands, unit_names
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.predicted import predict_rows
+from forecheck.outputs import write_output
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
 
@@ -34,11 +38,28 @@ class Forecast(Columns):
         columns: `unique_id` (whole numbers where the data had such), `ds`, the model's name, and `<model>-lo-<level>`,
             `<model>-hi-<level>`.
         info: why this model, what its validation and test losses are, and how the intervals were calibrated.
+        behind: the data that were forecast and what is known of the errors; None of a forecast from elsewhere.
     """
 
     model: str
     columns: dict[str, Any]
     info: dict[str, Any]
+    behind: Behind | None = field(default=None, repr=False)
+
+    @property
+    def names(self) -> list[str | int]:
+        """Every unit: a series, a channel of it where there are several."""
+        return self.columns["unique_id"][:: self.horizon]
+
+    @property
+    def horizon(self) -> int:
+        """H, steps of every unit."""
+        return len(self.columns["ds"]) // len(set(self.columns["unique_id"]))
+
+    @property
+    def levels(self) -> list[float]:
+        """Levels of the intervals, in percent."""
+        return [float(name.partition("-lo-")[2]) for name in self.columns if name.startswith(f"{self.model}-lo-")]
 
     def __repr__(self) -> str:
         stamps, series = np.asarray(self.columns["ds"]), len(set(self.columns["unique_id"]))
@@ -48,7 +69,11 @@ class Forecast(Columns):
         return f"<Forecast {self.model}: {series} series, {steps}{intervals}>"
 
     def _repr_html_(self) -> str:
-        """The first rows, for a notebook."""
+        """The page, in a frame of its own; without the data the first rows."""
+        if self.behind is not None:
+            from forecheck.forecasting.page import framed
+
+            return framed(self)
         names, count = list(self.columns), len(self.columns["ds"])
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
         rows = "".join(
@@ -57,6 +82,52 @@ class Forecast(Columns):
         )
         more = f"<p>{count - _ROWS} rows more</p>" if count > _ROWS else ""
         return f"<table><caption>{escape(repr(self))}</caption><tr>{head}</tr>{rows}</table>{more}"
+
+    def to_html(self, path: str | Path | None = None, *, show: Sequence[Any] = ()) -> str:
+        """One offline HTML page with history, forecast and intervals by series. Also written to `path`, if given.
+
+        The series with the largest errors at rolling origins, or on the test part, and typical ones are drawn; the
+        others, as many as half a megabyte holds, can be searched.
+
+        Args:
+            path: of a file.
+            show: names of series that are to be on it, before all others.
+
+        Raises:
+            UsageError: if there is no such series, or this forecast came without its data.
+            WriteError: if the system does not let it.
+        """
+        from forecheck.forecasting.page import page_of
+
+        page = page_of(self, show)
+        if path is not None:
+            write_output(path, page.encode("utf-8"))
+        return page
+
+    def cross_validation(self) -> Any:
+        """The combination's forecasts from the rolling origins that it was weighted by, as a frame with `cutoff`.
+
+        Raises:
+            UsageError: if the model is another, or the series are too short for rolling origins.
+        """
+        from forecheck.forecasting.crossed import rolling_frame
+        from forecheck.forecasting.page import behind_of
+
+        return rolling_frame(behind_of(self))
+
+    def plot(self, series: Any = (), *, history: int | None = None) -> Any:
+        """A matplotlib figure of history, forecast and intervals (needs matplotlib).
+
+        Args:
+            series: one name or several; by default the six with the largest errors before.
+            history: steps of history to draw; by default what suits horizon and season.
+
+        Raises:
+            UsageError: if matplotlib is not installed, there is no such series, or this forecast came without its data.
+        """
+        from forecheck.forecasting.plotted import figure_of
+
+        return figure_of(self, series, history)
 
 
 _ROWS = 20
@@ -96,7 +167,7 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         panel = fitted.aligned(panel)
         made, info = fitted.combine(panel)
         columns = _columns(panel, bands(made, levels, panel), fitted.horizon)
-        return Forecast(COMBINATION, columns, info)
+        return Forecast(COMBINATION, columns, info, behind_combination(made, panel, _period(fitted, panel)))
     widths = {f"{level:g}": fitted.width(level) for level in levels}
     panel = fitted.aligned(panel)
     mean, std = (part[:, None, :] for part in fitted.scale_of(panel))  # (series, 1, channel)
@@ -114,7 +185,17 @@ def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[floa
         reach = np.maximum(width, rounding)
         bands_of |= {f"{name}-lo-{level}": y - reach, f"{name}-hi-{level}": y + reach}
     real = {key: values * std + mean for key, values in bands_of.items()}
-    return Forecast(name, _columns(panel, real, task.horizon), fitted.info)
+    return Forecast(
+        name,
+        _columns(panel, real, task.horizon),
+        fitted.info,
+        behind_windows(fitted.losses_of(panel), panel, task.period),
+    )
+
+
+def _period(fitted: Combined, panel: Panel) -> int:
+    """Steps of the shortest season of a combination."""
+    return (*known_seasons(panel.frequency, fitted.period), 1)[0]
 
 
 def _columns(

@@ -63,7 +63,13 @@ def render(data: Mapping[str, Any]) -> str:
     return fill(f"{data['kind']}.html", data, shared | special | {"pages": _pages(special, shared)})
 
 
-def fill(template: str, data: Mapping[str, Any], context: Mapping[str, Any], package: str = __package__) -> str:
+def fill(
+    template: str,
+    data: Mapping[str, Any],
+    context: Mapping[str, Any],
+    package: str = __package__,
+    script: str = "script.js",
+) -> str:
     """A page from a template. Everything from the user is escaped, and only our own script may run.
 
     Args:
@@ -71,9 +77,10 @@ def fill(template: str, data: Mapping[str, Any], context: Mapping[str, Any], pac
         data: the report.
         context: what the template is given beside it.
         package: whose templates are looked through first, before ours.
+        script: file name of the page's script.
     """
     templates = _templates(package)
-    script = templates.get_template("script.js").render()
+    script = templates.get_template(script).render()
     shared = {
         "data": data,
         "created": numbers.instant(data.get("created")),
@@ -89,6 +96,7 @@ def _backtest(data: Mapping[str, Any]) -> dict[str, Any]:
         "models": tables.without(tables.models_table(data), ("options",)),
         "options": content.options(data),
         "pairs": tables.pairs_table(data),
+        "examples": plots.examples(data),
         "first_of": {},
     }
 

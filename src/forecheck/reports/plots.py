@@ -201,7 +201,8 @@ def _example(example: Mapping[str, Any], colours: Mapping[str, str]) -> Example:
         parts.append(tag("path", tag("title", line.name), d=path(points), class_=f"line {line.classes}"))
     origin = numbers.instant(example.get("origin"))
     named = [example.get("series"), example.get("channel")] if example.get("series") else [example.get("channel")]
-    title = f"{' · '.join(str(name) for name in named)} from {origin}"
+    why = f"{example['why']}: " if example.get("why") else ""
+    title = f"{why}{' · '.join(str(name) for name in named)} from {origin}"
     unit = "in the units of the data" if example.get("unit") == "real" else str(example.get("unit") or "")
     text = (
         f"{title}: {len(tail)} observed steps, {len(truth)} steps ahead, forecasts by {', '.join(forecasts)}; {unit}."

@@ -1,0 +1,3 @@
+{% include "script.js" %}
+
+{% include "forecast.js" %}
