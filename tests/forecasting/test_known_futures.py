@@ -72,6 +72,16 @@ def test_what_scores_windows_refuses_too(tmp_path):
     panel = fc.load(sales()[0], known="price")
     with pytest.raises(UsageError, match="a backtest is of the channels alone"):
         fc.backtest(panel, ["last"], horizon=2, workers=0, store=tmp_path)
+    fc.fit(
+        fc.load(parted()[0], target=["y"]),
+        horizon=2,
+        model="last",
+        output=tmp_path / "fit",
+        workers=0,
+        store=tmp_path / "s",
+    )
+    with pytest.raises(UsageError, match="last is of the channels alone"):
+        fc.forecast(panel, model_dir=tmp_path / "fit")
     with pytest.raises(UsageError, match="an audit is of the channels alone"):
         fc.audit(panel, horizon=2, workers=0, store=tmp_path)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
+from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.candidates import FORECAST_CANDIDATES
 from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
@@ -66,6 +67,8 @@ def forecast(
         if isinstance(fitted, Combined) and not isinstance(data, Panel) and not any((known, static, calendar)):
             beside |= fitted.asked
         panel = as_panel(data, beside)
+        if not isinstance(fitted, Combined):
+            check_uses(panel, fitted.forecaster.name)
         if horizon not in (None, fitted.horizon):
             raise UsageError(
                 f"the fit in {model_dir} forecasts {fitted.horizon} steps, not {horizon}",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import forecheck as fc
-from forecheck.data.load import load
+from forecheck.data.load import _names, load
 from forecheck.errors import DataError, UsageError
 
 ROWS, AHEAD = 60, 5
@@ -173,8 +173,6 @@ def test_missing_cells_are_filled_if_that_was_asked_for():
         ({"known": "price", "drop": ["price"]}, DataError, "is named twice"),
         ({"known": "y", "target": ["y"]}, DataError, "is named twice"),
         ({"known": "ds"}, DataError, "not numbers"),
-        ({"known": [1]}, DataError, 'has no column "1"'),
-        ({"known": 1}, UsageError, "columns are named, got 1"),
         ({"known": "price", "calendar": "dayofwek"}, UsageError, "Did you mean dayofweek"),
         ({"static": "region", "future": parted()[1]}, UsageError, "no column is said to be known"),
         ({"known": "price", "future": "nowhere.csv"}, DataError, "there is no file nowhere.csv"),
@@ -184,6 +182,12 @@ def test_names_that_cannot_be_are_refused(names, error, words):
     with pytest.raises(error) as caught:
         load(sales(), **names)
     assert words in str(caught.value)
+
+
+def test_columns_that_are_numbers_are_named_as_they_are_read():
+    assert _names([1, "price"]) == ("1", "price")
+    with pytest.raises(UsageError, match="columns are named, got 1"):
+        _names(1)
 
 
 def test_a_panel_is_read_already():
