@@ -27,6 +27,10 @@ def fit(
     margin: o.Margin = 0.01,
     period: o.Period = None,
     settings: o.Set = None,
+    known: o.Known = None,
+    static: o.Static = None,
+    calendar: o.Calendar = None,
+    future: o.Future = None,
     time: o.Time = None,
     series: o.Series = None,
     target: o.Target = None,
@@ -51,7 +55,8 @@ def fit(
     """
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
+    beside = o.read_beside(known, static, calendar, future)
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

@@ -45,6 +45,10 @@ def forecast(
     margin: o.Margin = _MARGIN,
     period: o.Period = None,
     settings: o.Set = None,
+    known: o.Known = None,
+    static: o.Static = None,
+    calendar: o.Calendar = None,
+    future: o.Future = None,
     time: o.Time = None,
     series: o.Series = None,
     target: o.Target = None,
@@ -74,6 +78,8 @@ def forecast(
 
       forecheck forecast ETTh1 --horizon 96 --model rlinear --html forecast.html
 
+      forecheck forecast sales.csv --horizon 14 --known price,promo --future future.csv
+
       forecheck forecast sales.csv --model-dir sales-model --level 80
     """
     if model_dir is not None:
@@ -86,10 +92,15 @@ def forecast(
         check_saved(given | {"--set": settings})
     if show and html is None:
         raise UsageError("--show has no effect without --html", "Name the page: --html forecast.html.")
-    o.check_writable(output, json, html, reads=[data])
+    o.check_writable(output, json, html, reads=[data, *([] if future is None else [str(future)])])
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
+    beside = o.read_beside(known, static, calendar, future)
+    if model_dir is not None and not set(beside) - {"future"}:
+        from forecheck.forecasting.saved import asked_of
+
+        beside |= asked_of(model_dir)
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

@@ -35,6 +35,26 @@ Decimal = Annotated[str | None, typer.Option(help="The decimal mark of numbers: 
 Thousands = Annotated[str | None, typer.Option(help="What parts thousands: , . ' or space (found by default).")]
 Delimiter = Annotated[str | None, typer.Option(help="What parts the cells of a file: a character, tab or space.")]
 Skip = Annotated[int | None, typer.Option(min=0, help="Lines of a file before its header.")]
+Known = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns that are known for the steps after the end, in rows with empty targets or in --future; separated "
+        "by commas."
+    ),
+]
+Static = Annotated[
+    list[str] | None, typer.Option(help="Columns that say what a series is (region, kind), separated by commas.")
+]
+Calendar = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Features of the calendar, separated by commas: hour, dayofweek, weekend, dayofmonth, monthend, month, "
+        "quarter, workingdays, country=AU (holidays)."
+    ),
+]
+Future = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="File of the steps after the end, with the known columns.")
+]
 Split = Annotated[
     str | None, typer.Option(help="70/10/20 (percent), 8640+2880+2880 (rows) or 2015-01-01,2016-01-01 (dates).")
 ]
@@ -78,9 +98,25 @@ def read_names(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
+def read_beside(
+    known: Sequence[str] | None,
+    static: Sequence[str] | None,
+    calendar: Sequence[str] | None,
+    future: Path | None,
+) -> dict[str, Any]:
+    """What stands beside the channels, as `forecheck.load` takes it; nothing for what was not said."""
+    given = {"known": known, "static": static, "calendar": calendar}
+    found: dict[str, Any] = {part: read_names(",".join(names)) for part, names in given.items() if names}
+    return found | ({} if future is None else {"future": future})
+
+
 def said_of(info: dict[str, Any]) -> str:
     """Which model was fitted and how good it is, on one line; then what a user should know."""
     notes = "".join(f"\nnote: {note}" for note in info.get("notes") or ())
+    if "known" in info:
+        from forecheck.forecasting.beside import worth_in_words
+
+        notes = f"\n{worth_in_words(info['known'])}{notes}"
     said = f"{info['model']} ({info['rule']}): "
     if "members" not in info:
         return said + (

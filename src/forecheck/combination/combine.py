@@ -11,11 +11,14 @@ from jaxtyping import Bool, Float
 from forecheck.combination.intervals import Spread, half_widths, spread_of
 from forecheck.combination.members import begun, bounded, classical, filled_in
 from forecheck.combination.naive import Forecasts
-from forecheck.combination.origins import Origin, rolling_origins, truth_of, units_at
-from forecheck.combination.pooled import Chosen, Pooled
+from forecheck.combination.origins import Origin, rolling_origins, units_at
+from forecheck.combination.pooled import Chosen
 from forecheck.combination.ragged import Ragged, naive_error
+from forecheck.combination.regression import Effects
 from forecheck.combination.seasons import seasons_within
 from forecheck.combination.stack import stacked
+from forecheck.combination.views import PooledViews, View, views_of
+from forecheck.combination.worth import Worth
 
 FEWEST = 5
 """Values that a series must have."""
@@ -47,6 +50,7 @@ class Combination:
         spread: of the errors.
         never_negative: whether no value of a series is below zero.
         mostly_zero: whether a series is zero at more than half of its steps, and not at all.
+        worth: of known columns, where there are such.
     """
 
     point: Float[np.ndarray, "series horizon"]
@@ -61,6 +65,7 @@ class Combination:
     spread: Spread
     never_negative: Bool[np.ndarray, " series"]
     mostly_zero: Bool[np.ndarray, " series"]
+    worth: Worth | None = None
 
     def interval(self, level: float) -> tuple[Float[np.ndarray, "series horizon"], Float[np.ndarray, "series horizon"]]:
         """Lower and upper ends of the intervals of a level in percent; not below zero for series that never were."""
@@ -70,7 +75,11 @@ class Combination:
 
 
 def combine(
-    batch: Ragged, horizon: int, seasons: tuple[int, ...] = (), progress: Progress | None = None
+    batch: Ragged,
+    horizon: int,
+    seasons: tuple[int, ...] = (),
+    progress: Progress | None = None,
+    effects: Effects | None = None,
 ) -> Combination:
     r"""Forecast every series by a weighted mean of members.
 
@@ -87,6 +96,8 @@ def combine(
         horizon: H.
         seasons: steps of the seasons that are known, the shortest first.
         progress: called with the share that is done, and a word for the stage.
+        effects: what known columns explain, fitted before the origins of `origins_for`: members forecast what is left
+            of the series, and the effects on the steps ahead are added to that.
 
     Raises:
         ValueError: if a series has less than five values.
@@ -99,12 +110,13 @@ def combine(
     scale, batch = _near_one(batch)
     origins, lag = origins_for(batch, horizon, seasons), lag_of(batch, seasons)
     seasons = seasons_within(seasons, int(batch.lengths.max()))
-    pooled = Pooled(batch, seasons, horizon, origins)
+    views = views_of(batch, origins, horizon, None if effects is None else effects.over(scale))
+    pooled = PooledViews(views, seasons, horizon, origins)
     units = np.stack([units_at(batch, origin, lag) for origin in origins]) if origins else np.zeros((0, len(scale)))
     tried: list[Forecasts] = []
     table: dict[Chosen, list[float]] = {}
     for k, origin in enumerate(origins):
-        past, truth = batch.before(origin.end), truth_of(batch, origin)
+        past, truth = views[k].batch.before(origin.end), views[k].truth(origin)
         tried.append(classical(past, seasons, horizon))
         for chosen, forecast in pooled.forecasts(k):
             error = _settled(forecast, tried[k], past)[:, : origin.horizon] - truth
@@ -113,18 +125,21 @@ def combine(
             progress((k + 1) / (len(origins) + 2), "rolling origins")
     maps = _best(table)
     for k in range(len(origins)):
-        tried[k] |= _mapped(pooled, k, maps, tried[k], batch.before(origins[k].end))
-    final = classical(batch, seasons, horizon)
-    final |= _mapped(pooled, -1, maps, final, batch)
+        tried[k] |= _mapped(pooled, k, maps, tried[k], views[k].batch.before(origins[k].end))
+    last = views[-1].batch
+    final = classical(last, seasons, horizon)
+    final |= _mapped(pooled, -1, maps, final, last)
     unit = naive_error(batch, lag)
-    names, losses, errors = _errors(batch, origins, units, tried)
+    names, losses, errors = _errors(views, origins, units, tried)
     if origins:
         weights, blind = stacked(errors)
     else:
         weights, blind = np.full((len(scale), len(names)), 1 / len(names)), np.zeros((0, len(scale), 1))
     if progress is not None:
         progress(1.0, "weights")
-    point = sum(weights[:, [k]] * final[name] for k, name in enumerate(names))
+    point = views[-1].ahead + sum(weights[:, [k]] * final[name] for k, name in enumerate(names))
+    never_negative = np.nanmin(batch.values, axis=1) >= 0
+    point = np.where(never_negative[:, None], np.maximum(point, 0.0), point)  # an effect may have gone below
     point = np.where(unit[:, None] > 0, point, batch.values[:, -1:])
     return Combination(
         point=point * scale[:, None],
@@ -137,7 +152,7 @@ def combine(
         errors=blind,
         unit=unit * scale,
         spread=spread_of(blind, _independent(origins), rising=len(seasons) < 2),
-        never_negative=np.nanmin(batch.values, axis=1) >= 0,
+        never_negative=never_negative,
         mostly_zero=((batch.values == 0).sum(axis=1) > batch.lengths / 2) & (unit > 0),
     )
 
@@ -172,7 +187,7 @@ def _settled(
     return bounded(filled_in(forecast, others["theta"]), begun(past))
 
 
-def _mapped(pooled: Pooled, place: int, maps: tuple[Chosen, ...], others: Forecasts, past: Ragged) -> Forecasts:
+def _mapped(pooled: PooledViews, place: int, maps: tuple[Chosen, ...], others: Forecasts, past: Ragged) -> Forecasts:
     """Forecasts of the chosen maps from an origin; those of the fallback where there were too few windows yet."""
     found = {f"map of {chosen.anchor}": others["theta"] for chosen in maps}
     for chosen in maps:
@@ -200,16 +215,20 @@ def _loss(errors: Float[np.ndarray, "series step"]) -> float:
 
 
 def _errors(
-    batch: Ragged, origins: list[Origin], units: Float[np.ndarray, "origin series"], tried: list[Forecasts]
+    views: list[View], origins: list[Origin], units: Float[np.ndarray, "origin series"], tried: list[Forecasts]
 ) -> tuple[list[str], dict[str, float], Float[np.ndarray, "origin member series step"]]:
     """Names of the members that are kept, losses of all, and the errors of those that are kept."""
     if not origins:
-        return list(_NEVER_TRIED), {}, np.zeros((0, len(_NEVER_TRIED), len(batch.values), 1), dtype=np.float32)
+        return (
+            list(_NEVER_TRIED),
+            {},
+            np.zeros((0, len(_NEVER_TRIED), len(views[-1].batch.values), 1), dtype=np.float32),
+        )
     names = [name for name in tried[0] if all(name in each for each in tried)]  # early origins lack long seasons
     steps = origins[0].horizon
-    errors = np.empty((len(origins), len(names), len(batch.values), steps), dtype=np.float32)
+    errors = np.empty((len(origins), len(names), len(views[-1].batch.values), steps), dtype=np.float32)
     for k, origin in enumerate(origins):
-        truth = truth_of(batch, origin)
+        truth = views[k].truth(origin)
         for j, name in enumerate(names):
             errors[k, j] = (tried[k].pop(name)[:, :steps] - truth) / units[k][:, None]
     losses = {name: float(np.mean([_loss(part[j]) for part in errors])) for j, name in enumerate(names)}

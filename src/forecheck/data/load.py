@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from forecheck.data import bundled, catalog, fetch
 from forecheck.data.panel import Panel
-from forecheck.data.reading.files import parse, read
+from forecheck.data.reading.beside import NOTHING, Asked
+from forecheck.data.reading.files import parse, read, table_of
 from forecheck.data.reading.formats.known import FORMATS
-from forecheck.data.reading.frames import from_frame
+from forecheck.data.reading.frames import from_frame, to_arrow
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
 from forecheck.errors import DataError, UsageError
@@ -35,6 +36,10 @@ def load(
     thousands: str | None = None,
     delimiter: str | None = None,
     skip: int | None = None,
+    known: str | Sequence[str] = (),
+    static: str | Sequence[str] = (),
+    calendar: str | Sequence[str] = (),
+    future: Any = None,
 ) -> Panel:
     """Panel of a named set, a file, a data frame, or a panel, which is handed on as it is.
 
@@ -52,6 +57,11 @@ def load(
         thousands: what parts thousands in them: `,`, `.`, a space or `'`.
         delimiter: what parts the cells of a text file: a character, or tab or space.
         skip: lines of a text file before the header, or before the data if it has none.
+        known: columns that are no channels and whose values are there for the steps after the end, in rows with empty
+            targets or in `future`.
+        static: columns that say of every series what it is, as a region or a kind.
+        calendar: features of the stamps, known for all time; see `forecheck.data.calendars.check_calendar`.
+        future: a file or a frame of the steps after the end, with the columns of time, series and known ones.
 
     Raises:
         DataError: if the data cannot be found or used as they are; see `read` and `from_frame`.
@@ -59,22 +69,31 @@ def load(
     """
     written = Written(header, decimal, thousands, delimiter, skip)
     if isinstance(data, Panel):
+        if known or static or calendar or future is not None:
+            raise UsageError(
+                "a panel is ready: what is known beside its channels is told when it is read",
+                "Read it with fc.load(data, known=[...], future=...).",
+            )
         if time or series or target or fill or drop or written != Written():
             raise UsageError("a panel is ready: it takes no time, series, target, fill or drop, and no notation")
         return data if name is None else replace(data, name=name)
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
+    parts = [_names(part) for part in (known, static, calendar)]
+    asked = Asked(parts[0], parts[1], parts[2], None if future is None else _future(future, series, written))
+    if asked == Asked():
+        asked = NOTHING
     if not isinstance(data, str | os.PathLike):
-        return from_frame(
-            data, time=time, series=series, target=target, fill=fill, drop=drop, name=name or "frame", written=written
-        )
+        how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
+        return from_frame(data, **how, name=name or "frame", written=written, asked=asked)
     path = Path(data).expanduser()
     entry = catalog.dataset(data) if isinstance(data, str) else None
     if entry is not None and not path.is_file():
         if written != Written():
             raise UsageError(f"{entry.name} is a named set: how its file is written is known")
-        return _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name)
+        return _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name, asked=asked)
     if path.exists() or _looks_like_a_file(data, path):
-        return read(path, time=time, series=series, target=target, fill=fill, drop=drop, name=name, written=written)
+        how = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
+        return read(path, **how, name=name, written=written, asked=asked)
     near = difflib.get_close_matches(str(data).casefold(), catalog.names(), n=3, cutoff=0.5)
     known = [found.name for found in map(catalog.dataset, near) if found is not None]
     raise DataError(
@@ -82,6 +101,24 @@ def load(
         (f"Did you mean {' or '.join(dict.fromkeys(known))}? " if known else "")
         + f"Known sets: {', '.join(found.name for found in catalog.datasets())}. Files are searched from {Path.cwd()}.",
     )
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    """One name or several, as columns are called on reading."""
+    if isinstance(names, str):
+        return (names,)
+    if not isinstance(names, Iterable):
+        raise UsageError(f"columns are named, got {names!r}", 'Write known=["price", "promo"].')
+    return tuple(str(name) for name in names)
+
+
+def _future(future: Any, series: str | None, written: Written) -> tuple[Any, Source]:
+    """The table of the steps after the end, and where it came from."""
+    if isinstance(future, Panel):
+        raise UsageError("the future is a panel, which has no columns beside its channels", "Give its file or frame.")
+    if isinstance(future, str | os.PathLike):
+        return table_of(future, series, written)
+    return to_arrow(future, "future"), Source("future")
 
 
 def _looks_like_a_file(data: Any, path: Path) -> bool:
@@ -97,6 +134,7 @@ def _named(
     fill: str | None,
     drop: tuple[str, ...],
     name: str | None,
+    asked: Asked,
 ) -> Panel:
     """A set of the catalogue, with what its file does not say."""
     source = Source(entry.name, is_file=True)
@@ -112,6 +150,7 @@ def _named(
         fill=fill,
         drop=drop,
         written=Written(header=entry.header),
+        asked=asked,
     )
     frequency = replace(panel.frequency, season=entry.season) if entry.season else panel.frequency
     return replace(panel, name=name or entry.name, split=entry.split, frequency=frequency)

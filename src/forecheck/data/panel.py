@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from forecheck.data.covariates import Covariates
 from forecheck.data.frequency import Frequency
 from forecheck.data.source import count
 from forecheck.errors import DataError
@@ -51,6 +52,7 @@ class Panel:
             them, and windows see in their place what was known before (`forecheck.data.causal`).
         fill: by which method they were filled; empty if none was.
         reading: which columns were taken for what, and what was decided on reading.
+        covariates: columns beside the channels that may tell of them; None if there are none.
 
     Raises:
         DataError: if values are missing or infinite, or offsets do not fit.
@@ -68,6 +70,7 @@ class Panel:
     filled: Bool[np.ndarray, "time channel"] | None = None
     fill: str = ""
     reading: Reading = Reading()
+    covariates: Covariates | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.values)
@@ -84,6 +87,9 @@ class Panel:
             raise DataError(f"{self.name}: names or times do not fit the {rows} x {self.values.shape[1]} values")
         if self.filled is not None and self.filled.shape != self.values.shape:
             raise DataError(f"{self.name}: the mask of filled values does not have the shape of the values")
+        beside = self.covariates
+        if beside is not None and (len(beside.values) != rows or len(beside.future) != len(self.series)):
+            raise DataError(f"{self.name}: the covariates do not have the rows and the series of the panel")
         bad = np.argwhere(~np.isfinite(self.values))
         if len(bad):
             row, channel = bad[0]
@@ -136,6 +142,7 @@ class Panel:
             time=self.time[rows],
             series=tuple(name for name, kept in zip(self.series, series, strict=True) if kept),
             filled=None if self.filled is None else self.filled[rows],
+            covariates=None if self.covariates is None else self.covariates.only(series, rows),
         )
 
     @property
@@ -161,6 +168,8 @@ class Panel:
         digest.update(repr((self.series, self.channels, self.frequency)).encode())
         if self.filled is not None:  # panels without fills keep the address that they had before there was a mask
             digest.update(self.fill.encode() + np.packbits(self.filled).tobytes())
+        if self.covariates is not None:
+            self.covariates.update(digest)
         return digest.hexdigest()
 
     def series_rows(self, index: int) -> slice:

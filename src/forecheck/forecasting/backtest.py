@@ -18,6 +18,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
+from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.forecasting.windows import shown_windows
@@ -101,6 +102,7 @@ def run_backtest(
             f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
             f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
         )
+    check_uses(panel, "a backtest")
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()

@@ -12,11 +12,14 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.combination.combine import FEWEST, Combination, combine
+from forecheck.combination.features import raw_columns
+from forecheck.combination.known import combine_known
 from forecheck.combination.ragged import from_panel, width_of
 from forecheck.combination.seasons import known_seasons
 from forecheck.data.frequency import Frequency, stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.beside import check_ahead, check_asked, notes_on, told_of
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.fitted import check_level, of_one_kind
 from forecheck.statistics.metrics import observed_mean
@@ -37,6 +40,7 @@ class Combined:
         frequency: the step of the data.
         info: members, weights, and losses at rolling origins.
         origin: the data and the versions; to be read, not used.
+        asked: known columns and others of which the forecast is made, by part, as `forecheck.load` takes them.
         made: fingerprint of the panel that was combined when this was made, and the outcome, so that it need not be
             done twice.
     """
@@ -47,6 +51,7 @@ class Combined:
     frequency: Frequency
     info: dict[str, Any]
     origin: dict[str, Any]
+    asked: dict[str, list[str]] = field(default_factory=dict)
     made: tuple[str, Combination] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
@@ -60,8 +65,9 @@ class Combined:
         """The panel with its channels in the order of the fit; its series may be others.
 
         Raises:
-            DataError: if it lacks channels or has others, or its step is another.
+            DataError: if it lacks channels or known columns or has others, or its step is another.
         """
+        check_asked(panel, self.asked)
         return of_one_kind(panel, self.channels, self.frequency)
 
     def combine(self, panel: Panel) -> tuple[Combination, dict[str, Any]]:
@@ -94,7 +100,13 @@ def combined_panel(panel: Panel, horizon: int, period: int | None, means: Means 
             + (f", or leave it out with {_drop(panel, int(short[0]))}." if len(short) < count else "."),
         )
     told = None if means is None else lambda share, _: means.watcher.part(COMBINATION, share, 1)
-    return combine(batch, horizon, known_seasons(panel.frequency, period), told)
+    seasons = known_seasons(panel.frequency, period)
+    beside = panel.covariates
+    if beside is None:
+        return combine(batch, horizon, seasons, told)
+    check_ahead(panel, beside, horizon)
+    raw = raw_columns(panel, beside, horizon, batch.values.shape[1])
+    return combine_known(batch, raw, len(panel.channels), horizon, seasons, told)
 
 
 def unit_names(panel: Panel) -> list[str | int]:
@@ -132,7 +144,8 @@ def fit_combined(
     origin = {"data": {"name": panel.name, "fingerprint": panel.fingerprint, "rows": len(panel.values)}}
     origin["data"] |= {"first": stamp(panel.time.min()), "last": stamp(panel.time.max()), "fills": panel.fills}
     made_of = panel.fingerprint, made
-    return Combined(protocol.horizon, protocol.period, panel.channels, panel.frequency, info, origin, made_of)
+    asked = {} if panel.covariates is None else panel.covariates.asked
+    return Combined(protocol.horizon, protocol.period, panel.channels, panel.frequency, info, origin, asked, made_of)
 
 
 def described(made: Combination, panel: Panel) -> dict[str, Any]:
@@ -145,8 +158,8 @@ def described(made: Combination, panel: Panel) -> dict[str, Any]:
         "rolling_mase": {COMBINATION: scaled_loss(made.errors)},
         "origins": len(made.origins),
         "read": panel.described,
-        "notes": notes_of(made, panel),
-    }
+        "notes": [*notes_of(made, panel), *notes_on(made, panel)],
+    } | ({} if made.worth is None else {"known": told_of(made.worth)})
 
 
 def scaled_loss(errors: Float[np.ndarray, "origin series step"]) -> float | None:

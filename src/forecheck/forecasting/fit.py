@@ -25,6 +25,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
 from forecheck.forecasting.backtest import plan as plan_trials
+from forecheck.forecasting.beside import check_uses, notes_on, told_of
 from forecheck.forecasting.candidates import COMBINATION, FORECAST_CANDIDATES
 from forecheck.forecasting.choosing import chosen_of, errors_of, scaled_losses
 from forecheck.forecasting.combined import Combined, check_named, combined_panel, fit_combined
@@ -101,20 +102,22 @@ def run_fit(
     auto = model == "auto"
     asked = [name for name in candidates if name != COMBINATION] if auto else [model]
     wanted = auto and COMBINATION in candidates
+    if not wanted:
+        check_uses(panel, "auto without the combination" if auto else model)
     if wanted and not asked:
         return fit_combined(panel, protocol, means, rule="the only candidate")
     served, note = _servable(panel)
     alone = wanted and protocol.lookback is None and protocol.split is None
     if note and alone:
         return fit_combined(panel, protocol, means, rule=f"the other candidates cannot forecast all series: {note}")
-    panel = served
+    panel, beside = replace(served, covariates=None), served  # forecasters of windows see the channels alone
     try:
         plan = _planned(panel, protocol, asked, levels, options or {}, auto=auto)
     except DataError as error:
         if not alone:
             raise
-        return fit_combined(panel, protocol, means, rule=f"the other candidates cannot be tried: {error.message}")
-    made = combined_panel(panel, protocol.horizon, protocol.period, means) if wanted else None
+        return fit_combined(beside, protocol, means, rule=f"the other candidates cannot be tried: {error.message}")
+    made = combined_panel(beside, protocol.horizon, protocol.period, means) if wanted else None
     means.store.put_panel(panel)
     means(trial for group in plan.trials.values() for trial in group)
     results = {name: means.store.need(group[0]) for name, group in plan.trials.items()}
@@ -122,7 +125,7 @@ def run_fit(
     chosen, rule, rolling = _chosen(plan, results, made, protocol) if auto else (model, "named", {})
     told = {"model": chosen, "rule": rule, "validation_mse": losses, "rolling_mase": rolling}
     if chosen == COMBINATION:
-        combined = fit_combined(panel, protocol, means, made, rule)
+        combined = fit_combined(beside, protocol, means, made, rule)
         return replace(combined, info=combined.info | told)
     result = results[chosen]
     experiment = _experiment(plan, protocol, chosen)
@@ -139,6 +142,9 @@ def run_fit(
         "read": panel.described,
         "notes": [note] * bool(note),
     }
+    if made is not None and made.worth is not None:
+        info["known"] = told_of(made.worth)
+        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{chosen} does not use known columns"]
     widths = calibrated_widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = _completed(panel, experiment.scaler)

@@ -19,6 +19,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.packed import pack
 from forecheck.forecasting.backtest import plan
+from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.selection import own_lookbacks
@@ -158,6 +159,7 @@ def _trained(
     if not issubclass(registry.find(model), NeuralForecaster):
         trained = [each.name for each in registry.all_forecasters() if issubclass(each, NeuralForecaster)]
         raise UsageError(f"{model} has no network to prune", f"Those that have one: {', '.join(trained)}.")
+    check_uses(panel, model)
     own = own_lookbacks(panel, protocol.horizon, [model], protocol.lookback, protocol.split)
     experiment = protocol.cut(panel, own[model])
     (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own)[model]

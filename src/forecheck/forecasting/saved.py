@@ -27,6 +27,7 @@ from forecheck.trials.store import Array
 _FORMAT = 1
 _DESCRIPTION = "fit.json"
 _FILES = {_DESCRIPTION, "scaling.safetensors", "intervals.safetensors", "forecaster.json", "weights.safetensors"}
+_PARTS = {"known", "static", "calendar"}
 _OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
 
 
@@ -103,6 +104,8 @@ def fill_fit(fitted: Fitted | Combined, part: Path) -> None:
     }
     if isinstance(fitted, Combined):
         described["combination"] = {"horizon": fitted.horizon, "period": fitted.period}
+        if fitted.asked:
+            described["combination"]["covariates"] = fitted.asked
     else:
         described["series"] = list(fitted.series)
     if isinstance(fitted, Fitted):
@@ -139,6 +142,19 @@ def load_fit(folder: Path) -> Fitted | Combined:
         raise DataError(f"{folder} does not hold a fit: {error}") from error
     except Exception as error:  # a file from others can break anything
         raise DataError(f"{folder} does not hold a fit: {type(error).__name__}: {error}") from error
+
+
+def asked_of(folder: Path) -> dict[str, list[str]]:
+    """Columns beside the channels that a fit was made with, as `forecheck.load` takes them.
+
+    Args:
+        folder: of a fit.
+
+    Raises:
+        DataError: as `load_fit`.
+    """
+    fitted = load_fit(folder)
+    return fitted.asked if isinstance(fitted, Combined) else {}
 
 
 class _DamagedError(DataError):
@@ -196,7 +212,11 @@ def _combined(
     horizon, period = made["horizon"], made["period"]
     for value in (horizon, *([] if period is None else [period])):
         _need(type(value) is int and 0 < value < 2**31, "horizon and period must be positive whole numbers")
-    return Combined(horizon, period, channels, frequency, info, origin)
+    asked = made.get("covariates", {})
+    _need(isinstance(asked, dict) and set(asked) <= _PARTS, "covariates: no such part")
+    return Combined(
+        horizon, period, channels, frequency, info, origin, {part: list(_names(asked, part)) for part in asked}
+    )
 
 
 def _need(held: bool, message: str) -> None:

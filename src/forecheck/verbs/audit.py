@@ -12,6 +12,7 @@ from forecheck.auditing.budget import find_budget
 from forecheck.auditing.catalogue import Selection
 from forecheck.forecasters.calling import named_call
 from forecheck.forecasters.external import External, Wrap, external_on
+from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.protocol import Protocol
@@ -86,6 +87,7 @@ def audit(
         TrialError: if a trial fails; finished ones are kept.
     """
     panel = as_panel(data)
+    check_uses(panel, "an audit")
     protocol = Protocol(horizon, lookback, split, step, period, margin, folds)
     protocol = with_lookback(protocol, panel, model if isinstance(model, str) else None)
     audited: str | External = model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ from forecheck.trials.engines.engine import Engine
 from forecheck.trials.means import Means
 from forecheck.trials.store import Store
 
+Names = str | Sequence[str]
+"""One column, or several."""
 Options = Mapping[str, Mapping[str, Any]]
 """By forecaster, options that differ from the defaults."""
 # Editors offer the names; others are refused with the names that there are.
@@ -27,9 +29,19 @@ Shown = bool | Progress | Watcher | None
 """How progress is shown: True for a bar, a function of the share that is done and a word, or a watcher."""
 
 
-def as_panel(data: Any) -> Panel:
-    """A panel as it is; anything else that `load` takes is read."""
-    return data if isinstance(data, Panel) else load(data)
+def as_panel(data: Any, beside: Mapping[str, Any] | None = None) -> Panel:
+    """A panel as it is; anything else that `load` takes is read.
+
+    Args:
+        data: a panel, or what `load` takes.
+        beside: known columns and others beside the channels, as `load` takes them; a panel has its own.
+    """
+    given = {name: value for name, value in (beside or {}).items() if value is not None and not _is_empty(value)}
+    return data if isinstance(data, Panel) and not given else load(data, **given)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, str | tuple | list) and not value
 
 
 def levels(level: Any) -> tuple[float, ...]:

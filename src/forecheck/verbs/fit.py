@@ -12,7 +12,7 @@ from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
 
 def fit(
@@ -28,6 +28,10 @@ def fit(
     period: int | None = None,
     options: Options | None = None,
     refit: bool = True,
+    known: Names = (),
+    static: Names = (),
+    calendar: Names = (),
+    future: Any = None,
     output: Path | str | None = None,
     workers: int | None = None,
     store: Path | None = None,
@@ -47,10 +51,11 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
     with means_of(workers, store, progress) as means:
         fitted = run_fit(
-            as_panel(data),
+            panel,
             protocol,
             means,
             model=model,

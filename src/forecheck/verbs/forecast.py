@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
+from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.candidates import FORECAST_CANDIDATES
+from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
 from forecheck.trials.protocol import Protocol, whole
-from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
 
 def forecast(
@@ -28,6 +31,10 @@ def forecast(
     period: int | None = None,
     options: Options | None = None,
     refit: bool = True,
+    known: Names = (),
+    static: Names = (),
+    calendar: Names = (),
+    future: Any = None,
     workers: int | None = None,
     store: Path | None = None,
     progress: Shown = False,
@@ -39,6 +46,11 @@ def forecast(
         model_dir: folder of a fit that was saved by `fit`. Nothing is fitted then, and horizon, lookback and all other
             choices are those of the fit.
         level: coverages of intervals in percent, one or several.
+        known: columns that are known for the steps after the end, as `forecheck.load` takes them and the next ones. A
+            panel has its own, a saved fit names them. They are used if rolling origins say that they help.
+        static: columns that say what a series is.
+        calendar: features of the stamps.
+        future: the steps after the end, a file or a frame; else they are rows with empty targets.
 
     Returns:
         A forecast: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`, and `.info` on why this model.
@@ -49,20 +61,27 @@ def forecast(
     """
     level = levels(level)
     horizon = None if horizon is None else whole("horizon", horizon)
+    beside = {"known": known, "static": static, "calendar": calendar, "future": future}
     if model_dir is not None:
         fitted = load_fit(Path(model_dir))
+        if isinstance(fitted, Combined) and not isinstance(data, Panel) and not any((known, static, calendar)):
+            beside |= fitted.asked
+        panel = as_panel(data, beside)
+        if not isinstance(fitted, Combined):
+            check_uses(panel, fitted.forecaster.name)
         if horizon not in (None, fitted.horizon):
             raise UsageError(
                 f"the fit in {model_dir} forecasts {fitted.horizon} steps, not {horizon}",
                 "Leave the horizon out, or fit again.",
             )
-        return make_forecast(fitted, as_panel(data), level)
+        return make_forecast(fitted, panel, level)
     if horizon is None:
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
+    panel = as_panel(data, beside)
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
     with means_of(workers, store, progress) as means:
         return run_forecast(
-            as_panel(data),
+            panel,
             protocol,
             means,
             model=model,

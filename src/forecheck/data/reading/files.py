@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
 from forecheck.data.memory import check_memory
 from forecheck.data.panel import Panel
+from forecheck.data.reading.beside import NOTHING, Asked
 from forecheck.data.reading.csv import read_csv
 from forecheck.data.reading.formats.known import FORMATS, format_of
 from forecheck.data.reading.layout import line_of
@@ -52,6 +55,7 @@ def read(
     drop: Sequence[str] = (),
     name: str | None = None,
     written: Written = _AS_FOUND,
+    asked: Asked = NOTHING,
 ) -> Panel:
     """Panel of a CSV or Parquet file; what it is is told from its bytes, not from its name.
 
@@ -67,6 +71,7 @@ def read(
         drop: likewise.
         name: what messages and reports call the data; the file's name by default.
         written: what is known of how a text file is written.
+        asked: columns that are no channels but may tell of them.
 
     Raises:
         DataError: if the file is missing, cannot be read, or its data cannot be used as they are; the message names
@@ -76,7 +81,28 @@ def read(
     path = Path(path)
     source = Source(name or path.name, is_file=True)
     data = unpacked(path, source)
-    return parse(data, source, time=time, series=series, target=target, fill=fill, drop=drop, written=written)
+    how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
+    return parse(data, source, **how, written=written, asked=asked)
+
+
+def table_of(path: str | os.PathLike[str], series: str | None, written: Written) -> tuple[pa.Table, Source]:
+    """The table of a file, and where it came from.
+
+    Args:
+        path: CSV or Parquet.
+        series: the column of names, which is kept as text.
+        written: what is known of how a text file is written.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    path = Path(path).expanduser()
+    source = Source(path.name, is_file=True)
+    data = unpacked(path, source)
+    if binary := format_of(data):
+        return binary.read(data, source), source
+    table, found, data = read_csv(data, source, series, written)
+    return table, replace(source, line=partial(line_of, data, found))
 
 
 def parse(
@@ -89,6 +115,7 @@ def parse(
     fill: str | None = None,
     drop: Sequence[str] = (),
     written: Written = _AS_FOUND,
+    asked: Asked = NOTHING,
 ) -> Panel:
     """Panel of the bytes of a CSV or Parquet file; see `read`."""
     how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
@@ -97,10 +124,11 @@ def parse(
             raise UsageError(
                 f"{source.name} is a {binary.name} file: it has no header line, delimiter or lines to skip"
             )
-        return from_table(binary.read(data, source), source, **how, written=written)
+        return from_table(binary.read(data, source), source, **how, written=written, asked=asked)
     table, found, data = read_csv(data, source, series, written)
     source = replace(source, line=partial(line_of, data, found))
-    return from_table(table, source, **how, written=written, delimiter=found.delimiter, notes=found.notes)
+    said: dict[str, Any] = {"delimiter": found.delimiter, "notes": found.notes, "asked": asked}
+    return from_table(table, source, **how, written=written, **said)
 
 
 def unpacked(path: Path, source: Source) -> bytes:

@@ -9,6 +9,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from forecheck.data.panel import Panel
+from forecheck.data.reading.beside import NOTHING, Asked
 from forecheck.data.reading.tables import check_names, from_table
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
@@ -27,6 +28,7 @@ def from_frame(
     drop: Sequence[str] = (),
     name: str = "frame",
     written: Written = _AS_FOUND,
+    asked: Asked = NOTHING,
 ) -> Panel:
     """Panel of a pandas, polars or pyarrow frame.
 
@@ -46,6 +48,7 @@ def from_frame(
         drop: columns to leave out (the time column too: then rows are consecutive steps), or series of a long frame.
         name: what messages and reports call the data.
         written: how numbers in columns of text are written.
+        asked: columns that are no channels but may tell of them.
 
     Raises:
         DataError: if the frame cannot be used as it is; the message names column, row (from 0), time and remedy.
@@ -54,7 +57,7 @@ def from_frame(
     if written.of_file:
         raise UsageError(f"{name} is a data frame: it has no header line, delimiter or lines to skip")
     return from_table(
-        _to_arrow(frame, name),
+        to_arrow(frame, name),
         Source(name),
         time=time,
         series=series,
@@ -62,10 +65,12 @@ def from_frame(
         fill=fill,
         drop=drop,
         written=written,
+        asked=asked,
     )
 
 
-def _to_arrow(frame: Any, name: str) -> pa.Table:
+def to_arrow(frame: Any, name: str) -> pa.Table:
+    """A frame as an arrow table; see `from_frame`."""
     if isinstance(frame, pa.Table):
         return frame
     frame = _of_series(frame)

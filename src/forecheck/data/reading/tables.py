@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forecheck.data.covariates import Covariates
 from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
 from forecheck.data.panel import Panel, Reading
+from forecheck.data.reading.beside import NOTHING, Asked, set_apart
 from forecheck.data.reading.columns import is_text, numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
@@ -40,6 +42,7 @@ def from_table(
     written: Written = _AS_FOUND,
     delimiter: str | None = None,
     notes: Sequence[str] = (),
+    asked: Asked = NOTHING,
 ) -> Panel:
     """Panel of an arrow table; see `forecheck.data.reading.frames.from_frame`, whose other end this is for files, too.
 
@@ -47,6 +50,7 @@ def from_table(
         written: how numbers are written, where the user says it.
         delimiter: of the text file that the table came from.
         notes: what reading the file decided, to be told with the rest.
+        asked: columns that are no channels but may tell of them.
     """
     check_fill(fill)
     if table.num_columns == 0 or table.num_rows == 0:
@@ -56,7 +60,9 @@ def from_table(
     time, series = (None if column is None else _own(table, column) for column in (time, series))
     if target is not None:
         target = [_own(table, column) for column in ((target,) if isinstance(target, str) else target)]
-    table, roles = find_roles(table, source, time=time, series=series, target=target, drop=drop)
+    asked.check(table, source, (time, series, *(target or ()), *drop))
+    beside = (*drop, *asked.columns)
+    table, roles = find_roles(table, source, time=time, series=series, target=target, drop=beside)
     timeline, told = _timeline(table, source, roles, [column for column in drop if column not in table.column_names])
     if np.diff(timeline.offsets).max() == 1:
         raise DataError(
@@ -75,6 +81,10 @@ def from_table(
         completed = np.full((len(timeline.rows), len(roles.channels)), np.nan)
         completed[timeline.rows >= 0] = values
         values = completed
+    covariates: Covariates | None = None
+    said: tuple[str, ...] = ()
+    if asked is not NOTHING:
+        timeline, values, covariates, said = set_apart(asked, table, timeline, values, roles, frequency, fill, source)
     holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
     panel = Panel(
@@ -88,8 +98,9 @@ def from_table(
         fills=fills,
         filled=holes if fills else None,
         fill=fill or "" if fills else "",
+        covariates=covariates,
     )
-    told = (*notes, *roles.notes, *told, *_of_notation(notation), *_of_codes(panel))
+    told = (*notes, *roles.notes, *told, *said, *_of_notation(notation), *_of_codes(panel))
     return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), told))
 
 

@@ -1,0 +1,142 @@
+"""The combination with known columns: tried with and without them, at the same rolling origins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import stdtrit
+
+from forecheck.combination.combine import Combination, Progress, combine, origins_for
+from forecheck.combination.features import Raw, columns_of
+from forecheck.combination.maps import usual_lookbacks
+from forecheck.combination.ragged import Ragged
+from forecheck.combination.regression import effects_of
+from forecheck.combination.seasons import seasons_within
+from forecheck.combination.suspects import collinear, leaking
+from forecheck.combination.worth import Worth
+from forecheck.statistics.metrics import observed_mean
+
+_WORK = 2e9
+"""Multiplications of all moments up to which effects are fitted before every origin."""
+_LEVEL = 0.95
+_LAGS = 2
+
+
+def combine_known(
+    batch: Ragged,
+    raw: Raw,
+    channels: int,
+    horizon: int,
+    seasons: tuple[int, ...] = (),
+    progress: Progress | None = None,
+) -> Combination:
+    """The combination with the effects of known columns, or without, whichever forecasts better at rolling origins.
+
+    Effects are fitted on differences over one of the two shortest seasons (over a season or a step where there is one
+    season, a step where there is none), whichever gives the lower error. They are used if the error is then lower than
+    without them by more than its standard error, over origins and over series.
+
+    Args:
+        batch: channels within series.
+        raw: known columns of the series.
+        channels: of every series.
+        horizon: H.
+        seasons: steps of the seasons that are known, the shortest first.
+        progress: as for `combine`.
+    """
+    columns, constant = columns_of(raw)
+    origins = origins_for(batch, horizon, seasons)
+    worth = Worth(
+        used=False,
+        why="too few rows lie before the first origin",
+        constant=tuple(constant),
+        collinear=tuple(collinear(raw)),
+        leaking=leaking(batch, raw, channels),
+    )
+    if not columns or not origins:
+        why = "they never change in the history" if not columns else "the history is too short to try them"
+        return replace(combine(batch, horizon, seasons, progress), worth=replace(worth, why=why))
+    lags = lags_of(batch, seasons)
+    runs = len(lags) + 1
+    plain = combine(batch, horizon, seasons, _part(progress, 0, runs))
+    tried: list[tuple[float, Combination, int, float]] = []
+    each = _cheap(batch, seasons, horizon, len(origins))
+    for number, lag in enumerate(lags):
+        effects = effects_of(batch, raw, columns, channels, lag, origins, each=each)
+        if effects is not None:
+            made = combine(batch, horizon, seasons, _part(progress, number + 1, runs), effects)
+            tried.append((_mean(losses_of(made, plain)), made, lag, effects.ridge))
+    if not tried:
+        return replace(plain, worth=worth)
+    loss, made, lag, ridge = min(tried, key=lambda each: each[0])
+    before, after = losses_of(plain, plain), losses_of(made, plain)
+    without = _mean(before)
+    gain, reach, sure = _gain(before - after, made)
+    used = gain > 0 and gain > sure
+    share = max(without, np.finfo(float).tiny)
+    interval = None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share)))
+    why = "the error at rolling origins is lower with them" if used else "rolling origins do not say that they help"
+    worth = replace(worth, used=bool(used), why=why, without=without, with_them=loss, lag=lag, ridge=ridge)
+    worth = replace(worth, gain=float(gain / share), interval=interval)
+    return replace(made if used else plain, worth=worth)
+
+
+def lags_of(batch: Ragged, seasons: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps of differences that are tried.
+
+    Args:
+        batch: the series.
+        seasons: steps, the shortest first.
+    """
+    known = seasons_within(seasons, int(np.median(batch.lengths)))
+    return known[:_LAGS] if len(known) > 1 else (*known, 1)
+
+
+def losses_of(made: Combination, plain: Combination) -> Float[np.ndarray, "origin series"]:
+    """Mean absolute error of every origin and series, in the units of the series before it.
+
+    Args:
+        made: whose errors.
+        plain: the combination without effects, of the same origins.
+    """
+    missing = np.isnan(made.errors) | np.isnan(plain.errors)
+    return observed_mean(np.abs(np.where(missing, np.nan, made.errors)), axis=2)
+
+
+def _mean(losses: Float[np.ndarray, "origin series"]) -> float:
+    return float(np.nanmean(losses)) if np.isfinite(losses).any() else 0.0
+
+
+def _gain(gains: Float[np.ndarray, "origin series"], made: Combination) -> tuple[float, float | None, float]:
+    """Mean gain, half of its interval, and its standard error.
+
+    The larger one of the errors over origins, of which those count that do not overlap, and over series.
+    """
+    first, last = made.origins[0], made.origins[-1]
+    apart = (first.end - last.end) / first.horizon + 1
+    errors = []
+    for axis, most in ((1, apart), (0, np.inf)):
+        count = (~np.isnan(gains)).sum(axis=axis)
+        mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
+        independent = min(len(mean), most)
+        if len(mean) > 1 and independent > 1:
+            error = float(mean.std(ddof=1)) / np.sqrt(independent)
+            errors.append((error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2)), error))
+    if not errors:
+        return _mean(gains), None, 0.0
+    reach, _ = max(errors)
+    return _mean(gains), reach, max(error for _, error in errors)
+
+
+def _cheap(batch: Ragged, seasons: tuple[int, ...], horizon: int, origins: int) -> bool:
+    """Whether the maps can be fitted anew for every origin."""
+    joint = max(usual_lookbacks(seasons_within(seasons, int(batch.lengths.max())))) + horizon
+    return float(batch.lengths.sum()) * joint * joint * (origins + 1) < _WORK and len(batch.values) < 2_000
+
+
+def _part(progress: Progress | None, number: int, parts: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda share, word: progress((number + share) / parts, word)

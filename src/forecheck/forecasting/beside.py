@@ -1,0 +1,121 @@
+"""Known columns of a forecast: whether they are there for it, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from forecheck.combination.combine import Combination
+from forecheck.combination.worth import Worth
+from forecheck.data.covariates import Covariates
+from forecheck.data.panel import Panel
+from forecheck.data.source import count, listed, stamp
+from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.candidates import COMBINATION
+
+_FURTHER = 1e-9
+
+
+def check_ahead(panel: Panel, covariates: Covariates, horizon: int) -> None:
+    """Refuse known columns that are not there for every step of the horizon (DataError)."""
+    if not (covariates.known or covariates.calendar):
+        raise UsageError(
+            f"no column of {panel.name} is known for the future, so that static ones have nothing to act on",
+            "Name known columns (--known price) or features of the calendar (--calendar dayofweek).",
+        )
+    if not covariates.known:
+        return
+    there = np.zeros((len(panel.series), horizon), dtype=bool)
+    ahead = min(horizon, covariates.future.shape[1])
+    there[:, :ahead] = ~np.isnan(covariates.future[:, :ahead]).any(axis=2)
+    short = np.flatnonzero(~there.all(axis=1))
+    if not len(short):
+        return
+    series = int(short[0])
+    steps = int(there[series].sum())
+    first = panel.frequency.future(panel.time[panel.offsets[series + 1] - 1], horizon)[int(there[series].argmin())]
+    of = f' of series "{panel.series[series]}"' if len(panel.series) > 1 else ""
+    more = f" (and {len(short) - 1:,} other series)" if len(short) > 1 else ""
+    raise DataError(
+        f"{listed(covariates.known)}: known for {steps} of the {horizon} steps after the end{of}{more}; the first that "
+        f"is missing is {stamp(first)}",
+        "Add rows with empty targets, or give them apart (--future future.csv); or forecast fewer steps.",
+    )
+
+
+def check_asked(panel: Panel, asked: Mapping[str, Any]) -> None:
+    """Refuse data without the known columns of a fit, or with others (DataError)."""
+    given = {} if panel.covariates is None else panel.covariates.asked
+    if given == dict(asked):
+        return
+    said = ", ".join(f"{part} {listed(names)}" for part, names in asked.items()) or "none"
+    has = ", ".join(f"{part} {listed(names)}" for part, names in given.items()) or "none"
+    written = ", ".join(f"{part}={names}" for part, names in asked.items())
+    raise DataError(
+        f"the fit was made with columns beside the channels: {said}; {panel.name} was read with {has}",
+        f"Read it with fc.load(data, {written}), or hand the file over as it is." if asked else "Read it without them.",
+    )
+
+
+def check_uses(panel: Panel, model: str) -> None:
+    """Refuse known columns where a model has no use for them (UsageError)."""
+    if panel.covariates is not None:
+        raise UsageError(
+            f"{model} is of the channels alone and cannot use known columns",
+            f"Forecast with --model {COMBINATION} or auto, or leave --known, --static and --calendar out.",
+        )
+
+
+def told_of(worth: Worth) -> dict[str, Any]:
+    """What known columns are worth, as JSON types."""
+    told = asdict(worth)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+
+
+def worth_in_words(worth: Mapping[str, Any]) -> str:
+    """The same as a sentence."""
+    if worth["gain"] is None:
+        return f"known columns are not used: {worth['why']}"
+    interval = worth["interval"]
+    reach = "" if interval is None else f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
+    return (
+        f"known columns {'are used' if worth['used'] else 'are not used'}: MASE {worth['with_them']:.3f} with and "
+        f"{worth['without']:.3f} without them at rolling origins, a gain of {100 * worth['gain']:+.1f} %{reach}"
+    )
+
+
+def notes_on(made: Combination, panel: Panel) -> list[str]:
+    """What a user should know of known columns."""
+    worth, covariates = made.worth, panel.covariates
+    if worth is None or covariates is None:
+        return []
+    notes = []
+    for name, steps in worth.leaking.items():
+        when = (
+            "at the same step" if steps == 0 else f"{count(abs(steps), 'step')} {'earlier' if steps > 0 else 'later'}"
+        )
+        notes.append(
+            f'"{name}" changes as the target does {when}: is it really known for the horizon? If not, the forecast is '
+            "worth nothing; leave it out"
+        )
+    if worth.constant:
+        notes.append(f"set aside, since they never change in the history: {listed(worth.constant)}")
+    if worth.collinear:
+        notes.append(f"{listed(worth.collinear)} tell the same as each other; their effects are shared")
+    for name, levels in covariates.unseen.items():
+        notes.append(f'"{name}" is {listed(levels)} in the future and never was: nothing is known of its effect')
+    for place, name in enumerate(covariates.known):
+        if name in covariates.levels or name in worth.constant:
+            continue
+        seen, later = covariates.values[:, place], covariates.future[:, : made.point.shape[1], place]
+        low, high = float(seen.min()), float(seen.max())
+        room = _FURTHER * max(abs(low), abs(high), 1e-300)
+        if float(np.nanmin(later)) < low - room or float(np.nanmax(later)) > high + room:
+            notes.append(
+                f'"{name}" goes from {np.nanmin(later):g} to {np.nanmax(later):g} in the future, beyond the {low:g} to '
+                f"{high:g} that were seen; its effect is held near that edge"
+            )
+    return notes
