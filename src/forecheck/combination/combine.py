@@ -12,6 +12,7 @@ from forecheck.combination.intervals import Spread, half_widths, spread_of
 from forecheck.combination.members import begun, bounded, classical, filled_in
 from forecheck.combination.naive import Forecasts
 from forecheck.combination.origins import Origin, rolling_origins, truth_of, units_at
+from forecheck.combination.own import PULLS, RIDGE, own_forecasts
 from forecheck.combination.pooled import Chosen, Pooled
 from forecheck.combination.ragged import Ragged, naive_error
 from forecheck.combination.seasons import seasons_within
@@ -25,6 +26,10 @@ _USUAL_MEMBERS = 12
 _DROPPED = 1.2
 """Members whose loss is so many times that of the best one get no weight."""
 _WINSOR = 20.0
+_TRIED = 64
+"""Series on which the maps of single series are chosen."""
+_OWN = 8
+"""Series from which on single ones have maps of their own: from fewer the pull is chosen badly."""
 _NEVER_TRIED = ("theta", "damped", "simple")
 """Members with equal weights where there is no origin."""
 Progress = Callable[[float, str], None]
@@ -116,6 +121,13 @@ def combine(
         tried[k] |= _mapped(pooled, k, maps, tried[k], batch.before(origins[k].end))
     final = classical(batch, seasons, horizon)
     final |= _mapped(pooled, -1, maps, final, batch)
+    own = _own(pooled, batch, tried, units)
+    if own is not None:
+        maps = (*maps, own)
+        every = own_forecasts(pooled, own.lookback, [own.pull or 0.0], np.arange(len(scale)))[0]
+        for k, forecast in enumerate(every):
+            others, end = ([*tried, final][k], pooled.ends[k])
+            others["own map"] = _settled(forecast, others, batch.before(end))
     unit = naive_error(batch, lag)
     names, losses, errors = _errors(batch, origins, units, tried)
     if origins:
@@ -179,6 +191,28 @@ def _mapped(pooled: Pooled, place: int, maps: tuple[Chosen, ...], others: Foreca
         for _, forecast in pooled.forecasts(place, chosen):
             found[f"map of {chosen.anchor}"] = _settled(forecast, others, past)
     return found
+
+
+def _own(
+    pooled: Pooled, batch: Ragged, tried: list[Forecasts], units: Float[np.ndarray, "origin series"]
+) -> Chosen | None:
+    """The lookback and the pull of maps of single series that forecast some of them best; None if there are none."""
+    count = len(batch.values)
+    if count < _OWN or not tried:
+        return None
+    some = np.arange(0, count, -(-count // _TRIED))
+    part, table = batch.only(some), {}
+    others = [{"theta": each["theta"][some]} for each in tried]
+    for lookback in pooled.lookbacks:
+        for pull, places in zip(PULLS, own_forecasts(pooled, lookback, PULLS, some), strict=True):
+            losses = []
+            for k, origin in enumerate(pooled.origins):
+                if not np.isnan(places[k]).all():
+                    forecast = _settled(places[k], others[k], part.before(origin.end))[:, : origin.horizon]
+                    losses.append(_loss((forecast - truth_of(part, origin)) / units[k][some][:, None]))
+            if losses:
+                table[Chosen("last", lookback, RIDGE, pull)] = losses
+    return next(iter(_best(table)), None)
 
 
 def _best(table: dict[Chosen, list[float]]) -> tuple[Chosen, ...]:
