@@ -17,7 +17,7 @@ FLOORS = (
     {"combination"},
     {"training", "attention"},
     {"sparsity"},
-    {"forecasters"},
+    {"forecasters", "peers"},
     {"probes"},
     {"trials"},
     {"forecasting"},
