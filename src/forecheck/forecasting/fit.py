@@ -166,7 +166,7 @@ def _tried(
         results = _run(means, plan, names)
         chosen, rule, rolling = _chosen(plan, results, made, protocol)
     elif len(results) < len(names) and rolling:
-        rule += f"; {listed(list(results))} is so far behind that no other was fitted"
+        rule += f"; {', '.join(results)} is so far behind that no other was fitted"
     return results, chosen, rule, rolling
 
 
