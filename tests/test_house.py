@@ -18,7 +18,7 @@ FLOORS = (
     {"combination"},
     {"training", "attention"},
     {"sparsity"},
-    {"forecasters"},
+    {"forecasters", "peers"},
     {"probes"},
     {"trials"},
     {"forecasting"},

@@ -39,22 +39,25 @@ def flat(count):
     return Season(np.zeros((count, 1)), np.zeros(count, dtype=bool))
 
 
-def test_each_kind_takes_the_constants_with_the_least_squared_error():
+def averaged(fits, ahead, steps):
+    """Forecasts of fits (level, trend, squared error, damping) by their likelihood."""
+    losses = np.array([fit[2] for fit in fits])
+    share = (losses / losses.min()) ** (-steps / 2)
+    each = [level + trend * np.cumsum(phi**ahead) for level, trend, _, phi in fits]
+    return share @ np.array(each) / share.sum()
+
+
+def test_each_kind_is_averaged_over_its_constants_by_their_likelihood():
     series = walks(5)
-    panel = batch(series)
-    found = smoothing_members(panel, flat(5), 4)
+    found = smoothing_members(batch(series), flat(5), 4)
     ahead = np.arange(1, 5)
     for s, y in enumerate(series):
-        level, _, _ = min((looped(y, *point, 0.0) for point in SIMPLE), key=lambda each: each[2])
-        assert_allclose(found["simple"][s], level)
-        early = (y[4] - y[0]) / 4
-        fits = [(*looped(y, *point, early), point[2]) for point in DAMPED]
-        level, trend, _, phi = min(fits, key=lambda each: each[2])
-        assert_allclose(found["damped"][s], level + trend * np.cumsum(phi**ahead))
-        slope = np.polyfit(np.arange(len(y)), y, 1)[0]
-        fits = [looped(y, *point, share * slope) for point in SIMPLE for share in (0.5, 1.0)]
-        level, trend, _ = min(fits, key=lambda each: each[2])
-        assert_allclose(found["theta"][s], level + trend * ahead, rtol=1e-8)
+        early, slope = (y[4] - y[0]) / 4, np.polyfit(np.arange(len(y)), y, 1)[0]
+        simple = [(*looped(y, *point, 0.0), 1.0) for point in SIMPLE]
+        damped = [(*looped(y, *point, early), point[2]) for point in DAMPED]
+        theta = [(*looped(y, *point, share * slope), 1.0) for point in SIMPLE for share in (0.5, 1.0)]
+        for name, fits in {"simple": simple, "damped": damped, "theta": theta}.items():
+            assert_allclose(found[name][s], averaged(fits, ahead, len(y) - 1), rtol=1e-8)
 
 
 def test_theta_of_a_line_goes_on():

@@ -1,5 +1,7 @@
 """anchored: its members against plain least squares, its folds, and what it makes of waves and of random walks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,14 +14,15 @@ from forecheck.forecasters.anchored import Anchored, AnchoredConfig
 from forecheck.forecasters.base import Task, predict_all
 from forecheck.forecasters.folds import expanding_folds
 from forecheck.forecasters.gram import gram
+from forecheck.forecasters.linear import NLinear
 from forecheck.forecasters.linear_members import (
     NORMALISATIONS,
     fit_member,
     fit_members,
+    grams_of,
     linear_members,
     member_names,
     naive_members,
-    suffix,
 )
 from panels import HOUR, hourly, ragged
 
@@ -55,14 +58,14 @@ def test_a_member_is_ridge_regression_on_materialised_suffixes(normalisation, lo
     products = z.T @ z
     strength = 0.7 * np.trace(products) / lookback or 1.0
     weight = np.linalg.solve(products + max(strength, 1e-9) * np.eye(lookback), z.T @ target)
-    found = fit_member(suffix(gram(train), lookback), normalisation, 0.7)
+    found = fit_member(gram(replace(train, lookback=lookback)), normalisation, 0.7)
     np.testing.assert_allclose(x @ found, z @ weight + level, atol=2e-5)  # the windows are float32
 
 
 def test_members_without_spread_are_finite():
     windows = prepare(hourly(300), 20, 6).train
     flat = type(windows)(np.zeros_like(windows.values), 20, 6, windows.origins)
-    for group in fit_members(gram(flat), (5, 20), 1.0):
+    for group in fit_members(grams_of(flat, (5, 20)), (5, 20), 1.0):
         assert torch.isfinite(group).all()
 
 
@@ -79,7 +82,7 @@ def test_naive_members():
 def test_names_are_in_the_order_of_forecasts():
     train = prepare(hourly(300), 48, 6).train
     x = train.gather(slice(0, 2))[0].transpose(1, 2).double()
-    maps = fit_members(gram(train), LOOKBACKS, 1.0)
+    maps = fit_members(grams_of(train, LOOKBACKS), LOOKBACKS, 1.0)
     names = member_names(LOOKBACKS, seasonal=True)
     both = torch.cat([naive_members(x, 6, 24, 7), linear_members(x, maps)])
     assert len(names) == len(both)
@@ -136,7 +139,7 @@ def test_the_forecast_is_the_weighted_mean_that_the_report_tells():
     details = report.details
     assert list(details["members"]) == forecaster.members
     assert sum(details["members"].values()) == pytest.approx(1)
-    maps = fit_members(gram(experiment.train), LOOKBACKS, 1.0)
+    maps = fit_members(grams_of(experiment.train, LOOKBACKS), LOOKBACKS, 0.1)
     steps = x.transpose(1, 2).double()
     members = torch.cat([naive_members(steps, 12, 24, 7), linear_members(steps, maps)])
     stacked = torch.einsum("kbch,k->bhc", members, torch.tensor(list(details["members"].values())).double())
@@ -183,3 +186,47 @@ def test_impossible_options(options, message):
 def test_nothing_is_forecast_before_fitting():
     with pytest.raises(UsageError, match="not fitted"):
         Anchored(Task(48, 5, 1)).predict(torch.zeros(1, 48, 1))
+
+
+@pytest.mark.parametrize("panel", [hourly(400), ragged((400, 300, 500))], ids=["one series", "ragged"])
+@pytest.mark.parametrize("step", [1, 5])
+def test_shorter_windows_are_all_that_lie_inside_the_longer_ones(panel, step):
+    train = prepare(panel, 40, 6, step=step).train
+    short = train.shortened(10)
+    ours = {row for origin in train.origins for row in range(origin - 30, origin + 1) if (origin - row) % step == 0}
+    assert set(short.origins) == ours
+    assert short.lookback == 10
+    start = panel.offsets[panel.series_of(short.origins)]
+    assert (short.origins - 10 >= start).all()
+
+
+def test_windows_that_are_added_in_two_parts_count_once():
+    train = prepare(hourly(400), 40, 6).train
+    first, second = (replace(train, origins=part) for part in np.array_split(train.origins, 2))
+    whole = list(grams_of(train, (8, 40)))
+    parts = zip(grams_of(first, (8, 40)), grams_of(second, (8, 40), first), strict=True)
+    for one, (a, b) in zip(whole, parts, strict=True):
+        assert (a + b).count == one.count
+        np.testing.assert_allclose((a + b).inputs, one.inputs, atol=1e-8)
+        np.testing.assert_allclose((a + b).cross, one.cross, atol=1e-8)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_one_map_a_channel_is_what_its_members_forecast(per_channel, monkeypatch):
+    forecaster, _, experiment = fitted(walk(), period=24, per_channel=per_channel)
+    x = experiment.test.gather(slice(0, 4))[0]
+    whole = forecaster.predict(x)
+    monkeypatch.setattr("forecheck.forecasters.anchored._HELD", 0)
+    torch.testing.assert_close(forecaster.predict(x), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_fine_wave_is_forecast_as_well_as_without_a_ridge():
+    """A ridge of a tenth of the mean eigenvalue would smooth what the small eigenvalues hold."""
+    rng, steps = np.random.default_rng(0), np.arange(1200)
+    values = (np.cumsum(rng.standard_normal(1200)) + np.sin(2 * np.pi * steps / 5))[:, None]
+    panel = replace(walk(1200, 1), values=values)
+    forecaster, _, experiment = fitted(panel, lookback=24, horizon=5, period=1, lookbacks=(24,))
+    plain = NLinear(Task(24, 5, 1), NLinear.Config())
+    plain.fit(experiment.train, experiment.validation)
+    x, y = experiment.test.gather(slice(None))
+    assert mse(forecaster.predict(x), y) < 1.03 * mse(plain.predict(x), y)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from forecheck.forecasters.stacking import certain_share, simplex_weights, stack, stack_without
+from forecheck.forecasters.stacking import balanced, certain_share, simplex_weights, stack, stack_without
 
 
 def random_moment(seed, members):
@@ -42,6 +42,35 @@ def test_weights_agree_with_a_general_solver():
         tol=1e-12,
     )
     np.testing.assert_allclose(simplex_weights(moment, 0.5), found.x, atol=1e-5)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 8), st.sampled_from([0.01, 1.0, 30.0]))
+def test_weights_with_a_prior_are_the_minimum_on_the_simplex(seed, members, shrinkage):
+    moment = random_moment(seed, members)
+    prior = np.random.default_rng(seed).dirichlet(np.ones(members))
+    prior[0] = 0.0
+    prior /= prior.sum()
+    weights = simplex_weights(moment, shrinkage, prior)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+    gradient = moment @ weights + shrinkage * moment.diagonal().min() * (weights - prior)
+    assert gradient[weights > 1e-9].max() <= gradient.min() + 1e-6 * moment.max()
+
+
+def test_much_shrinkage_gives_the_prior():
+    prior = np.array([0.0, 0.5, 0.25, 0.25])
+    np.testing.assert_allclose(simplex_weights(random_moment(0, 4), 1e6, prior), prior, atol=1e-4)
+    np.testing.assert_array_equal(simplex_weights(np.zeros((4, 4)), 1.0, prior), prior)
+    np.testing.assert_array_equal(stack(np.zeros((0, 2, 4, 4)), 1.0, per_channel=True, prior=prior), [prior, prior])
+
+
+def test_a_wild_fold_counts_no_more_than_a_calm_one():
+    rng = np.random.default_rng(0)
+    errors, fold = rng.normal(size=(60, 2, 3)), np.repeat([0, 1, 2], 20)
+    wild = errors * np.where(fold == 1, 1e3, 1.0)[:, None, None] * np.array([1.0, 7.0])[:, None]
+    np.testing.assert_allclose(balanced(moments_of(wild), fold), balanced(moments_of(errors), fold), rtol=1e-9)
+    best = balanced(moments_of(errors), fold)[fold == 1].mean(axis=0).diagonal(axis1=1, axis2=2).min(axis=1)
+    np.testing.assert_allclose(best, 1.0)
 
 
 def test_units_do_not_matter():

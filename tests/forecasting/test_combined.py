@@ -114,10 +114,19 @@ def test_what_stays_above_zero_and_what_is_mostly_zero_is_told(fit):
 # Choice
 
 
-def test_auto_compares_all_candidates_at_the_same_origins(fit):
+def test_auto_compares_all_candidates_at_the_same_origins(fit, monkeypatch):
+    monkeypatch.setattr("forecheck.forecasting.choosing._REACH", np.inf)
     fitted = fit(hourly(500), 12, lookback=48)
     assert set(fitted.info["rolling_mase"]) == set(FORECAST_CANDIDATES)
     assert set(fitted.info["validation_mse"]) == set(CANDIDATES)
+
+
+def test_auto_fits_one_candidate_only_where_that_is_far_behind(fit, monkeypatch):
+    monkeypatch.setattr("forecheck.forecasting.choosing._REACH", 0.0)
+    fitted = fit(hourly(500), 12, lookback=48)
+    assert fitted.info["model"] == COMBINATION
+    assert set(fitted.info["rolling_mase"]) == {COMBINATION, "nlinear"}
+    assert "nlinear is so far behind that no other was fitted" in fitted.info["rule"]
 
 
 def test_auto_without_origins_behind_the_validation_part_is_the_combination(fit):
@@ -227,8 +236,3 @@ def test_a_damaged_description_is_refused(change, fit, tmp_path):
 def test_options_without_effect_are_refused(keywords, message, fit):
     with pytest.raises(UsageError, match=message):
         fit(hourly(200), 6, model=COMBINATION, **keywords)
-
-
-def test_a_backtest_says_why_it_has_no_combination(tmp_path):
-    with pytest.raises(UsageError, match="combination forecasts series from their end"):
-        fc.backtest(hourly(300), ["last", COMBINATION], horizon=6, workers=0, store=tmp_path)

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float
 from forecheck.combination.intervals import Spread, half_widths, spread_of
 from forecheck.combination.members import begun, bounded, classical, filled_in
 from forecheck.combination.naive import Forecasts
-from forecheck.combination.origins import Origin, rolling_origins, units_at
-from forecheck.combination.pooled import Chosen
+from forecheck.combination.origins import Origin, rolling_origins, truth_of, units_at
+from forecheck.combination.own import PULLS, RIDGE, own_forecasts
+from forecheck.combination.pooled import Chosen, Pooled
 from forecheck.combination.ragged import Ragged, naive_error
 from forecheck.combination.regression import Effects
 from forecheck.combination.seasons import seasons_within
@@ -28,6 +29,10 @@ _USUAL_MEMBERS = 12
 _DROPPED = 1.2
 """Members whose loss is so many times that of the best one get no weight."""
 _WINSOR = 20.0
+_TRIED = 64
+"""Series on which the maps of single series are chosen."""
+_OWN = 8
+"""Series from which on single ones have maps of their own: from fewer the pull is chosen badly."""
 _NEVER_TRIED = ("theta", "damped", "simple")
 """Members with equal weights where there is no origin."""
 Progress = Callable[[float, str], None]
@@ -129,6 +134,14 @@ def combine(
     last = views[-1].batch
     final = classical(last, seasons, horizon)
     final |= _mapped(pooled, -1, maps, final, last)
+    shared = pooled.shared  # own maps sum their moments from origin to origin, so all have to see the same series
+    own = None if shared is None else _own(shared, batch, tried, units)
+    if shared is not None and own is not None:
+        maps = (*maps, own)
+        every = own_forecasts(shared, own.lookback, [own.pull or 0.0], np.arange(len(scale)))[0]
+        for k, forecast in enumerate(every):
+            others, end = ([*tried, final][k], shared.ends[k])
+            others["own map"] = _settled(forecast, others, batch.before(end))
     unit = naive_error(batch, lag)
     names, losses, errors = _errors(views, origins, units, tried)
     if origins:
@@ -194,6 +207,28 @@ def _mapped(pooled: PooledViews, place: int, maps: tuple[Chosen, ...], others: F
         for _, forecast in pooled.forecasts(place, chosen):
             found[f"map of {chosen.anchor}"] = _settled(forecast, others, past)
     return found
+
+
+def _own(
+    pooled: Pooled, batch: Ragged, tried: list[Forecasts], units: Float[np.ndarray, "origin series"]
+) -> Chosen | None:
+    """The lookback and the pull of maps of single series that forecast some of them best; None if there are none."""
+    count = len(batch.values)
+    if count < _OWN or not tried:
+        return None
+    some = np.arange(0, count, -(-count // _TRIED))
+    part, table = batch.only(some), {}
+    others = [{"theta": each["theta"][some]} for each in tried]
+    for lookback in pooled.lookbacks:
+        for pull, places in zip(PULLS, own_forecasts(pooled, lookback, PULLS, some), strict=True):
+            losses = []
+            for k, origin in enumerate(pooled.origins):
+                if not np.isnan(places[k]).all():
+                    forecast = _settled(places[k], others[k], part.before(origin.end))[:, : origin.horizon]
+                    losses.append(_loss((forecast - truth_of(part, origin)) / units[k][some][:, None]))
+            if losses:
+                table[Chosen("last", lookback, RIDGE, pull)] = losses
+    return next(iter(_best(table)), None)
 
 
 def _best(table: dict[Chosen, list[float]]) -> tuple[Chosen, ...]:

@@ -68,10 +68,14 @@ def moments(
         z = np.ones((len(r), joint + 1))
         z[:, 1:] = batch.values[r[:, None], s[:, None] + np.arange(joint)]
         z[:, 1:] -= z[:, lookback][:, None].copy()
-        rms = np.sqrt(np.square(z[:, 1:]).mean(axis=1))
-        z *= np.sqrt(weights[r] / np.maximum(1.0, rms / _WILD))[:, None]
+        z *= np.sqrt(weights[r] * wild(z[:, 1:]))[:, None]
         gram += z.T @ z
     return Moments(gram * every, len(row), lookback)
+
+
+def wild(z: Float[np.ndarray, "window joint"]) -> Float[np.ndarray, " window"]:
+    """What a window counts by its size."""
+    return 1.0 / np.maximum(1.0, np.sqrt(np.square(z).mean(axis=1)) / _WILD)
 
 
 def _windows(
@@ -158,5 +162,8 @@ def usual_lookbacks(seasons: tuple[int, ...]) -> tuple[int, ...]:
     if not seasons:
         return (4, 8, 16, 32)
     m = seasons[0]
-    wanted = (m + 1, 2 * m + 1, seasons[-1] + 1) if len(seasons) > 1 else (m + 1, m + m // 2 + 1, 2 * m + 1, 3 * m + 1)
+    if len(seasons) > 1:
+        wanted: tuple[int, ...] = (m + 1, 2 * m + 1, seasons[-1] + 1, 2 * seasons[-1] + 1)
+    else:
+        wanted = (m + 1, m + m // 2 + 1, 2 * m + 1, 3 * m + 1)
     return tuple(sorted({lookback for lookback in wanted if lookback <= _LONGEST})) or (32, 128, _LONGEST)

@@ -46,7 +46,7 @@ class Ragged:
         """The last `steps` steps."""
         return Ragged(self.values[:, -steps:], self.truth[:, -steps:])
 
-    def only(self, which: Bool[np.ndarray, " series"] | slice) -> Ragged:
+    def only(self, which: Bool[np.ndarray, " series"] | Int[np.ndarray, " _"] | slice) -> Ragged:
         """Some of the series."""
         return Ragged(self.values[which], self.truth[which])
 

@@ -69,12 +69,13 @@ def smooth(
 
 
 def smoothing_members(batch: Ragged, season: Season, horizon: int) -> Forecasts:
-    r"""Simple smoothing, damped trend and Theta of the adjusted series, each with its best constants in the sample.
+    r"""Simple smoothing, damped trend and Theta of the adjusted series, each averaged over its constants.
 
     .. math:: \hat y_{T+h} = l_T, \qquad l_T + b_T \textstyle\sum_{i=1}^{h} \phi^i, \qquad l_T + c \, b \, h
 
     where b is the slope of the least-squares line: Theta is simple smoothing with a share c of it as drift, a half
-    (theta = 2) or all of it, whichever is better in the sample.
+    (theta = 2) or all of it. Forecasts of the constants count by their likelihood in the sample (`_shares`): of a short
+    series many are about as likely as the best.
 
     Args:
         batch: series in any unit.
@@ -96,10 +97,31 @@ def smoothing_members(batch: Ragged, season: Season, horizon: int) -> Forecasts:
         for start in range(0, len(adjusted), size):
             part = slice(start, start + size)
             level, slope, loss = smooth(adjusted[part], first[part], grid, shares[:, None] * trend[part])
-            best = loss.argmin(axis=0), np.arange(loss.shape[1])
-            damping = np.cumsum(grid[best[0], 2][:, None] ** np.arange(1, horizon + 1), axis=1)
-            parts.append(level[best][:, None] + damping * slope[best][:, None])
+            share = _shares(loss, adjusted.shape[1] - 1 - first[part])
+            reach = np.cumsum(grid[:, 2][:, None] ** np.arange(1, horizon + 1), axis=1)
+            parts.append((share * level).sum(axis=0)[:, None] + (share * slope).T @ reach)
         found[name] = season.put_back(np.concatenate(parts))
+    return found
+
+
+def _shares(
+    loss: Float[np.ndarray, "point series"], steps: Int[np.ndarray, " series"]
+) -> Float[np.ndarray, "point series"]:
+    r"""Likelihoods of the constants beside each other, of normal errors whose variance is that of the sample.
+
+    .. math:: w_i \propto S_i^{-n/2}
+
+    Args:
+        loss: S, sums of squared one-step errors.
+        steps: n, how many of them.
+
+    Source: Buckland, Burnham & Augustin, *Model selection: an integral part of inference*, Biometrics 1997 (weights by
+    the information criterion; all points have as many parameters).
+    """
+    tiny = np.finfo(float).tiny
+    ratio = np.log(np.maximum(loss, tiny)) - np.log(np.maximum(loss.min(axis=0), tiny))
+    share = np.exp(-0.5 * np.maximum(1, steps) * ratio)
+    found: Float[np.ndarray, "point series"] = share / share.sum(axis=0)
     return found
 
 

@@ -65,9 +65,16 @@ class PooledViews:
         self._how = seasons, horizon, origins
         self._latest: tuple[View, Pooled] | None = None
 
+    @property
+    def shared(self) -> Pooled | None:
+        """The maps, where all places have the same view."""
+        return self._of(self._views[0]) if len({id(view) for view in self._views}) == 1 else None
+
     def forecasts(self, place: int, only: Chosen | None = None) -> Iterator[tuple[Chosen, Float[np.ndarray, "_ _"]]]:
         """As `Pooled.forecasts`, from the view of a place."""
-        view = self._views[place]
+        return self._of(self._views[place]).forecasts(place, only)
+
+    def _of(self, view: View) -> Pooled:
         if self._latest is None or self._latest[0] is not view:  # one at a time: moments are large
             self._latest = view, Pooled(view.batch, *self._how)
-        return self._latest[1].forecasts(place, only)
+        return self._latest[1]

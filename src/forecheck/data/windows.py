@@ -121,6 +121,18 @@ class Windows:
             kept = self.origins[(turn - (turn.min() if len(turn) else 0)) % stride == 0]
         return replace(self, origins=kept, step=self.step * stride)
 
+    def shortened(self, lookback: int) -> Windows:
+        """All windows of a shorter input that lie inside these: the same ones, and earlier ones.
+
+        Args:
+            lookback: steps of input, at most L.
+        """
+        reach = (self.lookback - lookback) // self.step * self.step
+        firsts = self.origins[np.flatnonzero(np.diff(self.origins, prepend=-1) != self.step)]
+        earlier = [np.arange(first - reach, first, self.step) for first in firsts]
+        rows = np.unique(np.concatenate([*earlier, self.origins]))
+        return replace(self, lookback=lookback, origins=rows)
+
     def of_channels(self, channels: slice) -> Windows:
         """The same windows of some channels."""
         targets = None if self.targets is None else self.targets[:, channels]

@@ -17,23 +17,33 @@ from forecheck.data.windows import Windows
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.folds import Fold, expanding_folds
-from forecheck.forecasters.gram import gram
 from forecheck.forecasters.linear_members import (
     NORMALISATIONS,
     fit_members,
+    free_lookback,
+    grams_of,
     has_season,
     linear_members,
     member_names,
     naive_members,
+    prior_of,
 )
 from forecheck.forecasters.registry import register
-from forecheck.forecasters.stacking import certain_share, error_moments, mean_moments, stack, stack_without
+from forecheck.forecasters.stacking import (
+    balanced,
+    certain_share,
+    error_moments,
+    mean_moments,
+    stack,
+    stack_without,
+)
 from forecheck.progress import Progress
 
 Maps = list[Tensor]
 _CUTS = (0.5, 0.75)
 _MOST = 160  # windows of a series that a fold holds out
 _CHUNK = 1 << 22  # numbers of all members' forecasts held at once: 32 MB
+_HELD = 1 << 25  # numbers of one map a channel, 256 MB; where there would be more, members forecast one by one
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,15 @@ class AnchoredConfig:
         lookbacks: lengths of the members' inputs, as far as the task's lookback reaches; the whole window if it
             reaches none.
         ridge: strength of the penalty on the members' weights, in units of the mean eigenvalue of their Gram matrix.
-        shrinkage: strength of the pull towards equal weights, in units of the best member's mean squared error.
+        shrinkage: strength of the pull towards equal weights of the linear members and none of the naive ones, in
+            units of the best member's mean squared error.
         per_channel: stack every channel by itself; the members are shared either way.
         seasons: how many of the last seasons the seasonal member averages.
         level: confidence with which the stacked mean must beat the last value to replace it.
     """
 
-    lookbacks: tuple[int, ...] | list[int] = (96, 192, 336, 720, 1024, 1536)  # a list where JSON gave it
-    ridge: float = 1.0
+    lookbacks: tuple[int, ...] | list[int] = (96, 192, 336, 512, 720, 1024, 1536)  # a list where JSON gave it
+    ridge: float = 0.1
     shrinkage: float = 1.0
     per_channel: bool = True
     seasons: int = 7
@@ -78,14 +89,16 @@ class Anchored(Forecaster):
     .. math:: \hat y_c = (1 - a) \, x_{c,L} 1 + a \sum_k w_{ck} \, \hat y_{ck}
 
     Members are ridge regressions at one fixed strength without intercept, over several lookbacks and normalisations,
-    the last season, the mean of the last few and the last value itself. All are fitted on halves of the training
-    part, on three quarters and on all of it, and their errors on what follows each (validation in the end) give the
-    weights w (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come from
-    the other folds. Then the members that were fitted on the whole training part forecast.
+    each on all windows that its lookback leaves, one with nearly no ridge, the last season, the mean of the last few
+    and the last value itself. All are fitted on halves of the training part, on three quarters and on all of it. Their
+    errors on what follows each (validation in the end), every fold in units of its best member's, give the weights w
+    (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come from the other
+    folds. Then the members that were fitted on the whole training part forecast.
 
     Choosing by validation alone picks wrong where it holds few independent windows: on random walks it prefers
     members that revert to some mean. That is what the folds inside the training part, the pull towards equal
-    weights and the share are for.
+    weights of the regressions and the share are for. Where the ridge smooths too much, the one with nearly no ridge
+    takes the place of the stack as far as it is certain to be better, before the share is found.
 
     Source: this project. Its parts: Breiman, *Stacked Regressions*, Machine Learning 1996; Zeng et al., AAAI 2023
     (the linear members); Timmermann, *Forecast Combinations*, Handbook of Economic Forecasting 2006 (equal weights).
@@ -105,6 +118,7 @@ class Anchored(Forecaster):
         self.members = member_names(self.lookbacks, seasonal=has_season(task.lookback, task.period))
         self._maps: Maps | None = None
         self._weights: Float[Tensor, "channel member"] | None = None
+        self._whole: Float[Tensor, "channel lookback horizon"] | None = None
 
     @classmethod
     def room(cls, task: Task, config: Any, free: int) -> float:
@@ -113,17 +127,23 @@ class Anchored(Forecaster):
         return 32.0 * task.lookback * (task.lookback + task.horizon)
 
     @property
+    def _prior(self) -> Float[np.ndarray, " member"]:
+        """Weights that the stack is pulled to."""
+        return prior_of(self.lookbacks, seasonal=has_season(self.task.lookback, self.task.period))
+
+    @property
     def parameters(self) -> int:
         """The members' maps and their weights."""
-        maps = len(NORMALISATIONS) * sum(self.lookbacks) * self.task.horizon
+        maps = (len(NORMALISATIONS) * sum(self.lookbacks) + free_lookback(self.lookbacks)) * self.task.horizon
         return maps + (self.task.channels if self.config.per_channel else 1) * len(self.members)
 
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
         """Fit the members and their weights; `seed` changes nothing.
 
-        `details` holds `share` (a), `folds`, `members` (name to weight, the mean over channels, before the share),
-        `member_mse` (name to mean squared error over the held windows) and `mse` (of the forecast before the share
-        and of the last value, with weights of the other folds).
+        `details` holds `share` (a), `freed` (of the map with nearly no ridge in place of the stack), `folds`, `members`
+        (name to weight, the mean over channels, before the share), `member_mse` (name to mean squared error over the
+        held windows) and `mse` (of the forecast before the share and of the last value, with weights of the other
+        folds).
 
         Args:
             train, validation, seed, progress: as in `Forecaster.fit`.
@@ -133,19 +153,23 @@ class Anchored(Forecaster):
         folds = expanding_folds(train, validation, _CUTS, _MOST, self.task.period)
         parts, maps = [], Maps()
         for number, fold in enumerate(folds):
-            maps = fit_members(gram(fold.fit), self.lookbacks, self.config.ridge)
+            maps = fit_members(grams_of(fold.fit, self.lookbacks), self.lookbacks, self.config.ridge)
             parts.append(self._moments(fold.held, maps))
             if progress is not None:
                 progress((number + 1) / len(folds), "folds")
         moments = np.concatenate(parts)
         number_of = np.repeat(np.arange(len(folds)), [len(part) for part in parts])
-        options = {"shrinkage": self.config.shrinkage, "per_channel": self.config.per_channel}
-        weights = stack(moments, **options)
-        blind = stack_without(moments, number_of, **options)
-        overlap = folds[-1].held.overlap
-        share = certain_share(moments, blind, _times(folds), overlap, self.config.level)
-        last = np.eye(len(self.members))[0]
+        options = {"shrinkage": self.config.shrinkage, "per_channel": self.config.per_channel, "prior": self._prior}
+        alike = balanced(moments, number_of)
+        weights = stack(alike, **options)
+        blind = stack_without(alike, number_of, **options)
+        last, *_, free = np.eye(len(self.members))
+        judge = {"times": _times(folds), "horizon": folds[-1].held.overlap, "level": self.config.level}
+        freed = certain_share(moments, np.broadcast_to(free, blind.shape), start=blind, **judge)
+        weights, blind = (freed * free + (1 - freed) * each for each in (weights, blind))
+        share = certain_share(moments, blind, **judge)
         self._maps, self._weights = maps, torch.from_numpy(share * weights + (1 - share) * last)
+        self._whole = None
         loss = np.einsum("wck,wckj,wcj->", blind, np.nan_to_num(moments), blind, optimize=True)
         loss /= np.count_nonzero(~np.isnan(moments[..., 0, 0]))
         errors = mean_moments(moments, axis=(0, 1)).diagonal()
@@ -154,6 +178,7 @@ class Anchored(Forecaster):
             parameters=self.parameters,
             details={
                 "share": share,
+                "freed": freed,
                 "folds": len(folds),
                 "members": dict(zip(self.members, weights.mean(axis=0).tolist(), strict=True)),
                 "member_mse": dict(zip(self.members, errors.tolist(), strict=True)),
@@ -183,15 +208,29 @@ class Anchored(Forecaster):
             UsageError: if nothing was fitted yet.
         """
         maps, weights = self._fitted()
-        y = torch.einsum("kbch,ck->bhc", self._forecasts(x.transpose(1, 2).double(), maps), weights)
-        return y.to(x.dtype)
+        x64 = x.transpose(1, 2).double()
+        if self.task.channels * self.task.lookback * self.task.horizon > _HELD:
+            return torch.einsum("kbch,ck->bhc", self._forecasts(x64, maps), weights).to(x.dtype)
+        if self._whole is None:
+            self._whole = self.linear_map()
+        return torch.einsum("bcl,clh->bhc", x64, self._whole).to(x.dtype)
 
     def linear_map(self) -> Float[Tensor, "channel lookback horizon"]:
-        r"""All that was fitted as one map a channel, :math:`\hat y_c = V_c^\top x_c`: every member is linear."""
+        r"""All that was fitted as one map a channel, :math:`\hat y_c = V_c^\top x_c`: every member is linear.
+
+        .. math:: V_c = \sum_k w_{ck} V_k
+        """
         maps, weights = self._fitted()
-        units = torch.eye(self.task.lookback, dtype=torch.float64)[:, None]  # a window for every step
-        rows = [torch.einsum("kbch,dk->dbh", self._forecasts(part, maps), weights) for part in torch.split(units, 128)]
-        return torch.cat(rows, dim=1)
+        task, config = self.task, self.config
+        units = torch.eye(task.lookback, dtype=torch.float64)[:, None]  # a window for every step
+        naive = naive_members(units, task.horizon, task.period, config.seasons)[:, :, 0]  # (naive, lookback, horizon)
+        found = torch.einsum("ck,klh->clh", weights[:, : len(naive)], naive)
+        place = len(naive)
+        for group in maps:
+            some = weights[:, place : place + len(group)]
+            found[:, -group.shape[1] :] += torch.einsum("cn,nlh->clh", some, group)
+            place += len(group)
+        return found
 
     def _fitted(self) -> tuple[Maps, Float[Tensor, "channel member"]]:
         if self._maps is None or self._weights is None:
@@ -199,9 +238,13 @@ class Anchored(Forecaster):
         return self._maps, self._weights
 
     def tensors(self) -> dict[str, Tensor]:
-        """`weights` of the members a channel, the share applied, and `map_L` of every lookback, float64."""
+        """`weights` of the members a channel, the share applied, `map_L` of every lookback, and `map_free`, float64."""
         maps, weights = self._fitted()
-        return {"weights": weights} | {f"map_{L}": group for L, group in zip(self.lookbacks, maps, strict=True)}
+        return {"weights": weights} | self.named(maps)
+
+    def named(self, maps: Maps) -> dict[str, Tensor]:
+        """Maps as `fit_members` gives them, by the names under which they are kept."""
+        return dict(zip([*(f"map_{L}" for L in self.lookbacks), "map_free"], maps, strict=True))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave.
@@ -209,15 +252,20 @@ class Anchored(Forecaster):
         Raises:
             DataError: if shapes are not those of the task.
         """
-        expected = {"weights": (self.task.channels, len(self.members))} | {
-            f"map_{L}": (len(NORMALISATIONS), L, self.task.horizon) for L in self.lookbacks
-        }
+        H = self.task.horizon
+        if "map_free" not in tensors:  # kept before there was that member
+            free = torch.zeros(1, free_lookback(self.lookbacks), H, dtype=torch.float64)
+            tensors = {**tensors, "map_free": free, "weights": torch.nn.functional.pad(tensors["weights"], (0, 1))}
+        shapes = {f"map_{L}": (len(NORMALISATIONS), L, H) for L in self.lookbacks}
+        shapes["map_free"] = (1, free_lookback(self.lookbacks), H)
+        expected = {"weights": (self.task.channels, len(self.members))} | shapes
         for key, shape in expected.items():
             found = tuple(tensors[key].shape)
             if found != shape:
                 raise DataError(f"{key} of {self.name} has shape {found}, but the task needs {shape}")
         self._weights = tensors["weights"].double()
-        self._maps = [tensors[f"map_{L}"].double() for L in self.lookbacks]
+        self._maps = [tensors[key].double() for key in shapes]
+        self._whole = None
 
 
 def _times(folds: list[Fold]) -> Int[np.ndarray, " window"]:

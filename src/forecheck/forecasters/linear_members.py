@@ -1,8 +1,8 @@
-"""Linear forecasts over suffixes of one window, all from one Gram matrix, and the naive ones beside them."""
+"""Linear forecasts over suffixes of one window, and the naive ones beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,21 +11,21 @@ from jaxtyping import Float
 from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
-from forecheck.forecasters.gram import Gram
+from forecheck.data.windows import Windows
+from forecheck.forecasters.gram import Gram, gram
 
 NORMALISATIONS = ("last value", "window mean")
 """What is subtracted before the map and added after: ridge draws the forecast to it. Either moves with the level of
 the window; a map of the window as it is does not, and reverts to a training mean that may no longer hold."""
+_FREE = 1e-4
+"""Share of the ridge that one more map is left under, for series that the ridge would smooth too much."""
+_USUAL = 336
+"""Steps of input of that map at most, if there are so short ones."""
 
 
-def suffix(gram: Gram, lookback: int) -> Gram:
-    """Gram of the same windows, their input cut to its last `lookback` steps."""
-    return replace(
-        gram,
-        inputs=gram.inputs[-lookback:, -lookback:],
-        cross=gram.cross[-lookback:],
-        input_sum=gram.input_sum[-lookback:],
-    )
+def free_lookback(lookbacks: Sequence[int]) -> int:
+    """The lookback of the map that is nearly free of the ridge: the field's usual one, or the nearest."""
+    return max((lookback for lookback in lookbacks if lookback <= _USUAL), default=min(lookbacks))
 
 
 def functional(normalisation: str, lookback: int) -> Float[np.ndarray, " lookback"]:
@@ -62,22 +62,43 @@ def fit_member(gram: Gram, normalisation: str, ridge: float) -> Float[np.ndarray
     return found
 
 
-def fit_members(
-    gram: Gram, lookbacks: Sequence[int], ridge: float
-) -> list[Float[Tensor, "normalisation lookback horizon"]]:
-    """Maps of every normalisation, one tensor a lookback.
+def grams_of(windows: Windows, lookbacks: Sequence[int], counted: Windows | None = None) -> Iterator[Gram]:
+    """Gram of every lookback, each over all windows of that input that lie inside the given ones.
 
     Args:
-        gram: of the training windows as they are.
-        lookbacks: L of every tensor.
+        windows: as they are, of the longest input.
+        lookbacks: L of every Gram.
+        counted: windows that come into the sums from elsewhere, with all that lie inside them.
+    """
+    for lookback in lookbacks:
+        inside = windows.shortened(lookback)
+        if counted is not None:
+            rows = np.setdiff1d(inside.origins, counted.shortened(lookback).origins, assume_unique=True)
+            inside = replace(inside, origins=rows)
+        yield gram(inside)
+
+
+def fit_members(grams: Iterable[Gram], lookbacks: Sequence[int], ridge: float) -> list[Float[Tensor, "_ _ horizon"]]:
+    """Maps of every normalisation, one tensor a lookback, and the map that is nearly free of the ridge.
+
+    Args:
+        grams: of the training windows as they are, one a lookback.
+        lookbacks: L of every Gram.
         ridge: see `fit_member`.
     """
-    # Without gaps all steps share one Gram matrix, and its factor.
-    parts = [
-        [np.stack([fit_member(suffix(part, L), name, ridge) for name in NORMALISATIONS]) for L in lookbacks]
-        for part in ([gram] if gram.gaps is None else gram.steps())
-    ]
-    return [torch.from_numpy(np.concatenate(group, axis=2)) for group in zip(*parts, strict=True)]
+    found, free = [], []
+    for lookback, whole in zip(lookbacks, grams, strict=True):
+        # Without gaps all steps share one Gram matrix, and its factor.
+        parts = [whole] if whole.gaps is None else list(whole.steps())
+        found.append(_maps(parts, [(name, ridge) for name in NORMALISATIONS]))
+        if lookback == free_lookback(lookbacks):
+            free = [_maps(parts, [(NORMALISATIONS[0], _FREE * ridge)])]
+    return found + free
+
+
+def _maps(parts: Sequence[Gram], kinds: Sequence[tuple[str, float]]) -> Float[Tensor, "kind _ horizon"]:
+    steps = [np.stack([fit_member(part, *kind) for kind in kinds]) for part in parts]
+    return torch.from_numpy(np.concatenate(steps, axis=2))
 
 
 def naive_members(
@@ -106,13 +127,24 @@ def has_season(lookback: int, period: int) -> bool:
 
 
 def linear_members(
-    x: Float[Tensor, "batch channel lookback"], maps: Sequence[Float[Tensor, "normalisation _ horizon"]]
+    x: Float[Tensor, "batch channel lookback"], maps: Sequence[Float[Tensor, "_ _ horizon"]]
 ) -> Float[Tensor, "linear batch channel horizon"]:
     """Forecasts of every map, in the order of `member_names`."""
     return torch.cat([torch.stack([x[..., -weight.shape[0] :] @ weight for weight in group]) for group in maps])
 
 
+def prior_of(lookbacks: Sequence[int], *, seasonal: bool) -> Float[np.ndarray, " member"]:
+    """Weights of a stack before any error is known: equal ones of all maps under the full ridge, none of the others.
+
+    Args:
+        lookbacks, seasonal: as in `member_names`.
+    """
+    naive, full = 3 if seasonal else 1, len(NORMALISATIONS) * len(lookbacks)
+    return np.r_[np.zeros(naive), np.full(full, 1 / full), 0.0]
+
+
 def member_names(lookbacks: Sequence[int], *, seasonal: bool) -> list[str]:
     """Names of all members in the order of their weights: the naive ones first, the last value first of all."""
     naive = ["last value", *(["last season", "mean season"] if seasonal else [])]
-    return naive + [f"{lookback}, {name}" for lookback in lookbacks for name in NORMALISATIONS]
+    maps = [f"{lookback}, {name}" for lookback in lookbacks for name in NORMALISATIONS]
+    return [*naive, *maps, f"{free_lookback(lookbacks)}, {NORMALISATIONS[0]}, nearly no ridge"]

@@ -11,7 +11,7 @@ from forecheck.forecasters.anchored import Anchored
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.gram import Gram, gram_of
 from forecheck.forecasters.linear import ClosedForm
-from forecheck.forecasters.linear_members import fit_members
+from forecheck.forecasters.linear_members import fit_members, grams_of
 
 
 @singledispatch
@@ -37,8 +37,16 @@ def can_refit(forecaster: Forecaster) -> bool:
     return refitted.dispatch(type(forecaster)) is not refitted.dispatch(object)
 
 
-def grams(forecaster: Forecaster, windows: Windows) -> list[Gram]:
-    """Gram matrices of windows as `refitted` takes them."""
+def grams(forecaster: Forecaster, windows: Windows, counted: Windows | None = None) -> list[Gram]:
+    """Gram matrices of windows as `refitted` takes them.
+
+    Args:
+        forecaster: what is to be refitted.
+        windows: of its lookback.
+        counted: windows whose Gram matrices will be added; nothing is counted twice.
+    """
+    if isinstance(forecaster, Anchored):
+        return list(grams_of(windows, forecaster.lookbacks, counted))
     groups = forecaster.groups if isinstance(forecaster, ClosedForm) else [slice(None)]
     return [gram_of(windows, group) for group in groups]
 
@@ -54,8 +62,8 @@ def _linear(forecaster: ClosedForm, grams: Sequence[Gram], details: Mapping[str,
 def _anchored(forecaster: Anchored, grams: Sequence[Gram], details: Mapping[str, Any]) -> Anchored:
     """The members; their weights and the share of the last value stay, for want of windows that no member saw."""
     del details
-    maps = fit_members(grams[0], forecaster.lookbacks, forecaster.config.ridge)
+    maps = fit_members(grams, forecaster.lookbacks, forecaster.config.ridge)
     again = Anchored(forecaster.task, forecaster.config)
     kept = forecaster.tensors()
-    again.restore(kept | {f"map_{L}": group for L, group in zip(forecaster.lookbacks, maps, strict=True)})
+    again.restore(kept | again.named(maps))
     return again

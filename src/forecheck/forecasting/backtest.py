@@ -19,11 +19,13 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
 from forecheck.forecasting.beside import check_uses
-from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
+from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.forecasting.windows import shown_windows
+from forecheck.peers.find import COMBINATION, create_peer, is_peer, release_of
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
+from forecheck.trials.by_origin import RELEASE, assignment, failed
 from forecheck.trials.describe import describe_protocol, environment, header
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
@@ -65,6 +67,9 @@ def plan(
     planned = {}
     e, test = experiment, experiment.test
     for name in models:
+        if is_peer(name):
+            planned[name] = _plan_peer(e, name, options.get(name, {}), seeds, period)
+            continue
         lookback = test.lookback if lookbacks is None else lookbacks[name]
         task = Task(lookback, test.horizon, test.channels, period)
         # Built once here, so that what cannot be built is told before any work is done.
@@ -74,6 +79,14 @@ def plan(
         rolling = refit if can_refit(forecaster) else 0
         planned[name] = [Trial(*common, seed, refit=rolling) for seed in range(seeds if forecaster.trained else 1)]
     return planned
+
+
+def _plan_peer(e: Experiment, name: str, options: Mapping[str, Any], seeds: int, period: int) -> list[Trial]:
+    """Trials of a peer: it sees all rows before an origin, so that its lookback only says which windows are scored."""
+    peer = create_peer(name, assignment(e.test.horizon, period, 0, e), options)
+    common = (e.panel.fingerprint, e.split, e.test.lookback, e.test.horizon, name)
+    config = {RELEASE: release_of(name), **options}
+    return [Trial(*common, config, period, e.test.step, seed) for seed in range(seeds if peer.trained else 1)]
 
 
 def run_backtest(
@@ -92,27 +105,26 @@ def run_backtest(
     (`selection.own_lookbacks`); validation and test windows are the same. With `refit` closed forms
     are refitted after so many rows of the test part, on all rows before (`forecheck.trials.rolling`).
 
+    Names `library:model`, and `combination`, are peers (`forecheck.peers`): they forecast from all rows before an
+    origin, on the same windows.
+
     With more than one seed the pairwise verdicts are about the models, else about these fits.
 
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
-    if models is not None and COMBINATION in models:
-        raise UsageError(
-            f"{COMBINATION} forecasts series from their end, not windows, and cannot be scored on a test part yet",
-            f"Leave it out; forecheck forecast compares it with {', '.join(CANDIDATES)} at rolling origins.",
-        )
     check_uses(panel, "a backtest")
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()
     period, margin, store = protocol.season(panel), protocol.margin, means.store
     asked = CANDIDATES if models is None else models
-    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
+    windowed = [name for name in asked if not is_peer(name)]
+    own = own_lookbacks(panel, protocol.horizon, windowed, protocol.lookback, protocol.split)
     if models is None:
         models = usable(CANDIDATES, period, own["seasonal"])
         own = {name: own[name] for name in models}
-    experiment = protocol.cut(panel, max(own.values(), default=1))
+    experiment = protocol.cut(panel, max(own.values(), default=protocol.lookback or 1))
     planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in store for trial in trials)
@@ -124,6 +136,7 @@ def run_backtest(
     rows = [_row(name, group) for name, group in results.items()]
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in rows}, margin)
     described = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
+    described["notes"] += _peer_notes(results, experiment)
     return header("backtest") | {
         "protocol": _with_lookbacks(described, own)
         | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
@@ -156,8 +169,25 @@ def _examples(
     return shown_windows({name: cut[own[name]] for name in names}, {name: results[name][0] for name in names})
 
 
+def _peer_notes(results: Mapping[str, list[Result]], experiment: Experiment) -> list[str]:
+    """What a reader must know of peers: what they see, and which series they could not forecast."""
+    peers = [name for name in results if is_peer(name)]
+    if not peers:
+        return []
+    whole = [name for name in peers if name == COMBINATION]
+    fitted = [name for name in peers if name != COMBINATION]
+    notes = [f"{COMBINATION} is made anew at every origin, from all rows before it"] * bool(whole)
+    if fitted:
+        notes.append(f"{', '.join(fitted)}: fitted on the training rows, forecasts from all rows before every origin")
+    channels = int(experiment.scaler.known.sum()) * len(experiment.panel.channels)
+    told = [failed(name, results[name][0].summary["failures"], channels) for name in peers]
+    return [note for note in told if note] + notes  # what went wrong comes first: terminals clip the rest
+
+
 def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:
     """The protocol with the models' lookbacks where they differ; then they have different training windows too."""
+    if not lookbacks:
+        return protocol | {"lookback": None}
     if len(set(lookbacks.values())) == 1:
         return protocol
     borders = [border | ({"windows": None} if border["part"] == "train" else {}) for border in protocol["borders"]]
@@ -192,7 +222,7 @@ def _row(name: str, results: list[Result]) -> dict[str, Any]:
         | {
             "seconds": float(np.mean([result.summary["fit"]["seconds"] for result in results])),
             "parameters": results[0].summary["fit"]["parameters"],
-            "lookback": results[0].trial.lookback,
+            "lookback": None if is_peer(name) else results[0].trial.lookback,
             "refits": results[0].summary.get("refits"),
             "seeds": len(results),
             "options": results[0].trial.config,

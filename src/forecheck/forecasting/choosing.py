@@ -14,6 +14,7 @@ from forecheck.data.scaling import Scaler
 from forecheck.data.windows import Experiment
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
+from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.predicted import predict_rows
 from forecheck.forecasting.selection import simplest_unbeaten
 from forecheck.statistics.metrics import observed_mean
@@ -22,6 +23,9 @@ from forecheck.trials.store import Result
 
 _CERTAIN = 2.0
 """Standard errors by which a forecaster must be better than the combination to be taken in its place."""
+_SCOUT = "nlinear"
+_REACH = 1.05
+"""Loss of the scout beside that of the combination up to which other candidates may beat it."""
 Errors = Float[np.ndarray, "origin series step"]
 
 
@@ -71,6 +75,24 @@ def scaled_losses(errors: Mapping[str, Errors]) -> dict[str, Float[np.ndarray, "
     losses = {name: observed_mean(np.abs(each), axis=2) for name, each in errors.items()}
     missing = np.any([np.isnan(loss) for loss in losses.values()], axis=0)
     return {name: np.where(missing, np.nan, loss) for name, loss in losses.items()}
+
+
+def first_tried(names: Sequence[str]) -> list[str]:
+    """The candidate that is fitted before the others, as it is cheap and seldom far behind them; all if it is missing.
+
+    Args:
+        names: of candidates.
+    """
+    return [_SCOUT] if _SCOUT in names else list(names)
+
+
+def within_reach(losses: Mapping[str, float]) -> bool:
+    """Whether other candidates are worth a fit: the first one is near the combination, or cannot be compared.
+
+    Args:
+        losses: scaled losses at rolling origins of both, by model; empty if there are none.
+    """
+    return _SCOUT in losses and losses[_SCOUT] <= _REACH * losses.get(COMBINATION, np.inf)
 
 
 def chosen_of(

@@ -27,7 +27,7 @@ from forecheck.forecasters.refit import can_refit, grams, refitted
 from forecheck.forecasting.backtest import plan as plan_trials
 from forecheck.forecasting.beside import check_uses, notes_on, told_of
 from forecheck.forecasting.candidates import COMBINATION, FORECAST_CANDIDATES
-from forecheck.forecasting.choosing import chosen_of, errors_of, scaled_losses
+from forecheck.forecasting.choosing import chosen_of, errors_of, first_tried, scaled_losses, within_reach
 from forecheck.forecasting.combined import Combined, check_named, combined_panel, fit_combined
 from forecheck.forecasting.fitted import Fitted, check_lengths, check_level
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
@@ -73,7 +73,8 @@ def run_fit(
     """Fit a model for forecasts of the horizon's steps after the end of every series.
 
     `auto` takes the combination, unless a candidate is certain to beat it at the same rolling origins
-    (`choosing.chosen_of`), or the combination alone where the data are too short for the others.
+    (`choosing.chosen_of`), or the combination alone where the data are too short for the others. One candidate is tried
+    first, and the others only where it comes near the combination (`choosing.within_reach`).
 
     For forecasters of windows the panel is split in three: they are fitted on the first part, their strengths are
     chosen on the second, and the intervals are calibrated on the third, which neither saw. Then closed-form models
@@ -119,33 +120,49 @@ def run_fit(
         return fit_combined(beside, protocol, means, rule=f"the other candidates cannot be tried: {error.message}")
     made = combined_panel(beside, protocol.horizon, protocol.period, means) if wanted else None
     means.store.put_panel(panel)
-    means(trial for group in plan.trials.values() for trial in group)
-    results = {name: means.store.need(group[0]) for name, group in plan.trials.items()}
+    results = _run(means, plan, list(plan.trials)) if made is None else {}
+    if auto:
+        results, chosen, rule, rolling = _tried(plan, results, made, protocol, means)
+    else:
+        chosen, rule, rolling = model, "named", {}
     losses = {name: result.summary["validation_mse"] for name, result in results.items()}
-    chosen, rule, rolling = _chosen(plan, results, made, protocol) if auto else (model, "named", {})
     told = {"model": chosen, "rule": rule, "validation_mse": losses, "rolling_mase": rolling}
     if chosen == COMBINATION:
         combined = fit_combined(beside, protocol, means, made, rule)
         return replace(combined, info=combined.info | told)
-    result = results[chosen]
-    experiment = _experiment(plan, protocol, chosen)
+    info = told | {"read": panel.described, "notes": [note] * bool(note)}
+    if made is not None and made.worth is not None:
+        info["known"] = told_of(made.worth)
+        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{chosen} does not use known columns"]
+    percents = [*levels, *(_PERCENTS if every_percent else ())]
+    return _fitted(plan, protocol, results[chosen], info, percents, set(levels), refit=refit)
+
+
+def _fitted(
+    plan: _Plan,
+    protocol: Protocol,
+    result: Result,
+    info: dict[str, Any],
+    levels: Sequence[float],
+    needed: set[float],
+    *,
+    refit: bool,
+) -> Fitted:
+    """The chosen forecaster with its intervals, refitted on all rows where it can be."""
+    panel, name = plan.experiment.panel, result.trial.forecaster
+    experiment = _experiment(plan, protocol, name)
     first = registry.load(result.folder / "model")
     report = result.summary["fit"]
     final = _refitted(first, experiment, report["details"]) if refit and can_refit(first) else first
-    info = told | {
-        "lookback": plan.lookbacks[chosen],
+    info |= {
+        "lookback": plan.lookbacks[name],
         "test_mse": result.summary["mse"],
         "test_mae_real": result.summary["mae_real"],
         "calibration_windows": len(experiment.test),
         "refitted": final is not first,
         "split": experiment.split,
-        "read": panel.described,
-        "notes": [note] * bool(note),
     }
-    if made is not None and made.worth is not None:
-        info["known"] = told_of(made.worth)
-        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{chosen} does not use known columns"]
-    widths = calibrated_widths(first, experiment, [*levels, *(_PERCENTS if every_percent else ())], set(levels))
+    widths = calibrated_widths(first, experiment, levels, needed)
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = _completed(panel, experiment.scaler)
     names = panel.series, panel.channels, panel.frequency
@@ -161,6 +178,28 @@ def _losses(result: Result, experiment: Experiment) -> Float[np.ndarray, "series
     np.add.at(total, of, np.where(known, mae, 0.0))
     np.add.at(count, of, known)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _run(means: Means, plan: _Plan, names: Sequence[str]) -> dict[str, Result]:
+    """Results of models by name; what is in the store already is not run again."""
+    trials = [plan.trials[name][0] for name in names]
+    means(trials)
+    return {name: means.store.need(trial) for name, trial in zip(names, trials, strict=True)}
+
+
+def _tried(
+    plan: _Plan, results: dict[str, Result], made: Combination | None, protocol: Protocol, means: Means
+) -> tuple[dict[str, Result], str, str, dict[str, float]]:
+    """Results of those that were fitted, and what `_chosen` gives; beside a combination one is fitted first."""
+    names = list(plan.trials)
+    results = results or _run(means, plan, first_tried(names))
+    chosen, rule, rolling = _chosen(plan, results, made, protocol)
+    if len(results) < len(names) and within_reach(rolling):
+        results = _run(means, plan, names)
+        chosen, rule, rolling = _chosen(plan, results, made, protocol)
+    elif len(results) < len(names) and rolling:
+        rule += f"; {', '.join(results)} is so far behind that no other was fitted"
+    return results, chosen, rule, rolling
 
 
 def _servable(panel: Panel) -> tuple[Panel, str]:

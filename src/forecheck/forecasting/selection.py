@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from forecheck.data.scaling import scalable
 from forecheck.data.splits import Borders, parse_split
 from forecheck.errors import DataError
 from forecheck.forecasters import registry
+from forecheck.peers.find import COMBINATION, is_peer
 from forecheck.trials.protocol import Protocol
 
 _USUAL = 336
@@ -98,4 +100,11 @@ def simplest_unbeaten(losses: Mapping[str, float], margin: float) -> str:
     """
     best = min(losses.values())
     unbeaten = [name for name, loss in losses.items() if loss - best <= margin * loss]
-    return min(unbeaten, key=lambda name: registry.find(name).rank)
+    return min(unbeaten, key=_rank)
+
+
+def _rank(name: str) -> tuple[float, str]:
+    """Order of simplicity: forecasters of windows by their rank, then the combination, then other libraries' models."""
+    if is_peer(name):
+        return (math.inf, "" if name == COMBINATION else name)
+    return (registry.find(name).rank, "")

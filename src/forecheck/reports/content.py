@@ -142,10 +142,14 @@ def verdict(data: Json) -> dict[str, Any]:
 
 
 def _forecast(data: Json, model: str) -> str:
-    """The command that forecasts with a model of a backtest."""
+    """The command that forecasts with a model of a backtest; of another library's, its name."""
     protocol = data.get("protocol", {})
     row: Json = next((row for row in data.get("table") or [] if row.get("model") == model), {})
-    given = {"horizon": protocol.get("horizon"), "lookback": row.get("lookback") or protocol.get("lookback")}
+    if ":" in model:
+        library, _, name = model.partition(":")
+        return f"{name} of {library}, fitted on all rows"
+    lookback = None if model == "combination" else row.get("lookback") or protocol.get("lookback")
+    given = {"horizon": protocol.get("horizon"), "lookback": lookback}
     words = ["forecheck", "forecast", str(protocol.get("data"))]
     words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
     return shlex.join([*words, "--model", model])

@@ -86,7 +86,7 @@ class Comparison:
 
 
 def compare(
-    differences: list[Float[np.ndarray, "seed time"]],
+    differences: list[Float[np.ndarray, "_ time"]],
     reference: float,
     horizon: int,
     *,

@@ -9,10 +9,12 @@ from typing import Any
 
 from forecheck.errors import UsageError
 from forecheck.fingerprints import find_source, fingerprint
+from forecheck.peers.find import is_peer, kind_of
 
 # Chosen by name: a trial's own are added. What only refits or measures need is left out of the other trials.
 _CHOSEN = ("forecheck.forecasters.", "forecheck.attention.", "forecheck.probes.")
 _ROLLING, _MEASURES = "forecheck.trials.rolling", "forecheck.probes"
+_PEERS = ("forecheck.trials.by_origin", "forecheck.peers.find")
 
 
 def edit_label(edit: Mapping[str, Any]) -> str:
@@ -29,6 +31,8 @@ def code_of(forecaster: str, edit: Mapping[str, Any] | None, measure: str | None
     forecaster, edit and measure; not that of other ones. Names that stand for nothing add nothing: such a trial cannot
     be run. A forecaster without a source file, as of a notebook, has a new fingerprint whenever it is defined anew.
     """
+    if is_peer(forecaster):
+        return _peers(forecaster)
     kind = _forecaster(forecaster)
     names = [kind.__module__ if kind else None, _edit(edit), f"{_MEASURES}.{measure}" if measure else None]
     unread = _unread(kind) if kind and find_source(kind.__module__) is None else ""
@@ -43,8 +47,18 @@ def source_of(forecaster: str) -> tuple[str, ...]:
 
 @cache
 def _fingerprint(*names: str, refit: bool, measured: bool) -> str:
-    without = [*_CHOSEN, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]
+    without = [*_CHOSEN, *_PEERS, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]
     return fingerprint("forecheck.trials.run", *names, *([_ROLLING] if refit else []), without=without)
+
+
+@cache
+def _peers(name: str) -> str:
+    """Of the code that scores peers, and of the peer; without it only a trial that cannot be run is described."""
+    try:
+        own = kind_of(name).__module__
+    except UsageError:
+        own = "forecheck.peers.base"
+    return fingerprint(_PEERS[0], own, without=[*_CHOSEN, _PEERS[1], _ROLLING, _MEASURES])
 
 
 @cache

@@ -59,6 +59,7 @@ def rolled(
     ends, of = windows.origins + test.horizon, panel.series_of(windows.origins)
     reached = panel.offsets[:-1]
     total: list[Gram] | None = None
+    counted = windows.origins[:0]
     for k in np.unique(block):
         cut = panel.offsets[:-1] + np.minimum(borders.validation_end + k * every, borders.test_end)
         for start, end in zip(reached, cut, strict=True):
@@ -67,7 +68,9 @@ def rolled(
                 targets[start:end] = test.targets[start:end]
         new = windows.origins[(ends > reached[of]) & (ends <= cut[of])]
         if len(new):
-            added = grams(forecaster, replace(windows, origins=new))
+            before = None if total is None else replace(windows, origins=counted)
+            added = grams(forecaster, replace(windows, origins=new), before)
+            counted = np.union1d(counted, new)
             total = added if total is None else [one + more for one, more in zip(total, added, strict=True)]
         assert total is not None  # the training windows are before every block
         reached = cut

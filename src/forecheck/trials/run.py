@@ -12,6 +12,7 @@ from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
+from forecheck.peers.find import is_peer
 from forecheck.progress import Progress
 from forecheck.trials.scored import arrays_of, scored, summary_of
 from forecheck.trials.store import Store
@@ -45,6 +46,10 @@ def run_trial(
         from forecheck.trials.posthoc import run_posthoc
 
         run_posthoc(trial, experiment, store, progress, models or {})
+    elif is_peer(trial.forecaster):
+        from forecheck.trials.by_origin import run_by_origin
+
+        run_by_origin(trial, experiment, store, progress)
     elif trial.forecaster == EXTERNAL:
         from forecheck.trials.posthoc import run_external
 

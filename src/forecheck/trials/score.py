@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from forecheck.statistics.metrics import observed_mean
 
 # Forecasts of this many numbers are held at once; wide panels get smaller batches.
 _BATCH_VALUES = 2_000_000
+Made = Callable[[slice, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +55,25 @@ def score(forecaster: Predicts, windows: Windows, progress: Progress | None = No
     Raises:
         FloatingPointError: if a forecast is not finite.
     """
+    return score_made(lambda _, x: forecaster.predict(x), windows, progress)
+
+
+def score_made(made: Made, windows: Windows, progress: Progress | None = None) -> Scores:
+    """Losses of the forecasts that are made of every batch.
+
+    Args:
+        made: forecasts (batch, horizon, channel) of the windows at a slice, whose inputs come with it.
+        windows: what is forecast.
+        progress: told of progress.
+
+    Raises:
+        FloatingPointError: if a forecast is not finite.
+    """
     mse = np.empty((len(windows), windows.channels))
     mae = np.empty_like(mse)
     total, count = np.zeros(windows.horizon), np.zeros(windows.horizon)
     for index, x, y in windows.batches(batch_size(windows)):
-        forecast = forecaster.predict(x)
+        forecast = made(index, x)
         error = (forecast - y).double().numpy()
         squared = np.square(error)
         mse[index], mae[index] = observed_mean(squared, axis=1), observed_mean(np.abs(error), axis=1)
