@@ -131,11 +131,16 @@ def run_fit(
         combined = fit_combined(beside, protocol, means, made, rule)
         return replace(combined, info=combined.info | told)
     info = told | {"read": panel.described, "notes": [note] * bool(note)}
-    if made is not None and made.worth is not None:
-        info["known"] = told_of(made.worth)
-        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{chosen} does not use known columns"]
+    _add_known(info, made, beside)
     percents = [*levels, *(_PERCENTS if every_percent else ())]
     return _fitted(plan, protocol, results[chosen], info, percents, set(levels), refit=refit)
+
+
+def _add_known(info: dict[str, Any], made: Combination | None, beside: Panel) -> None:
+    """What known columns are worth to the combination, though another model was chosen."""
+    if made is not None and made.worth is not None:
+        info["known"] = told_of(made.worth)
+        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{info['model']} does not use known columns"]
 
 
 def _fitted(
