@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from forecheck.errors import UsageError
+from forecheck.forecasters.base import Task
+from forecheck.forecasters.registry import find
 from forecheck.sparsity.norms import input_norms
 from forecheck.sparsity.prunable import head_of, prunable
 
@@ -77,3 +79,11 @@ def test_norms_of_inputs_are_seen_however_the_product_is_called():
     q, k, v = (v[..., part, :, :].transpose(1, 2) for part in range(3))
     mixed = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     torch.testing.assert_close(norms["attention.out_proj.weight"], mixed.flatten(0, 1).norm(dim=0))
+
+
+def test_norms_of_the_inputs_of_our_own_attention_are_seen():
+    module = find("patchtst")(Task(48, 6, 2)).module.eval()
+    found = prunable(module).weights
+    norms = input_norms(module, found, [torch.randn(4, 48, 2)])
+    assert set(norms) == {weight.name for weight in found}
+    assert all((norm > 0).all() for norm in norms.values())

@@ -13,7 +13,7 @@ from forecheck.errors import UsageError
 from forecheck.sparsity.prunable import Weight
 
 _PRODUCTS = {"mm": 1, "addmm": 2, "bmm": 1}
-"""Place of the second factor."""
+"""Place of the second factor; a weight may be either."""
 
 
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -31,16 +31,20 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__
         if name in _PRODUCTS:
             left, right = args[_PRODUCTS[name] - 1], args[_PRODUCTS[name]]
-            self._add(right, lambda: left.reshape(-1, left.shape[-1]).square().sum(dim=0))
+            # Inputs lie next to each other in a weight; a product over its outputs is something else.
+            self._add(right, -2, lambda: left.reshape(-1, left.shape[-1]).square().sum(dim=0))
+            self._add(left, -1, lambda: right.square().sum(dim=-1).reshape(-1, right.shape[-2]).sum(dim=0))
         elif name == "convolution" and not args[6]:
-            self._add(args[1], lambda: _taps(*args[:2], *args[3:6]))
+            self._add(args[1], -1, lambda: _taps(*args[:2], *args[3:6]))
         return func(*args, **(kwargs or {}))
 
-    def _add(self, factor: Tensor, squares: Callable[[], Tensor]) -> None:
-        start = factor.untyped_storage().data_ptr() + factor.storage_offset() * factor.element_size()
-        end = start + factor.numel() * factor.element_size()
+    def _add(self, factor: Tensor, inputs: int, squares: Callable[[], Tensor]) -> None:
+        first = factor.storage_offset()
+        extent = 1 + sum((size - 1) * stride for size, stride in zip(factor.shape, factor.stride(), strict=True))
         for weight in self.weights:
-            if start <= weight.value.data_ptr() < end:
+            value = weight.value
+            same = factor.untyped_storage().data_ptr() == value.untyped_storage().data_ptr()
+            if same and factor.stride(inputs) == 1 and first <= value.storage_offset() < first + extent:
                 self.squares[weight.name] += squares()
                 self.met.add(weight.name)
 
