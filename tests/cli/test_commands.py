@@ -118,8 +118,9 @@ def test_forecasts_go_to_standard_output_as_csv(forecheck, waves):
     assert frame["ds"].min() == pd.Timestamp("2024-01-17 16:00")
     said, note = done.err.splitlines()
     assert said.startswith(
-        "combination (no candidate is certain to beat it by more than 1 % at rolling origins): MASE "
+        "combination (no candidate is certain to beat it by more than 1 % at rolling origins; nlinear "
     )
+    assert "MASE 0." in said
     assert note == "note: all series never fall below zero, and neither do their forecasts and intervals"
 
 

@@ -46,8 +46,8 @@ def test_parameters_are_those_of_the_task():
     assert patchtst.parameters == sum(p.numel() for p in patchtst.module.parameters())
     net, base = registry.create("anchored-net", TASK), registry.create("anchored", TASK)
     assert net.parameters == sum(p.numel() for p in net.module.parameters()) + base.parameters
-    # Two maps of the whole window, since no lookback of the defaults fits in it, and weights of five members.
-    assert base.parameters == 2 * 48 * 12 + 2 * 5
+    # Three maps of the whole window, since no lookback of the defaults fits in it, and weights of six members.
+    assert base.parameters == 3 * 48 * 12 + 2 * 6
 
 
 @pytest.mark.parametrize("forecaster", registry.all_forecasters(), ids=lambda forecaster: forecaster.name)

@@ -12,7 +12,7 @@ from forecheck.attention.sites import Attached
 
 _CHANNELS = 2
 """Channels that are disturbed one by one."""
-_FIRST_CHANNEL = 3  # the causes before are two stretches of time, and a window
+_WINDOW, _FIRST_CHANNEL = 2, 3  # places among the causes, of which the first are two stretches of time
 
 
 def settle_heads(sites: list[CallSite], attached: Attached, x: Tensor) -> None:
@@ -62,10 +62,18 @@ def _heads(members: list[tuple[bool, ...]], claim: int, splits: frozenset[int], 
 
 
 def _side_by_side(members: list[tuple[bool, ...]], heads: int) -> bool:
-    """Whether every stretch of so many members responds alike; one that never moves is like any."""
+    """Whether every stretch of so many members responds alike; one that never moves is like any.
+
+    Sharp patterns move by chance if a part of a window is disturbed, so that parts of windows only tell members apart
+    of which one always moves and one never does.
+    """
     if len(members) % heads:
         return False
-    for start in range(0, len(members), heads):
-        if len({each for each in members[start : start + heads] if any(each)}) > 1:
+    groups = [members[start : start + heads] for start in range(0, len(members), heads)]
+    if any(len({each[_WINDOW:] for each in group if any(each)}) > 1 for group in groups):
+        return False
+    for part in range(_WINDOW):
+        moved = [[group[place][part] for group in groups if any(group[place])] for place in range(heads)]
+        if any(each and all(each) for each in moved) and any(each and not any(each) for each in moved):
             return False
     return True
