@@ -64,7 +64,7 @@ def alive(pid):
 
 def finished(home, model="patchtst"):
     """Finished trials of a model, with the time each was written."""
-    paths = (home / "store" / "trial").glob("*/*/result.json")
+    paths = (home / "store" / "trial").glob("*/[!.]*/result.json")  # not those that are being written
     return {path: path.stat().st_mtime_ns for path in paths if f'"forecaster": "{model}"' in path.read_text()}
 
 

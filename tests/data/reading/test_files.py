@@ -199,6 +199,11 @@ def test_rows_are_lines_of_the_file(write, case):
         read(write(content))
 
 
+def test_a_quote_that_is_never_closed_is_named(write):
+    with pytest.raises(DataError, match="a quote in the row that begins in line 1 is never closed"):
+        read(write('nan5,"2\n2.5,3;\n3.5,5\n4,9e3\n'))
+
+
 def test_a_quoted_cell_may_span_lines(write):
     text = 'unique_id,y\n"a\nb",1\n"a\nb",x\n'
     with pytest.raises(DataError, match=r'"x".* at row 4'):

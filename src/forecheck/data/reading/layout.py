@@ -105,10 +105,19 @@ def line_of(data: bytes, found: Layout, row: int) -> int:
 
     Blank lines may be no rows, and a quoted cell may span lines, so the file is read again; this happens only on the
     way to an error message.
+
+    Raises:
+        DataError: if a quote that is never closed takes in the row.
     """
-    rest = _after(data, found)
-    line = next(itertools.islice(records(rest, found.delimiter, blank=found.blank), row + found.header, None))[0]
-    return found.skip + line
+    last = 0
+    for place, (line, _) in enumerate(records(_after(data, found), found.delimiter, blank=found.blank)):
+        last = line
+        if place == row + found.header:
+            return found.skip + line
+    raise DataError(
+        f"a quote in the row that begins in line {found.skip + last} is never closed",
+        "Close it, or remove it; a quote inside a cell is written twice.",
+    )
 
 
 def ragged_line(data: bytes, found: Layout) -> tuple[int, int] | None:
