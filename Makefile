@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # One thread a process: the models are small, and results repeat.
 export OMP_NUM_THREADS := 1
+# Tests start hundreds of processes: what is compiled once is kept, also where the environment says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check package checks-pages docs browser clean
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import nnls
 from torch import Tensor
 
 from forecheck.statistics.inference import mean_over_windows
@@ -91,6 +90,8 @@ def simplex_weights(
     Source: Breiman, *Stacked Regressions*, Machine Learning 1996 (the constraints); the penalty's usual target is the
     plain mean, which is hard to beat with few independent windows (Timmermann, *Forecast Combinations*, 2006).
     """
+    from scipy.optimize import nnls  # slow to import, and few commands stack
+
     own = moment.diagonal()
     p = np.full(len(own), 1 / len(own)) if prior is None else prior
     if own.max() <= 0:

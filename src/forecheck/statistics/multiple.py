@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 Correction = Literal["holm", "fdr"]
 Adjust = Callable[[Sequence[float]], list[float]]
@@ -30,6 +29,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def false_discovery_rate(p_values: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's adjusted p-values (1995, JRSS B 57:289), in the order given."""
+    from scipy import stats  # half a second that most commands do not need
+
     return [float(p) for p in stats.false_discovery_control(p_values)] if len(p_values) else []
 
 
