@@ -2,6 +2,7 @@
 
 from forecheck.papers.claims import in_order
 from forecheck.papers.why_attention_fails import (
+    last_batch_claims,
     patches_claims,
     perturbation_claims,
     positions_claims,
@@ -15,5 +16,6 @@ CLAIMS = in_order(
     perturbation_claims.CLAIMS,
     patches_claims.CLAIMS,
     positions_claims.CLAIMS,
+    last_batch_claims.CLAIMS,
     toy_claims.CLAIMS,
 )
