@@ -35,8 +35,8 @@ def combine_known(
     """The combination with the effects of known columns, or without, whichever forecasts better at rolling origins.
 
     Effects are fitted on differences over one of the two shortest seasons (over a season or a step where there is one
-    season, a step where there is none), whichever gives the lower error. They are used if the error is then lower than
-    without them by more than its standard error, over origins and over series.
+    season, a step where there is none), whichever gives the lower error. They are used if the 95 % interval of what
+    is gained, over origins and over series, lies above zero.
 
     Args:
         batch: channels within series.
@@ -73,8 +73,8 @@ def combine_known(
     loss, made, lag, ridge = min(tried, key=lambda each: each[0])
     before, after = losses_of(plain, plain), losses_of(made, plain)
     without = _mean(before)
-    gain, reach, sure = _gain(before - after, made)
-    used = gain > 0 and gain > sure
+    gain, reach = _gain(before - after, made)
+    used = reach is not None and gain > reach
     share = max(without, np.finfo(float).tiny)
     interval = None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share)))
     why = "the error at rolling origins is lower with them" if used else "rolling origins do not say that they help"
@@ -109,25 +109,22 @@ def _mean(losses: Float[np.ndarray, "origin series"]) -> float:
     return float(np.nanmean(losses)) if np.isfinite(losses).any() else 0.0
 
 
-def _gain(gains: Float[np.ndarray, "origin series"], made: Combination) -> tuple[float, float | None, float]:
-    """Mean gain, half of its interval, and its standard error.
+def _gain(gains: Float[np.ndarray, "origin series"], made: Combination) -> tuple[float, float | None]:
+    """Mean gain, and half of its interval.
 
-    The larger one of the errors over origins, of which those count that do not overlap, and over series.
+    The wider one of those over origins, of which as many count as do not overlap, and over series.
     """
     first, last = made.origins[0], made.origins[-1]
     apart = (first.end - last.end) / first.horizon + 1
-    errors = []
+    reaches = []
     for axis, most in ((1, apart), (0, np.inf)):
         count = (~np.isnan(gains)).sum(axis=axis)
         mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
         independent = min(len(mean), most)
         if len(mean) > 1 and independent > 1:
             error = float(mean.std(ddof=1)) / np.sqrt(independent)
-            errors.append((error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2)), error))
-    if not errors:
-        return _mean(gains), None, 0.0
-    reach, _ = max(errors)
-    return _mean(gains), reach, max(error for _, error in errors)
+            reaches.append(error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2)))
+    return _mean(gains), max(reaches, default=None)
 
 
 def _cheap(batch: Ragged, seasons: tuple[int, ...], horizon: int, origins: int) -> bool:
