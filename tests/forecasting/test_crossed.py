@@ -58,8 +58,6 @@ def test_intervals_cover_about_as_much_as_they_say():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(UsageError, match=r"combination forecasts series from their end.*\n.*cross_validation\(\)"):
-        fc.cross_validation(hourly(300), ["combination"], **HOW)
     with pytest.raises(DataError, match=r"99\.9"):
         fc.cross_validation(hourly(300), ["last"], level=99.9, **HOW)
     with pytest.raises(UsageError, match="level"):

@@ -70,8 +70,12 @@ def test_models_of_windows_refuse_with_the_reason(model, forecast):
 
 def test_what_scores_windows_refuses_too(tmp_path):
     panel = fc.load(sales()[0], known="price")
-    with pytest.raises(UsageError, match="a backtest is of the channels alone"):
-        fc.backtest(panel, ["last"], horizon=2, workers=0, store=tmp_path)
+    for score in (fc.backtest, fc.cross_validation):
+        with pytest.raises(UsageError, match="none of the models uses known columns: last see"):
+            score(panel, ["last"], horizon=2, workers=0, store=tmp_path)
+    static = fc.load(parted()[0].assign(kind="x"), static="kind", target="y")
+    with pytest.raises(UsageError, match="no column of frame is known for the future"):
+        fc.backtest(static, ["combination"], horizon=2, workers=0, store=tmp_path)
     fc.fit(
         fc.load(parted()[0], target=["y"]),
         horizon=2,

@@ -33,6 +33,10 @@ def backtest(
         typer.Option(min=1, help="Refit closed-form models after so many rows of the test part, on all rows before."),
     ] = None,
     settings: o.Set = None,
+    known: o.Known = None,
+    static: o.Static = None,
+    calendar: o.Calendar = None,
+    future: o.Future = None,
     time: o.Time = None,
     series: o.Series = None,
     target: o.Target = None,
@@ -67,14 +71,17 @@ def backtest(
       forecheck backtest ETTh1 --models nlinear,patchtst --lookback 336 --horizon 96 --json -
 
       forecheck backtest sales.csv --horizon 24 --set nlinear.ridge=0 --forecasts cv.csv --level 80
+
+      forecheck backtest sales.csv --horizon 14 --known price --models combination,combination:channels
     """
     if level and forecasts is None:
         raise UsageError("--level has no effect without --forecasts", "Name the file: --forecasts cv.csv.")
-    o.check_writable(html, markdown, json, forecasts, reads=[data])
+    o.check_writable(html, markdown, json, forecasts, reads=[data, *([] if future is None else [str(future)])])
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
+    beside = o.read_beside(known, static, calendar, future)
+    panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 

@@ -22,6 +22,8 @@ _WORK = 2e9
 """Multiplications of all moments up to which effects are fitted before every origin."""
 _LEVEL = 0.95
 _LAGS = 2
+_APART = 3
+"""Origins that do not overlap, from which on the interval of a gain is over origins."""
 
 
 def combine_known(
@@ -36,7 +38,7 @@ def combine_known(
 
     Effects are fitted on differences over one of the two shortest seasons (over a season or a step where there is one
     season, a step where there is none), whichever gives the lower error. They are used if the 95 % interval of what
-    is gained, over origins and over series, lies above zero.
+    is gained lies above zero.
 
     Args:
         batch: channels within series.
@@ -110,21 +112,21 @@ def _mean(losses: Float[np.ndarray, "origin series"]) -> float:
 
 
 def _gain(gains: Float[np.ndarray, "origin series"], made: Combination) -> tuple[float, float | None]:
-    """Mean gain, and half of its interval.
+    """Mean gain, and half of its interval; None where it rests on one number.
 
-    The wider one of those over origins, of which as many count as do not overlap, and over series.
+    The interval is over origins, of which as many count as do not overlap: whether these series gain at another time.
+    Where fewer than three do not overlap, it is over series.
     """
     first, last = made.origins[0], made.origins[-1]
     apart = (first.end - last.end) / first.horizon + 1
-    reaches = []
-    for axis, most in ((1, apart), (0, np.inf)):
-        count = (~np.isnan(gains)).sum(axis=axis)
-        mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
-        independent = min(len(mean), most)
-        if len(mean) > 1 and independent > 1:
-            error = float(mean.std(ddof=1)) / np.sqrt(independent)
-            reaches.append(error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2)))
-    return _mean(gains), max(reaches, default=None)
+    axis = 1 if apart >= _APART else 0
+    count = (~np.isnan(gains)).sum(axis=axis)
+    mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
+    independent = min(len(mean), apart) if axis else len(mean)
+    if independent <= 1:
+        return _mean(gains), None
+    error = float(mean.std(ddof=1)) / np.sqrt(independent)
+    return _mean(gains), error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2))
 
 
 def _cheap(batch: Ragged, seasons: tuple[int, ...], horizon: int, origins: int) -> bool:

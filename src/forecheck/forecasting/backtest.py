@@ -18,11 +18,11 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.refit import can_refit
-from forecheck.forecasting.beside import check_uses
+from forecheck.forecasting.beside import check_backtested
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.forecasting.selection import own_lookbacks, simplest_unbeaten, usable
 from forecheck.forecasting.windows import shown_windows
-from forecheck.peers.find import COMBINATION, create_peer, is_peer, release_of
+from forecheck.peers.find import COMBINATION, OURS, create_peer, is_peer, release_of
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
 from forecheck.statistics.metrics import loss_by_time
 from forecheck.trials.by_origin import RELEASE, assignment, failed
@@ -113,12 +113,12 @@ def run_backtest(
     Raises:
         DataError, UsageError: see `prepare` and `plan`.
     """
-    check_uses(panel, "a backtest")
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     started = time.perf_counter()
     period, margin, store = protocol.season(panel), protocol.margin, means.store
     asked = CANDIDATES if models is None else models
+    check_backtested(panel, asked)
     windowed = [name for name in asked if not is_peer(name)]
     own = own_lookbacks(panel, protocol.horizon, windowed, protocol.lookback, protocol.split)
     if models is None:
@@ -137,6 +137,8 @@ def run_backtest(
     winner = simplest_unbeaten({row["model"]: row["validation_mse"] for row in rows}, margin)
     described = describe_protocol(experiment, [len(trials), known], time.perf_counter() - started)
     described["notes"] += _peer_notes(results, experiment)
+    if panel.covariates is not None:
+        described["beside"] = panel.covariates.asked
     return header("backtest") | {
         "protocol": _with_lookbacks(described, own)
         | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
@@ -174,14 +176,25 @@ def _peer_notes(results: Mapping[str, list[Result]], experiment: Experiment) -> 
     peers = [name for name in results if is_peer(name)]
     if not peers:
         return []
-    whole = [name for name in peers if name == COMBINATION]
-    fitted = [name for name in peers if name != COMBINATION]
-    notes = [f"{COMBINATION} is made anew at every origin, from all rows before it"] * bool(whole)
+    whole = [name for name in peers if name in OURS]
+    fitted = [name for name in peers if name not in OURS]
+    notes = [f"{', '.join(whole)}: made anew at every origin, from all rows before it"] * bool(whole)
     if fitted:
         notes.append(f"{', '.join(fitted)}: fitted on the training rows, forecasts from all rows before every origin")
+    notes = [*_known_notes(results, experiment), *notes]
     channels = int(experiment.scaler.known.sum()) * len(experiment.panel.channels)
     told = [failed(name, results[name][0].summary["failures"], channels) for name in peers]
     return [note for note in told if note] + notes  # what went wrong comes first: terminals clip the rest
+
+
+def _known_notes(results: Mapping[str, list[Result]], experiment: Experiment) -> list[str]:
+    """Who uses known columns, and how often it did."""
+    if experiment.panel.covariates is None:
+        return []
+    used, places = results[COMBINATION][0].summary.get("known", (0, 0))
+    told = f"known columns have their true values; {COMBINATION} used them at {used} of {places} origins"
+    others = [name for name in results if name != COMBINATION]
+    return [f"{told}; {', '.join(others)} see the channels alone" if others else told]
 
 
 def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:

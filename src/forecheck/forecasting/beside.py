@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -66,6 +66,20 @@ def check_uses(panel: Panel, model: str) -> None:
         raise UsageError(
             f"{model} is of the channels alone and cannot use known columns",
             f"Forecast with --model {COMBINATION} or auto, or leave --known, --static and --calendar out.",
+        )
+
+
+def check_backtested(panel: Panel, models: Sequence[str]) -> None:
+    """Refuse known columns that none of these models uses (UsageError)."""
+    covariates = panel.covariates
+    if covariates is None:
+        return
+    if not (covariates.known or covariates.calendar):
+        check_ahead(panel, covariates, 0)
+    if COMBINATION not in models:
+        raise UsageError(
+            f"none of the models uses known columns: {', '.join(models)} see the channels alone",
+            f"Add {COMBINATION} to --models, or leave --known, --static and --calendar out.",
         )
 
 

@@ -20,15 +20,18 @@ from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasting.backtest import plan
 from forecheck.forecasting.behind import Behind
+from forecheck.forecasting.beside import check_backtested
 from forecheck.forecasting.candidates import CANDIDATES, COMBINATION
 from forecheck.forecasting.combined import unit_names
-from forecheck.forecasting.fit import calibrated_widths
+from forecheck.forecasting.fit import calibrated_widths, conformal_widths
 from forecheck.forecasting.fitted import check_level
 from forecheck.forecasting.selection import own_lookbacks, usable
 from forecheck.forecasting.windows import window_forecasts
+from forecheck.peers.find import is_peer
 from forecheck.statistics.conformal import conformal_rank
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
+from forecheck.trials.score import batch_size
 from forecheck.trials.store import Result
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -82,19 +85,16 @@ def run_cross_validation(
     """
     for level in levels:
         check_level(level)
-    if unkept := [name for name in models or () if name == COMBINATION or ":" in name]:
-        raise UsageError(
-            f"{unkept[0]} forecasts series from their end, and its forecasts of a test part are not kept",
-            "Leave it out; forecheck.forecast(...).cross_validation() has the rolling origins of a combination.",
-        )
     if refit is not None and refit < 1:
         raise UsageError(f"refits are a positive number of rows apart, got {refit}")
     period = protocol.season(panel)
     asked = CANDIDATES if models is None else models
-    own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
+    check_backtested(panel, asked)
+    windowed = [name for name in asked if not is_peer(name)]
+    own = own_lookbacks(panel, protocol.horizon, windowed, protocol.lookback, protocol.split)
     names = usable(CANDIDATES, period, own["seasonal"]) if models is None else list(models)
-    own = {name: own[name] for name in names}
-    experiment = protocol.cut(panel, max(own.values(), default=1))
+    own = {name: own[name] for name in names if name in own}
+    experiment = protocol.cut(panel, max(own.values(), default=protocol.lookback or 1))
     for level in levels:
         conformal_rank(len(experiment.validation), level / 100)
     planned = plan(experiment, names, options or {}, 1, period, own, refit or 0)
@@ -104,7 +104,8 @@ def run_cross_validation(
     columns: dict[str, Forecasts] = {}
     for done, (name, group) in enumerate(planned.items()):
         means.watcher.part("forecasts", done, len(planned))
-        at = experiment if own[name] == experiment.test.lookback else protocol.cut(panel, own[name])
+        lookback = own.get(name, experiment.test.lookback)
+        at = experiment if lookback == experiment.test.lookback else protocol.cut(panel, lookback)
         columns |= _columns_of(name, means.store.need(group[0]), at, levels)
     means.watcher.part("forecasts", len(planned), len(planned))
     return CrossValidation(tuple(planned), _laid(experiment, columns))
@@ -147,19 +148,44 @@ def rolling_frame(behind: Behind) -> CrossValidation:
 
 def _columns_of(name: str, result: Result, experiment: Experiment, levels: Sequence[float]) -> dict[str, Forecasts]:
     """Forecasts and intervals of all test windows, in real units."""
-    y = window_forecasts(result, experiment, np.arange(len(experiment.test)))
+    peer = is_peer(name)
+    y = _kept(result, "forecasts") if peer else window_forecasts(result, experiment, np.arange(len(experiment.test)))
     of = experiment.panel.series_of(experiment.test.origins)
     mean, std = (part[of][:, None, :] for part in (experiment.scaler.mean, experiment.scaler.std))
     found = {name: y * std + mean}
     if levels:
-        calibrated = replace(experiment, test=experiment.validation)
-        forecaster = registry.load(result.folder / "model")
-        for level, width in calibrated_widths(forecaster, calibrated, levels, set(levels)).items():
+        for level, width in _widths(result, experiment, levels, peer=peer).items():
             found |= {f"{name}-lo-{level}": (y - width) * std + mean, f"{name}-hi-{level}": (y + width) * std + mean}
     for key, values in found.items():
         if not np.isfinite(values).all():
             raise DataError(f"the forecast {key} for {experiment.panel.name} is not finite", "Try another model.")
     return found
+
+
+def _widths(
+    result: Result, experiment: Experiment, levels: Sequence[float], *, peer: bool
+) -> dict[str, Float[np.ndarray, "horizon channel"]]:
+    """Conformal half-widths of the validation windows."""
+    if not peer:
+        calibrated = replace(experiment, test=experiment.validation)
+        return calibrated_widths(registry.load(result.folder / "model"), calibrated, levels, set(levels))
+    validation = experiment.validation
+    y = np.concatenate([y.numpy() for _, _, y in validation.batches(batch_size(validation))])
+    return conformal_widths(np.abs(_kept(result, "validation_forecasts") - y), levels, set(levels))
+
+
+def _kept(result: Result, part: str) -> Forecasts:
+    """Forecasts of a model that forecasts series from their end.
+
+    Raises:
+        UsageError: if there were too many to be kept.
+    """
+    if part not in result.arrays:
+        raise UsageError(
+            f"the forecasts of {result.trial.forecaster} are too many to be kept",
+            "Give a larger --step or a shorter --horizon, or leave it out.",
+        )
+    return np.asarray(result.arrays[part], dtype=np.float64)
 
 
 def _laid(experiment: Experiment, columns: Mapping[str, Forecasts]) -> dict[str, Any]:

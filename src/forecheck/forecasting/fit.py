@@ -295,7 +295,14 @@ def calibrated_widths(
     residuals = np.concatenate(
         [(fitted.predict(x) - y).abs().numpy() for _, x, y in windows.batches(batch_size(windows))]
     )
-    residuals.sort(axis=0)  # once, for all levels; NaN, of targets that were never observed, comes last
+    return conformal_widths(residuals, levels, needed)
+
+
+def conformal_widths(
+    residuals: Float[np.ndarray, "window horizon channel"], levels: Sequence[float], needed: set[float]
+) -> dict[str, Float[np.ndarray, "horizon channel"]]:
+    """Half-widths by level from absolute errors of windows; levels with too few of them are left out, if not needed."""
+    residuals = np.sort(residuals, axis=0)  # once, for all levels; NaN, of what was never observed, comes last
     counts = (~np.isnan(residuals)).sum(axis=0)  # (horizon, channel)
     widths = {}
     for level in levels:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.data.panel import Panel
+
 Forecasts = Float[np.ndarray, "history horizon"]
 
 
@@ -64,6 +66,8 @@ class Peer(ABC):
     """Name of the package that is imported; empty for our own."""
     trained: ClassVar[bool] = False
     """Fitted by gradient descent, so that seeds matter."""
+    uses_known: ClassVar[bool] = False
+    """Whether it has a use for known columns; others see the channels alone."""
     together: ClassVar[int] = 512
     """About how many histories it is handed at once."""
 
@@ -78,6 +82,15 @@ class Peer(ABC):
     @abstractmethod
     def forecast(self, histories: Sequence[History]) -> Forecasts:
         """Forecasts in the units of the series, a row a history; those of one place come together."""
+
+    def forecast_beside(self, panel: Panel, histories: Sequence[History]) -> Forecasts:
+        """Forecasts in the units of the series of one place, a row a channel within series, by known columns too.
+
+        Args:
+            panel: all rows before the place, with the known columns of the horizon.
+            histories: the same without these columns.
+        """
+        raise NotImplementedError(f"{self.model} has no use for known columns")
 
     def tried(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, or None with the reason in `failures`."""

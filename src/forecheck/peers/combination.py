@@ -7,23 +7,33 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from forecheck.combination.combine import FEWEST, combine
-from forecheck.combination.ragged import ragged
+from forecheck.combination.features import raw_columns
+from forecheck.combination.known import combine_known
+from forecheck.combination.ragged import from_panel, ragged
+from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
 from forecheck.peers.base import Assignment, Forecasts, History, Peer
 
 
 class CombinationPeer(Peer):
-    """Members, weights and maps are chosen by rolling origins inside the histories: there is nothing to fit before."""
+    """Members, weights and maps are chosen by rolling origins inside the histories: there is nothing to fit before.
+
+    Attributes:
+        used: of every place with known columns, whether they were used.
+    """
 
     library = ""
+    uses_known = True
     together = 1
 
     def __init__(self, model: str, task: Assignment, options: Mapping[str, Any]) -> None:
         super().__init__(model, task, options)
         if options:
             raise UsageError("the combination has no options", "Leave --set out.")
+        self.used: list[bool] = []
 
     def fit(self, histories: Sequence[History]) -> None:
         """Nothing."""
@@ -34,12 +44,39 @@ class CombinationPeer(Peer):
         for _, group in groupby(histories, key=lambda history: history.place):
             there = list(group)
             found = np.full((len(there), self.task.horizon), np.nan)
-            long = np.array([len(history.values) >= FEWEST for history in there])
-            for history in there:
-                if len(history.values) < FEWEST:
-                    self.failures.setdefault(history.name, f"fewer than {FEWEST} values before a window")
+            long = self._long(there)
             if long.any():
                 batch = ragged([history.values for history, enough in zip(there, long, strict=True) if enough])
                 found[long] = combine(batch, self.task.horizon, self.task.seasons).point
             parts.append(found)
         return np.concatenate(parts)
+
+    def forecast_beside(self, panel: Panel, histories: Sequence[History]) -> Forecasts:
+        """The combination with known columns, or without them where it says so."""
+        channels, horizon = len(panel.channels), self.task.horizon
+        found = np.full((len(histories), horizon), np.nan)
+        enough = np.asarray(self._long(histories).reshape(-1, channels).all(axis=1))
+        if not enough.any():
+            return found
+        panel = panel.only(enough)
+        assert panel.covariates is not None
+        batch = from_panel(panel)
+        raw = raw_columns(panel, panel.covariates, horizon, batch.values.shape[1])
+        made = combine_known(batch, raw, channels, horizon, self.task.seasons)
+        self.used.append(made.worth is not None and made.worth.used)
+        found[np.repeat(enough, channels)] = made.point
+        return found
+
+    def _long(self, histories: Sequence[History]) -> Bool[np.ndarray, " history"]:
+        """Which have enough values; others are named."""
+        long = np.array([len(history.values) >= FEWEST for history in histories])
+        for history, enough in zip(histories, long, strict=True):
+            if not enough:
+                self.failures.setdefault(history.name, f"fewer than {FEWEST} values before a window")
+        return long
+
+
+class ChannelsPeer(CombinationPeer):
+    """The combination that never sees known columns: what they are worth is the difference."""
+
+    uses_known = False

@@ -13,6 +13,9 @@ from forecheck.errors import UsageError
 from forecheck.peers.base import Assignment, Peer
 
 COMBINATION = "combination"
+CHANNELS = "combination:channels"
+"""The same without known columns."""
+OURS = (COMBINATION, CHANNELS)
 _PEERS = {
     "statsforecast": "forecheck.peers.statsforecast.StatsForecastPeer",
     "mlforecast": "forecheck.peers.mlforecast.MLForecastPeer",
@@ -35,10 +38,10 @@ def kind_of(name: str) -> type[Peer]:
     Raises:
         UsageError: if there is no such library, or it is not installed.
     """
-    if name == COMBINATION:
-        from forecheck.peers.combination import CombinationPeer
+    if name in OURS:
+        from forecheck.peers.combination import ChannelsPeer, CombinationPeer
 
-        return CombinationPeer
+        return CombinationPeer if name == COMBINATION else ChannelsPeer
     library, _, model = name.partition(":")
     if library not in _PEERS or not model:
         raise UsageError(

@@ -145,6 +145,8 @@ def _forecast(data: Json, model: str) -> str:
     """The command that forecasts with a model of a backtest; of another library's, its name."""
     protocol = data.get("protocol", {})
     row: Json = next((row for row in data.get("table") or [] if row.get("model") == model), {})
+    beside: Json = protocol.get("beside", {}) if model == "combination" else {}
+    model = "combination" if model == "combination:channels" else model
     if ":" in model:
         library, _, name = model.partition(":")
         return f"{name} of {library}, fitted on all rows"
@@ -152,6 +154,7 @@ def _forecast(data: Json, model: str) -> str:
     given = {"horizon": protocol.get("horizon"), "lookback": lookback}
     words = ["forecheck", "forecast", str(protocol.get("data"))]
     words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    words += [word for part, names in beside.items() for word in (f"--{part}", ",".join(names))]
     return shlex.join([*words, "--model", model])
 
 

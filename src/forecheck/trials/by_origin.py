@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from forecheck.combination.seasons import known_seasons
 from forecheck.data.causal import causal
+from forecheck.data.past import past_of
 from forecheck.data.windows import Experiment, Windows
 from forecheck.errors import DataError, ForecheckError
 from forecheck.peers.base import Assignment, History, Peer
@@ -24,6 +25,8 @@ from forecheck.trials.scored import arrays_of, example_windows, summary_of
 from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
+_KEPT = 10_000_000
+"""Forecasts of a part that are kept."""
 RELEASE = "release"
 """Option of a peer's trial that says which release of its library made the result."""
 
@@ -54,7 +57,7 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
     try:
         peer.fit(_training(experiment, values))
         seconds = time.perf_counter() - started
-        validation, _ = _scored(peer, experiment, experiment.validation, values, within(progress, 0, 0.4))
+        validation, before = _scored(peer, experiment, experiment.validation, values, within(progress, 0, 0.4))
         scores, made = _scored(peer, experiment, experiment.test, values, within(progress, 0.4, 1))
     except ForecheckError:
         raise
@@ -69,8 +72,13 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
         "fit": {"seconds": seconds, "parameters": None, "details": {}},
         "failures": peer.failures,
     }
-    examples = made[example_windows(experiment.test).numpy()]
-    store.put(trial, summary, arrays_of(scores) | {"examples": examples})
+    used = getattr(peer, "used", [])
+    if used:
+        summary["known"] = [sum(used), len(used)]
+    arrays = arrays_of(scores) | {"examples": made[example_windows(experiment.test).numpy()]}
+    if max(made.size, before.size) <= _KEPT:
+        arrays |= {"forecasts": made, "validation_forecasts": before}
+    store.put(trial, summary, arrays)
 
 
 def failed(name: str, failures: Mapping[str, str], channels: int) -> str:
@@ -134,6 +142,10 @@ def _scored(
     for first in [*firsts[1:].tolist(), len(order)]:  # origins stay whole
         if (first - bounds[-1]) * channels >= peer.together or first == len(order):
             bounds.append(first)
+    beside = peer.uses_known and panel.covariates is not None
+    if beside:  # a place at a time, series in their order
+        bounds = [*firsts.tolist(), len(order)]
+        order = np.lexsort((series, places))
     for start, stop in pairwise(bounds):
         rows = order[start:stop]
         histories = [
@@ -141,8 +153,12 @@ def _scored(
             for row in rows
             for channel in range(channels)
         ]
-        forecast = peer.forecast(histories)
-        forecast = np.array(forecast)
+        if beside:
+            known = np.zeros(len(panel.series), dtype=np.int64)
+            known[series[rows]] = windows.origins[rows] - panel.offsets[series[rows]]
+            forecast = np.array(peer.forecast_beside(past_of(panel, known, windows.horizon), histories))
+        else:
+            forecast = np.array(peer.forecast(histories))
         last = np.array([history.values[-1] if len(history.values) else np.nan for history in histories])
         for place in np.flatnonzero(~np.isfinite(forecast).all(axis=1)):
             name = histories[place].name

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from forecheck.data.covariates import Covariates
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
 from forecheck.trials.record import Key
@@ -38,6 +39,17 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "dates": panel.time.dtype.kind == "M",
         "fills": panel.fills,
         "fill": panel.fill,
+        "covariates": None if panel.covariates is None else _described(panel.covariates),
+    }
+
+
+def _described(beside: Covariates) -> dict[str, Any]:
+    return {
+        "known": beside.known,
+        "levels": dict(beside.levels),
+        "static": dict(beside.static),
+        "calendar": beside.calendar,
+        "unseen": dict(beside.unseen),
     }
 
 
@@ -48,6 +60,8 @@ def save_panel(panel: Panel, folder: Path) -> None:
     arrays = {"values": panel.values, "offsets": panel.offsets.astype(np.int64), "time": time}
     if panel.filled is not None:
         arrays["filled"] = panel.filled
+    if panel.covariates is not None:
+        arrays |= {"known": panel.covariates.values, "future": panel.covariates.future}
     save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / _ARRAYS)
 
 
@@ -66,4 +80,16 @@ def load_panel(described: Mapping[str, Any], folder: Path) -> Panel:
         described["fills"],
         arrays.get("filled"),
         described["fill"],
+        covariates=_covariates(described["covariates"], arrays),
     )
+
+
+def _covariates(described: Mapping[str, Any] | None, arrays: Mapping[str, Any]) -> Covariates | None:
+    if described is None:
+        return None
+    parts = {
+        part: {name: tuple(levels) for name, levels in described[part].items()}
+        for part in ("levels", "static", "unseen")
+    }
+    known, calendar = tuple(described["known"]), tuple(described["calendar"])
+    return Covariates(known, arrays["known"], arrays["future"], calendar=calendar, **parts)

@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Options, Shown, as_panel, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of
 
 
 def backtest(
@@ -25,6 +25,10 @@ def backtest(
     step: int = 1,
     refit: int | None = None,
     options: Options | None = None,
+    known: Names = (),
+    static: Names = (),
+    calendar: Names = (),
+    future: Any = None,
     workers: int | None = None,
     store: Path | None = None,
     progress: Shown = False,
@@ -38,8 +42,10 @@ def backtest(
         refit: rows of the test part after which models in closed form are refitted on all rows before, with what
             validation chose; None for never. Trained models are fitted once.
         seeds: fits of every model that is trained by gradient descent.
+        known: and static, calendar, future: as in `forecast`. The combination uses them, with the true values of the
+            horizon; other models see the channels alone, `combination:channels` among them.
     """
-    panel = as_panel(data)
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, step, period, margin)
     with means_of(workers, store, progress) as means:
         report = run_backtest(

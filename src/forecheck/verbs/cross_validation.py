@@ -8,7 +8,7 @@ from typing import Any
 
 from forecheck.forecasting.crossed import CrossValidation, run_cross_validation
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
 
 def cross_validation(
@@ -23,6 +23,10 @@ def cross_validation(
     step: int = 1,
     refit: int | None = None,
     options: Options | None = None,
+    known: Names = (),
+    static: Names = (),
+    calendar: Names = (),
+    future: Any = None,
     workers: int | None = None,
     store: Path | None = None,
     progress: Shown = False,
@@ -41,7 +45,7 @@ def cross_validation(
         DataError: if the data cannot be used as they are, or have too few validation windows for a level.
         UsageError: if a name, option or level is wrong.
     """
-    panel = as_panel(data)
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, step, period)
     with means_of(workers, store, progress) as means:
         return run_cross_validation(

@@ -99,7 +99,7 @@ def _parse(
         )
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
-            raise DataError(f"{source.name} holds no rows", "Give it at least a few hundred rows of data.") from None
+            raise DataError(f"{source.name} holds no rows", "Give it rows below the names of its columns.") from None
         raise _unreadable(data, found, source, error) from error
 
 

@@ -111,7 +111,10 @@ def _column(
     if name not in levels:
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
-        return numbers(column, name, source)
+        try:
+            return numbers(column, name, source)
+        except DataError as error:
+            raise DataError(error.message, "Correct the cell, or do not name the column as known.") from error
     texts = [None if cell is None else str(cell).strip() for cell in column.to_pylist()]
     if not is_text(column.type) and any(texts):
         raise DataError(

@@ -54,7 +54,7 @@ def from_table(
     """
     check_fill(fill)
     if table.num_columns == 0 or table.num_rows == 0:
-        raise DataError(f"{source.name} holds no rows", "Give it at least a few hundred rows of data.")
+        raise DataError(f"{source.name} holds no rows", "Give it rows below the names of its columns.")
     check_names(table.column_names, source)
     drop = _single(table, [_own(table, column) for column in ((drop,) if isinstance(drop, str) else drop)])
     time, series = (None if column is None else _own(table, column) for column in (time, series))
