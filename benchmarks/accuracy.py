@@ -106,7 +106,7 @@ def measure(name: str, horizon: int, model: str, seed_count: int, store: Path | 
     """One cell: of several lookbacks the one with the lowest validation error."""
     entry = MODELS[model]
     own = entry.lookback or own_lookbacks(load(name), horizon, [model])[model]
-    lookbacks = dict.fromkeys([own, *(lookback for lookback in entry.also if lookback <= own)])
+    lookbacks = dict.fromkeys([own, *entry.also])
     tried = [fitted(name, horizon, model, lookback, seed_count, store) for lookback in lookbacks]
     best = min(tried, key=lambda cell: cell["validation_mse"])
     if entry.also:
