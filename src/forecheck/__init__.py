@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.prune import prune as prune
     from forecheck.verbs.reproduce import reproduce as reproduce
     from forecheck.verbs.runs import runs as runs
+    from forecheck.verbs.stream import stream as stream
     from forecheck.verbs.survey import survey as survey
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
@@ -97,6 +98,7 @@ _PUBLIC = {
     "prune": "forecheck.verbs.prune",
     "reproduce": "forecheck.verbs.reproduce",
     "runs": "forecheck.verbs.runs",
+    "stream": "forecheck.verbs.stream",
     "survey": "forecheck.verbs.survey",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
@@ -142,6 +144,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "prune",
     "reproduce",
     "runs",
+    "stream",
     "survey",
 ]
 
