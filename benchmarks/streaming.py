@@ -2,10 +2,10 @@
 
     python benchmarks/streaming.py [--series 1000,3000,10000,30000,100000] [--memory 3000] [--folder DIR]
 
-Writes benchmarks/results/streaming.md. Series of 500 days are made in DIR (3 GB for 100 000 and what is below). Every size
-is run in a process of its own, once: fit, intervals and forecasts of 24 steps, one thread. Times are CPU seconds from
-the call on, imports excluded; memory is the largest resident set of the whole process, imports included. The exponent is the
-slope of log time over log rows.
+Writes benchmarks/results/streaming.md. Series of 500 days are made in DIR (1 GB for 100 000 and what is below). Every
+size is run in a process of its own, once: fit, intervals and forecasts of 24 steps, one thread. Times are CPU seconds
+from the call on, imports excluded; memory is the largest resident set of the whole process, imports included. The
+exponent is the slope of log time over log rows.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ RESULTS = Path(__file__).parent / "results"
 LENGTH, PER_FILE = 500, 2000
 RUN = """
 import json, resource, sys, time
+from pathlib import Path
 import forecheck as fc
 from forecheck.forecasting.streaming.run import run_stream
 data, out, memory = sys.argv[1], sys.argv[2], sys.argv[3] == "memory"
 wall, cpu = time.perf_counter(), time.process_time()
 if memory:
     import pyarrow.parquet as pq
-    made = fc.forecast(pq.read_table(data), horizon=24, model="nlinear", level=80, workers=0, store=out)
+    made = fc.forecast(pq.read_table(data), horizon=24, model="nlinear", level=80, workers=0, store=Path(out))
     made.write(out + "/forecast.parquet")
 else:
     made = fc.stream(data, horizon=24, output=out, level=80)
@@ -85,11 +86,11 @@ def page_of(rows: list[tuple[int, dict[str, float], dict[str, float] | None]], s
     return f"""# Streams of many series
 
 `python benchmarks/streaming.py --series {series}` on {cpu()}, one thread; Python {platform.python_version()}, numpy
-{np.__version__}, pyarrow {pa.__version__}; load average {os.getloadavg()[0]:.1f} at the end, so that the clock on the
-wall says little.
+{np.__version__}, pyarrow {pa.__version__}; load average {os.getloadavg()[0]:.1f} at the end, so that the
+clock on the wall says little.
 
-nlinear with an 80 % interval, lookback {rows[-1][1]["lookback"]}, horizon 24, series of {LENGTH} days. Five passes over the data:
-stamps, lookback, Gram matrices, residuals, forecasts. CPU time grows with the **{slope:.2f}** power of the rows.
+nlinear with an 80 % interval, lookback {rows[-1][1]["lookback"]}, horizon 24, series of {LENGTH} days. Five passes: stamps,
+lookback, Gram matrices, residuals, forecasts. CPU time grows with the **{slope:.2f}** power of the rows.
 
 | series | rows | CPU (s) | wall (s) | rows a CPU second | peak (GB) | in memory: CPU (s) | peak (GB) |
 |---|---|---|---|---|---|---|---|

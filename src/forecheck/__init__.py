@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forecheck.attention.positions import ZeroPositions as ZeroPositions
     from forecheck.attention.replace import Replace as Replace
     from forecheck.attention.sites import attach as attach
+    from forecheck.cluster import Ray as Ray
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
@@ -72,6 +73,7 @@ _PUBLIC = {
     "NoiseHidden": "forecheck.attention.feed_forward",
     "Panel": "forecheck.data.panel",
     "Perturb": "forecheck.attention.outputs",
+    "Ray": "forecheck.cluster",
     "Remove": "forecheck.attention.outputs",
     "Replace": "forecheck.attention.replace",
     "Report": "forecheck.reports.report",
@@ -118,6 +120,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "NoiseHidden",
     "Panel",
     "Perturb",
+    "Ray",
     "Remove",
     "Replace",
     "Report",

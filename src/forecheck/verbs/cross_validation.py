@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.forecasting.crossed import CrossValidation, run_cross_validation
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Options, Shown, as_panel, levels, means_of
 
@@ -23,7 +24,7 @@ def cross_validation(
     step: int = 1,
     refit: int | None = None,
     options: Options | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> CrossValidation:

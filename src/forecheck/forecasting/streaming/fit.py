@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,12 +29,12 @@ class Sums:
     Attributes:
         grams: by part, and of `all` rows; a part is missing until a window of it was met.
         windows: by part.
-        turn: of the earliest test window, in whole steps of the calendar.
+        turns: test windows by whole steps of the calendar.
     """
 
     grams: dict[str, list[Gram]] = field(default_factory=dict)
     windows: dict[str, int] = field(default_factory=dict)
-    turn: int | None = None
+    turns: Counter[int] = field(default_factory=Counter)
 
     def add(self, piece: Cut, groups: Sequence[slice]) -> None:
         """Count the windows of a piece."""
@@ -46,8 +46,7 @@ class Sums:
             old = self.grams.get(part)
             self.grams[part] = new if old is None else [one + more for one, more in zip(old, new, strict=True)]
             if part == "test":
-                earliest = int(_turns(windows).min())
-                self.turn = earliest if self.turn is None else min(self.turn, earliest)
+                self.turns.update(_turns(windows).tolist())
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,7 @@ def fit_stream(
     }
     widths = {}
     if levels:
-        numbers = sums.windows["test"] * plan.horizon * forecaster.task.channels
-        assert sums.turn is not None
-        stride = max(1, numbers // RESIDUALS)
-        residuals = _residuals(cuts(pieces, plan, calibrating), forecaster, sums.turn, stride)
+        residuals = _residuals(cuts(pieces, plan, calibrating), forecaster, sums.turns)
         widths = widths_of(residuals, levels, set(levels))
     return StreamFit(final, widths, info)
 
@@ -153,20 +149,18 @@ def _turns(windows: Windows) -> Any:
 
 
 def _residuals(
-    pieces: Iterator[Cut], forecaster: ClosedForm, turn: int, stride: int
+    pieces: Iterator[Cut], forecaster: ClosedForm, turns: Counter[int]
 ) -> Float[np.ndarray, "window horizon channel"]:
-    """Absolute errors of every `stride`-th test window, those of all series at the same times."""
-    found: deque[Any] = deque()
+    """Absolute errors of test windows: all, or those of every so many turns, which are the same for all series."""
+    task, first = forecaster.task, min(turns)
+    stride = max(1, turns.total() * task.horizon * task.channels // RESIDUALS)
+    kept = sum(count for turn, count in turns.items() if (turn - first) % stride == 0)
+    found = np.empty((kept, task.horizon, task.channels), dtype=np.float32)
+    place = 0
     for piece in pieces:
         test = piece.windows["test"]
-        if stride > 1:
-            test = replace(test, origins=test.origins[(_turns(test) - turn) % stride == 0])
-        found.extend((forecaster.predict(x) - y).abs().numpy() for _, x, y in test.batches(batch_size(test)))
-    task = forecaster.task
-    joined = np.empty((sum(map(len, found)), task.horizon, task.channels), dtype=np.float32)
-    place = 0
-    while found:  # each is freed as it is copied
-        part = found.popleft()
-        joined[place : place + len(part)] = part
-        place += len(part)
-    return joined
+        test = replace(test, origins=test.origins[(_turns(test) - first) % stride == 0])
+        for _, x, y in test.batches(batch_size(test)):
+            found[place : place + len(y)] = (forecaster.predict(x) - y).abs().numpy()
+            place += len(y)
+    return found

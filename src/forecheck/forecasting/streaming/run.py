@@ -146,7 +146,12 @@ def _fit(
     assert isinstance(forecaster, ClosedForm)
     told = {"summing": _told(watcher, "sums"), "calibrating": _told(watcher, "intervals")}
     fit = fit_stream(pieces, plan, forecaster, sorted(levels), refit=refit, **told)
-    info = {"model": model, "rule": "named", "read": described(known, pieces), "notes": list(known.notes)}
+    info: dict[str, Any] = {
+        "model": model,
+        "rule": "named",
+        "read": described(known, pieces),
+        "notes": list(known.notes),
+    }
     info |= {"lookback": lookback, "split": known.split, "first": str(known.first), "last": str(known.last)}
     info |= {"series": known.series, "rows": known.rows, "parts": list(known.tables)} | fit.info
     return StreamFit(fit.forecaster, fit.widths, info)
