@@ -89,8 +89,8 @@ def page_of(rows: list[tuple[int, dict[str, float], dict[str, float] | None]], s
 {np.__version__}, pyarrow {pa.__version__}; load average {os.getloadavg()[0]:.1f} at the end, so that the
 clock on the wall says little.
 
-nlinear with an 80 % interval, lookback {rows[-1][1]["lookback"]}, horizon 24, series of {LENGTH} days. Five passes: stamps,
-lookback, Gram matrices, residuals, forecasts. CPU time grows with the **{slope:.2f}** power of the rows.
+nlinear with an 80 % interval, lookback {rows[-1][1]["lookback"]}, horizon 24, series of {LENGTH} days. Five passes:
+stamps, lookback, Gram matrices, residuals, forecasts. CPU time grows with the **{slope:.2f}** power of the rows.
 
 | series | rows | CPU (s) | wall (s) | rows a CPU second | peak (GB) | in memory: CPU (s) | peak (GB) |
 |---|---|---|---|---|---|---|---|
