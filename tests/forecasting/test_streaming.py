@@ -167,6 +167,7 @@ def test_a_killed_run_goes_on(small, data, tmp_path):
         ({"model": "auto"}, "cannot be streamed"),
         ({"options": {"linear": {"ridge": 1}}}, "no effect"),
         ({"split": "50+20+20", "output": "other"}, "cannot be split"),
+        ({"lookback": 0}, "must be positive"),
         ({"time": "when"}, 'no column "when"'),
         ({"horizon": 500, "output": "other"}, "too short"),
         ({"lookback": 149, "output": "other"}, "fewer than the lookback"),
@@ -245,11 +246,11 @@ def test_the_remedy_for_rows_that_are_scattered_is_right(small, tmp_path, monkey
 def test_columns_in_names_of_folders(small, tmp_path):
     table = table_of(6)
     for name in ("s0", "s1", "s2", "s3"):
-        folder = tmp_path / "panel" / f"unique_id={name}"
+        folder = tmp_path / "y=1" / "panel" / f"unique_id={name}"
         folder.mkdir(parents=True)
         pq.write_table(table.filter(pc.equal(table["unique_id"], name)).drop_columns("unique_id"), folder / "1.parquet")
-    (tmp_path / "panel" / "_SUCCESS.parquet").write_bytes(b"")
-    made = fc.stream(tmp_path / "panel", horizon=3, output=tmp_path / "out", lookback=20)
+    (tmp_path / "y=1" / "panel" / "_SUCCESS.parquet").write_bytes(b"")
+    made = fc.stream(tmp_path / "y=1" / "panel", horizon=3, output=tmp_path / "out", lookback=20)
     assert sorted(set(pq.read_table(made.folder)["unique_id"].to_pylist())) == ["s0", "s1", "s2", "s3"]
 
 

@@ -83,9 +83,7 @@ def busy_workers():
 
 
 def kill_a_worker():
-    until = time.monotonic() + 30
     while not (found := busy_workers()):
-        assert time.monotonic() < until
         time.sleep(0.01)
     found[0].kill()
 
@@ -144,10 +142,8 @@ def test_a_driver_that_is_killed_goes_on(cluster, store):
     wanted = fits(6, epochs=40)
     command = [sys.executable, "-c", DRIVER, str(store.root), cluster.address, *sys.path]
     process = subprocess.Popen(command)
-    until = time.monotonic() + 120
     while len(written(store, wanted)) < 2:
         assert process.poll() is None
-        assert time.monotonic() < until
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -172,8 +168,10 @@ def test_a_store_that_others_do_not_see_is_told(cluster, tmp_path):
     pool = RayPool(Ray(cluster.address), "forecheck.trials.engines.worker", tmp_path / "nowhere")
 
     class Jobs:
-        message = label = staticmethod(lambda job: {} if job else "it")
+        message = staticmethod(lambda job: {"trial": job})
+        label = staticmethod(str)
         ready = staticmethod(lambda job: True)
+        progressed = finished = staticmethod(lambda *_: None)
 
     with pytest.raises(TrialError, match="is not there on a machine"):
         pool.run([1], Jobs())

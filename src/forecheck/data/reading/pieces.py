@@ -82,7 +82,7 @@ class Pieces:
         held: list[pa.Table] = []
         rows = first = 0
         seen: set[Any] = set()
-        for batch in _batches(self.files, [self.series, self.time, *self.channels], self.source):
+        for batch in _batches(self.place, self.files, [self.series, self.time, *self.channels], self.source):
             held.append(pa.Table.from_batches([batch]))
             rows += batch.num_rows
             if rows < most:
@@ -156,7 +156,7 @@ def open_pieces(
     place = Path(path).expanduser()
     files = _files(place)
     source = Source(place.name, is_file=True)
-    head = next(_batches(files, None, source, size=_HEAD), None)
+    head = next(_batches(place.resolve(), files, None, source, size=_HEAD), None)
     if head is None or not head.num_columns:
         raise DataError(f"{source.name} holds no rows", "Give it at least a few hundred rows of data.")
     table = pa.Table.from_batches([head])
@@ -205,7 +205,7 @@ def _is_stamp(kind: pa.DataType) -> bool:
 
 
 def _batches(
-    files: Sequence[Path], columns: Sequence[str] | None, source: Source, size: int | None = None
+    place: Path, files: Sequence[Path], columns: Sequence[str] | None, source: Source, size: int | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Rows of all files in order, with these columns in this order; None for those of the first file."""
     import pyarrow.parquet as pq
@@ -214,7 +214,7 @@ def _batches(
     for path in files:
         with _reading(path, source), pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
             stored = file.schema_arrow.names
-            named = _named(path, stored)
+            named = _named(path.relative_to(place), stored)
             columns = columns or [*named, *stored]
             for name in columns:
                 if name not in named and name not in stored:
@@ -244,7 +244,7 @@ def _reading(path: Path, source: Source) -> Iterator[None]:
 
 
 def _named(path: Path, stored: Sequence[str]) -> dict[str, str]:
-    """Columns that stand in the names of a file's folders."""
+    """Columns that stand in the names of a file's folders below the data's own."""
     parts = (part.partition("=") for part in path.parent.parts if "=" in part)
     return {key: unquote(value) for key, _, value in parts if key and key not in stored}
 

@@ -85,6 +85,8 @@ def run_stream(
     """
     for level in levels:
         check_level(level)
+    if protocol.lookback is not None and protocol.lookback < 1:
+        raise UsageError(f"the lookback must be positive, got {protocol.lookback}")
     kind = _kind(model, options)
     config = registry.read_config(kind, options.get(model, {}))
     check_folder(folder, pieces.place)
@@ -139,7 +141,9 @@ def _fit(
     refit: bool,
 ) -> StreamFit:
     known = survey(pieces, protocol.split or "70/10/20", _told(watcher, "reading"))
-    lookback = protocol.lookback or own_lookback(pieces, known, model, protocol.horizon, _told(watcher, "lookback"))
+    lookback = protocol.lookback
+    if lookback is None:
+        lookback = own_lookback(pieces, known, model, protocol.horizon, _told(watcher, "lookback"))
     plan = Plan(lookback, protocol.horizon, known.split, known.first)
     period = protocol.period or known.frequency.period
     forecaster = registry.create(model, Task(lookback, protocol.horizon, len(known.channels), period), options)
