@@ -6,6 +6,7 @@ What a job makes lies in a folder that all machines share; nothing but its descr
 from __future__ import annotations
 
 import contextlib
+import secrets
 import traceback
 from dataclasses import dataclass
 from functools import cache
@@ -73,7 +74,11 @@ class RayPool(Generic[J]):
     def __init__(self, cluster: Ray, module: str, folder: Path) -> None:
         self._cluster = cluster
         self._ray = cluster.connect()
-        self._what = (module, str(folder.resolve()))
+        # A path may be on all machines and not be one folder: a file of this run tells.
+        self._seen = folder.resolve() / f".cluster.{secrets.token_hex(8)}.part"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._seen.touch()
+        self._what = (module, str(self._seen))
         self._remote = self._ray.remote(num_cpus=1, max_retries=_TRIES)(_work)
         self._running: dict[Any, J] = {}
 
@@ -85,6 +90,10 @@ class RayPool(Generic[J]):
 
     def close(self) -> None:
         """Stop what is running; the cluster stays."""
+        self._stop()
+        self._seen.unlink(missing_ok=True)
+
+    def _stop(self) -> None:
         for reference in self._running:
             with contextlib.suppress(Exception):  # it may be over, or the cluster gone
                 self._ray.cancel(reference, force=True)
@@ -105,7 +114,7 @@ class RayPool(Generic[J]):
                     jobs.finished(job, self._answer(reference, jobs.label(job)))
                     del self._running[reference]
         except BaseException:
-            self.close()
+            self._stop()
             raise
 
     def _feed(self, queue: list[J], jobs: Jobs[J]) -> None:
@@ -145,13 +154,13 @@ def _job(what: tuple[str, str]) -> Any:
     import torch
 
     torch.set_num_threads(1)
-    module, folder = what
-    if not Path(folder).is_dir():
+    module, seen = what[0], Path(what[1])
+    if not seen.exists():
         raise ForecheckError(
-            f"the folder {folder} is not there on a machine of the cluster",
+            f"a machine of the cluster does not see the folder {seen.parent} of the process that was started",
             "Name one that all its machines share: --store FOLDER.",
         )
-    return import_module(module).start(folder)
+    return import_module(module).start(str(seen.parent))
 
 
 def _silent(fraction: float, word: str) -> None:
