@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forecheck.attention.positions import ZeroPositions as ZeroPositions
     from forecheck.attention.replace import Replace as Replace
     from forecheck.attention.sites import attach as attach
+    from forecheck.cluster import Ray as Ray
     from forecheck.data.catalog import datasets as datasets
     from forecheck.data.load import load as load
     from forecheck.data.panel import Panel as Panel
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.prune import prune as prune
     from forecheck.verbs.reproduce import reproduce as reproduce
     from forecheck.verbs.runs import runs as runs
+    from forecheck.verbs.stream import stream as stream
     from forecheck.verbs.survey import survey as survey
 
 # Public names and where they live; imported on first use, so that `import forecheck` stays quick.
@@ -71,6 +73,7 @@ _PUBLIC = {
     "NoiseHidden": "forecheck.attention.feed_forward",
     "Panel": "forecheck.data.panel",
     "Perturb": "forecheck.attention.outputs",
+    "Ray": "forecheck.cluster",
     "Remove": "forecheck.attention.outputs",
     "Replace": "forecheck.attention.replace",
     "Report": "forecheck.reports.report",
@@ -97,6 +100,7 @@ _PUBLIC = {
     "prune": "forecheck.verbs.prune",
     "reproduce": "forecheck.verbs.reproduce",
     "runs": "forecheck.verbs.runs",
+    "stream": "forecheck.verbs.stream",
     "survey": "forecheck.verbs.survey",
 }
 __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
@@ -116,6 +120,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "NoiseHidden",
     "Panel",
     "Perturb",
+    "Ray",
     "Remove",
     "Replace",
     "Report",
@@ -142,6 +147,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "prune",
     "reproduce",
     "runs",
+    "stream",
     "survey",
 ]
 

@@ -90,7 +90,7 @@ def _standard(status: os.stat_result) -> TextIO | None:
 def _replace(target: Path, content: bytes, status: os.stat_result | None) -> None:
     """Put a file in place of one that may be there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target.parent, f".{glob.escape(target.name[:40])}.*.part")
+    sweep(target.parent, f".{glob.escape(target.name[:40])}.*.part")
     part = beside(target)
     try:
         if status is not None:  # before anything is in it that others may not read
@@ -126,7 +126,7 @@ def update_folder(folder: Path, write: Callable[[Path], None]) -> None:
         WriteError: if the system does not let it.
     """
     with writing(folder):
-        _sweep(folder, f".{_NEXT}.*.part")
+        sweep(folder, f".{_NEXT}.*.part")
         part = beside(folder / _NEXT)
         part.mkdir()
         try:
@@ -160,7 +160,7 @@ def is_progress(name: str) -> bool:
     return name == _NEXT or (name.startswith(f".{_NEXT}.") and name.endswith(".part"))
 
 
-def _sweep(folder: Path, pattern: str) -> None:
+def sweep(folder: Path, pattern: str) -> None:
     """Remove what was left, long ago, by processes that were killed while they wrote."""
     with contextlib.suppress(OSError):
         for part in folder.glob(pattern):

@@ -211,16 +211,21 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
         except ForecheckError as error:
             answer(failed=str(error), trace="")
         except Exception as error:  # noqa: BLE001  the parent reports it with its trace
-            answer(**_reported(error))
+            answer(**reported(error, traceback.format_exc()))
         else:
             answer(done=given)
 
 
-def _reported(error: Exception) -> dict[str, str]:
-    """What the parent tells of an error that is no message for people."""
+def reported(error: Exception, trace: str) -> dict[str, str]:
+    """What the parent tells of an error that is no message for people.
+
+    Args:
+        error: what was raised.
+        trace: where.
+    """
     if lacks_memory(error):
         return {"failed": NO_MEMORY, "trace": ""}
-    return {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+    return {"failed": f"{type(error).__name__}: {error}", "trace": trace}
 
 
 def _close(stream: IO[bytes]) -> None:

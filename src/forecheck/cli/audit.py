@@ -91,6 +91,8 @@ def audit(
     html: o.Html = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
@@ -135,7 +137,7 @@ def audit(
         "period": period,
         "step": step,
         "options": chosen,
-        "workers": workers,
+        "workers": o.read_workers(workers, engine, address),
         "store": store,
     }
     if len(panels) * len(read) > 1:

@@ -60,6 +60,8 @@ def backtest(
         list[float] | None, typer.Option(help="Coverage of an interval of --forecasts in percent; repeatable.")
     ] = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     verbose: o.Verbose = False,
     quiet: o.Quiet = False,
@@ -93,7 +95,7 @@ def backtest(
         "step": step,
         "refit": refit,
     }
-    how |= {"options": chosen, "workers": workers, "store": store}
+    how |= {"options": chosen, "workers": o.read_workers(workers, engine, address), "store": store}
     with Bar(quiet=quiet) as watcher:
         report = fc.backtest(panel, names, seeds=seeds, margin=margin, progress=watcher, **how)
         crossed = None

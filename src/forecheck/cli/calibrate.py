@@ -22,6 +22,8 @@ def calibrate(
     json: o.Json = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
@@ -40,7 +42,9 @@ def calibrate(
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as watcher:
-        found = fc.calibrate(budget, only=only or (), workers=workers, store=store, progress=watcher)
+        found = fc.calibrate(
+            budget, only=only or (), workers=o.read_workers(workers, engine, address), store=store, progress=watcher
+        )
     if json == "-":
         put(found.to_json())
     else:

@@ -70,6 +70,8 @@ def detect(
     json: o.Json = None,
     html: o.Html = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every stream.")] = False,
     quiet: o.Quiet = False,
@@ -121,7 +123,7 @@ def detect(
             period=period,
             options=chosen,
             save=save,
-            workers=workers,
+            workers=o.read_workers(workers, engine, address),
             store=store,
             progress=watcher,
         )

@@ -42,6 +42,8 @@ def fit(
     delimiter: o.Delimiter = None,
     skip: o.Skip = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
@@ -74,7 +76,7 @@ def fit(
             options=chosen,
             refit=refit,
             output=output,
-            workers=workers,
+            workers=o.read_workers(workers, engine, address),
             store=store,
             progress=watcher,
         )

@@ -67,6 +67,8 @@ def forecast(
         list[str] | None, typer.Option(help="A series that is to be on the HTML page, before all others; repeatable.")
     ] = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
@@ -118,7 +120,7 @@ def forecast(
             period=period,
             options=chosen,
             refit=refit,
-            workers=workers,
+            workers=o.read_workers(workers, engine, address),
             store=store,
             progress=watcher,
         )

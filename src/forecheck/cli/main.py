@@ -22,6 +22,7 @@ from forecheck.cli.prune import prune
 from forecheck.cli.reproduce import reproduce
 from forecheck.cli.runs import runs
 from forecheck.cli.signals import stopped, stopping, tell
+from forecheck.cli.stream import stream
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _NAMES = {errno.ENAMETOOLONG, errno.ELOOP}
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(forecast)
 app.command()(fit)
+app.command()(stream)
 app.command()(backtest)
 app.command()(detect)
 app.command()(checks)
@@ -138,8 +140,8 @@ def _reader_gone(error: BaseException) -> None:
 def _drop_output() -> None:
     """Let what is left to be written go nowhere."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nothing, stream)  # Python flushes both at exit
+    for descriptor in (1, 2):
+        os.dup2(nothing, descriptor)  # Python flushes both at exit
 
 
 def _usage_error(error: BaseException) -> None:

@@ -65,6 +65,10 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
+Engine = Annotated[
+    str | None, typer.Option(help="Where trials run: local (processes, the default) or ray (a cluster).")
+]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; auto for one that was started on this machine.")]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", file_okay=False, help="Folder of results; your cache by default.")
 ]
@@ -73,6 +77,25 @@ Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write
 Markdown = Annotated[Path | None, typer.Option("--markdown", dir_okay=False, help="Write the report as Markdown.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print all of the report, not what matters in thirty lines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def read_workers(workers: int | None, engine: str | None, address: str | None) -> Any:
+    """Where trials run, as the verbs take it.
+
+    Raises:
+        UsageError: if there is no such engine, or options do not go together.
+    """
+    if engine not in (None, "local", "ray"):
+        raise UsageError(f"no engine is called {engine!r}", "Known: local, ray.")
+    if engine != "ray":
+        if address is not None:
+            raise UsageError("--address has no effect without --engine ray", "Add --engine ray, or leave it out.")
+        return workers
+    if workers is not None:
+        raise UsageError("--workers has no effect on a cluster, which has its own", "Leave --workers or --engine out.")
+    from forecheck.cluster import Ray
+
+    return Ray(address)
 
 
 def read_settings(settings: Sequence[str] | None) -> dict[str, dict[str, str]]:

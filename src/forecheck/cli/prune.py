@@ -58,6 +58,8 @@ def prune(
     delimiter: o.Delimiter = None,
     skip: o.Skip = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
@@ -107,7 +109,7 @@ def prune(
             period=period,
             options=chosen,
             output=output,
-            workers=workers,
+            workers=o.read_workers(workers, engine, address),
             store=store,
             progress=watcher,
             **named,

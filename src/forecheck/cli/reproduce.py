@@ -35,6 +35,8 @@ def reproduce(
     json: o.Json = None,
     markdown: o.Markdown = None,
     workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     store: o.StoreFolder = None,
     quiet: o.Quiet = False,
 ) -> None:
@@ -59,7 +61,14 @@ def reproduce(
     from forecheck.progress.bar import Bar
 
     with Bar(quiet=quiet) as bars:
-        report = fc.reproduce(papers or (), claim or (), budget or "quick", workers=workers, store=store, progress=bars)
+        report = fc.reproduce(
+            papers or (),
+            claim or (),
+            budget or "quick",
+            workers=o.read_workers(workers, engine, address),
+            store=store,
+            progress=bars,
+        )
     o.write_report(report, json, html, markdown)
 
 

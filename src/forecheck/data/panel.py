@@ -153,8 +153,11 @@ class Panel:
     @cached_property
     def calendar(self) -> Float[np.ndarray, " time"]:
         """Steps from the earliest stamp of the panel to every row; whole numbers for series on one common grid."""
-        starts = self.time[self.offsets[:-1]]
-        first = self.frequency.distance(self.time.min(), starts)
+        return self.calendar_from(self.time.min())
+
+    def calendar_from(self, start: Any) -> Float[np.ndarray, " time"]:
+        """Steps from a stamp, which need not be one of the panel's, to every row."""
+        first = self.frequency.distance(start, self.time[self.offsets[:-1]])
         return np.repeat(first, self.lengths) + np.arange(len(self.time)) - np.repeat(self.offsets[:-1], self.lengths)
 
     @cached_property

@@ -46,8 +46,11 @@ def scalable(panel: Panel, borders: Borders) -> Bool[np.ndarray, " series"]:
 
     A single series has to do.
     """
-    if len(panel.series) == 1:
-        return np.array([True])
+    return np.array([True]) if len(panel.series) == 1 else scalable_among(panel, borders)
+
+
+def scalable_among(panel: Panel, borders: Borders) -> Bool[np.ndarray, " series"]:
+    """As `scalable`, for some series of more."""
     parts = [slice(int(start), int(start + end)) for start, end in zip(panel.offsets, borders.train_end, strict=False)]
     seen = [None if panel.filled is None else ~panel.filled[part] for part in parts]
     enough = [
@@ -72,15 +75,20 @@ def _constant(
     return np.asarray(((values == first) | ~seen).all(axis=0))
 
 
-def fit_scaler(panel: Panel, borders: Borders) -> Scaler:
+def fit_scaler(panel: Panel, borders: Borders, known: Bool[np.ndarray, " series"] | None = None) -> Scaler:
     """Scaler of the observed values of the training rows; series that are not `scalable` get none.
+
+    Args:
+        panel: the data.
+        borders: of the training rows.
+        known: series that get one, where they are not the `scalable` ones.
 
     Raises:
         DataError: if a channel is constant over its training rows, or has no value there: it has no unit to scale by.
     """
     shape = len(panel.series), len(panel.channels)
     mean, std = np.full(shape, np.nan), np.full(shape, np.nan)
-    for series in np.flatnonzero(scalable(panel, borders)):
+    for series in np.flatnonzero(scalable(panel, borders) if known is None else known):
         offset, end = int(panel.offsets[series]), int(borders.train_end[series])
         part = panel.values[offset : offset + end]
         if panel.filled is None:

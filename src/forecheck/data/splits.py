@@ -59,12 +59,12 @@ def parse_split(split: str, panel: Panel) -> Borders:
         UsageError: if the notation is none of these.
         DataError: if a part would be empty in all series.
     """
-    if re.fullmatch(r"\d+(\.\d+)?/\d+(\.\d+)?/\d+(\.\d+)?", split):
+    if is_by_share(split):
         borders = _by_share(split, panel)
     elif re.fullmatch(r"\d+\+\d+\+\d+", split):
         borders = _by_steps(split, panel)
     elif "," in split:
-        borders = _by_stamps(split, panel)
+        borders = by_stamps(split, panel)
     else:
         raise UsageError(
             f"cannot read split {split!r}",
@@ -81,22 +81,50 @@ def parse_split(split: str, panel: Panel) -> Borders:
     return borders
 
 
+def is_by_share(split: str) -> bool:
+    """Whether a split is written in percent."""
+    return re.fullmatch(r"\d+(\.\d+)?/\d+(\.\d+)?/\d+(\.\d+)?", split) is not None
+
+
 def _by_share(split: str, panel: Panel) -> Borders:
+    rows = len(panel.values)
+    lengths = panel.lengths.astype(np.int64)
+    if len(panel.series) == 1:
+        train, test = _rows_of(split, rows)
+        return Borders(np.array([train]), np.array([rows - test]), lengths)
+    stamps, counts = np.unique(panel.time, return_counts=True)
+    ends = [_before(panel, stamps[at]) if at < len(stamps) else lengths for at in share_places(split, counts)]
+    return Borders(ends[0], ends[1], lengths)
+
+
+def share_places(split: str, counts: Int[np.ndarray, " stamp"]) -> tuple[int, int]:
+    """Where validation and test begin among the stamps of several series, by their shares of all rows.
+
+    Args:
+        split: percent of training, validation and test, as `70/10/20`.
+        counts: rows of every stamp, the earliest first.
+
+    Returns:
+        Places of two stamps; their number for one after the last.
+
+    Raises:
+        UsageError: if the shares do not sum to 100.
+    """
+    rows = int(counts.sum())
+    train, test = _rows_of(split, rows)
+    before = np.concatenate([[0], np.cumsum(counts)])  # rows before every stamp, and before the end
+    first = int(np.searchsorted(before, train, side="right")) - 1
+    return first, int(np.searchsorted(before, rows - test, side="left"))
+
+
+def _rows_of(split: str, rows: int) -> tuple[int, int]:
+    """Rows for training and for the test of a split in percent."""
     shares = np.array([float(share) for share in split.split("/")])
     if abs(shares.sum() - 100) > 1e-9:
         raise UsageError(f"the shares of split {split!r} sum to {shares.sum():g}, not to 100")
-    rows = len(panel.values)
     # Rounding before int() keeps 70 % of 10 at 7 where .7 * 10 in floating point is 7.000000000000001 or 6.99...
     train, test = (int(np.floor(np.round(share / 100 * rows, 6))) for share in (shares[0], shares[2]))
-    lengths = panel.lengths.astype(np.int64)
-    if len(panel.series) == 1:
-        return Borders(np.array([train]), np.array([rows - test]), lengths)
-    stamps, counts = np.unique(panel.time, return_counts=True)
-    before = np.concatenate([[0], np.cumsum(counts)])  # rows before every stamp, and before the end
-    first = int(np.searchsorted(before, train, side="right")) - 1
-    second = int(np.searchsorted(before, rows - test, side="left"))
-    ends = [_before(panel, stamps[index]) if index < len(stamps) else lengths for index in (first, second)]
-    return Borders(ends[0], ends[1], lengths)
+    return train, test
 
 
 def _by_steps(split: str, panel: Panel) -> Borders:
@@ -108,7 +136,12 @@ def _by_steps(split: str, panel: Panel) -> Borders:
     return Borders(*(np.clip(end - first_steps(panel), 0, panel.lengths) for end in ends))
 
 
-def _by_stamps(split: str, panel: Panel) -> Borders:
+def by_stamps(split: str, panel: Panel) -> Borders:
+    """Borders of a split that names stamps, as `parse_split`; parts may be empty.
+
+    Raises:
+        UsageError: if it does not name two or three stamps of the panel's kind.
+    """
     dates = panel.time.dtype.kind == "M"
     try:
         stamps: list[Any] = [np.datetime64(part.strip(), "us") if dates else int(part) for part in split.split(",")]
@@ -159,13 +192,9 @@ def origins(
     """
     if lookback < 1 or horizon < 1 or step < 1:
         raise UsageError(f"lookback, horizon and step must be positive, got {lookback}, {horizon} and {step}")
-    first, end = borders.rows(part)
-    found = [
-        offset + np.arange(-(-(start + max(int(lo), lookback)) // step) * step - start, int(hi) - horizon + 1, step)
-        for offset, start, lo, hi in zip(panel.offsets[:-1], first_steps(panel), first, end, strict=True)
-    ]
-    result = np.concatenate(found)
+    result = fitting_origins(panel, borders, part, lookback, horizon, step)
     if len(result) == 0:
+        first, end = borders.rows(part)
         longest = int((end - first).max())
         needed = lookback + horizon if part == "train" else horizon
         raise DataError(
@@ -185,6 +214,18 @@ def origins(
             "Choose another --split, or drop the series or columns that are mostly missing.",
         )
     return kept
+
+
+def fitting_origins(
+    panel: Panel, borders: Borders, part: Part, lookback: int, horizon: int, step: int = 1
+) -> Int[np.ndarray, " window"]:
+    """As `origins`, which may be none here, and with windows whose whole target was filled."""
+    first, end = borders.rows(part)
+    found = [
+        offset + np.arange(-(-(start + max(int(lo), lookback)) // step) * step - start, int(hi) - horizon + 1, step)
+        for offset, start, lo, hi in zip(panel.offsets[:-1], first_steps(panel), first, end, strict=True)
+    ]
+    return np.concatenate(found)
 
 
 def notes(panel: Panel, borders: Borders, cut: dict[Part, Int[np.ndarray, " window"]]) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -108,11 +108,21 @@ class ClosedForm(Forecaster):
         """
         del seed
         start = time.perf_counter()
+        sums = ((gram_of(train, group), gram_of(validation, group)) for group in self.groups)
+        return replace(self.fit_sums(sums, progress), seconds=time.perf_counter() - start)
+
+    def fit_sums(self, sums: Iterable[tuple[Gram, Gram]], progress: Progress | None = None) -> FitReport:
+        """Solve for the weights by the Gram matrices of training and validation windows; see `fit`.
+
+        Args:
+            sums: of both, of every one of `groups`; each may be a sum over parts of the data.
+            progress: as in `Forecaster.fit`.
+        """
+        start = time.perf_counter()
         strengths = RIDGE_PATH if self.config.ridge is None else (self.config.ridge,)
         fits: list[Ridge] = []
-        for group in self.groups:
-            sums = gram_of(train, group), gram_of(validation, group)
-            fits.append(fit_ridge(*sums, strengths, bias=self.config.bias, seen=self._seen))
+        for train, validation in sums:
+            fits.append(fit_ridge(train, validation, strengths, bias=self.config.bias, seen=self._seen))
             if progress is not None:
                 progress(len(fits) / len(self.groups), "weights")
         self._weight, self._bias = self._maps(fits)

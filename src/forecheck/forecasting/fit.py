@@ -39,7 +39,7 @@ from forecheck.trials.score import batch_size
 from forecheck.trials.store import Result
 from forecheck.trials.trial import Trial
 
-_RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
+RESIDUALS = 50_000_000  # numbers of calibration residuals held at once
 _PERCENTS = range(1, 100)
 
 
@@ -169,7 +169,7 @@ def _fitted(
     }
     widths = calibrated_widths(first, experiment, levels, needed)
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
-    scaler = _completed(panel, experiment.scaler)
+    scaler = completed(panel, experiment.scaler)
     names = panel.series, panel.channels, panel.frequency
     return Fitted(final, scaler, *names, widths, info, origin, _losses(result, experiment))
 
@@ -238,7 +238,7 @@ def _planned(
     for level in levels:
         conformal_rank(len(experiment.test), level / 100)
     if auto:
-        _completed(panel, experiment.scaler)
+        completed(panel, experiment.scaler)
     left_out = set(own) - set(names)
     kept = {key: value for key, value in options.items() if key not in left_out}
     return _Plan(experiment, own, plan_trials(experiment, names, kept, 1, period, own))
@@ -265,7 +265,7 @@ def _chosen(
         errors[COMBINATION] = made.errors[[made.origins.index(origin) for origin in origins]]
     for name, result in results.items() if origins else ():
         experiment = _experiment(plan, protocol, name)
-        scaler = _completed(panel, experiment.scaler)
+        scaler = completed(panel, experiment.scaler)
         forecaster = registry.load(result.folder / "model")
         errors[name] = errors_of(result, forecaster, experiment, scaler, batch, origins, lag_of(batch, seasons))
     hidden = np.array([origin.end for origin in origins])[:, None] > free  # forecasters were chosen on these rows
@@ -290,7 +290,7 @@ def calibrated_widths(
     if not levels:
         return {}
     test = experiment.test
-    stride = max(1, len(test) * test.horizon * test.channels // _RESIDUALS)
+    stride = max(1, len(test) * test.horizon * test.channels // RESIDUALS)
     windows = test.strided(stride)
     residuals = np.concatenate(
         [(fitted.predict(x) - y).abs().numpy() for _, x, y in windows.batches(batch_size(windows))]
@@ -301,8 +301,8 @@ def calibrated_widths(
 def conformal_widths(
     residuals: Float[np.ndarray, "window horizon channel"], levels: Sequence[float], needed: set[float]
 ) -> dict[str, Float[np.ndarray, "horizon channel"]]:
-    """Half-widths by level from absolute errors of windows; levels with too few of them are left out, if not needed."""
-    residuals = np.sort(residuals, axis=0)  # once, for all levels; NaN, of what was never observed, comes last
+    """Conformal half-widths by level of absolute residuals, which are sorted on the way; see `calibrated_widths`."""
+    residuals.sort(axis=0)  # once, for all levels; NaN, of targets that were never observed, comes last
     counts = (~np.isnan(residuals)).sum(axis=0)  # (horizon, channel)
     widths = {}
     for level in levels:
@@ -313,7 +313,7 @@ def conformal_widths(
     return widths
 
 
-def _completed(panel: Panel, scaler: Scaler) -> Scaler:
+def completed(panel: Panel, scaler: Scaler) -> Scaler:
     """With scales of series that began too late to have training rows: all their rows come before what is forecast."""
     if scaler.known.all():
         return scaler

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from forecheck.data.panel import Panel
 from forecheck.data.scaling import scalable
-from forecheck.data.splits import Borders, parse_split
+from forecheck.data.splits import parse_split
 from forecheck.errors import DataError
 from forecheck.forecasters import registry
 from forecheck.peers.find import COMBINATION, is_peer
@@ -26,7 +26,8 @@ def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> in
     Raises:
         DataError: if not even one window fits.
     """
-    return min(_USUAL, _room(panel, horizon, parse_split(split or panel.split, panel)))
+    borders = parse_split(split or panel.split, panel)
+    return min(_USUAL, room_for(panel.name, horizon, int(borders.train_end.max())))
 
 
 def own_lookbacks(
@@ -47,11 +48,21 @@ def own_lookbacks(
         return dict.fromkeys(models, lookback)
     borders = parse_split(split or panel.split, panel)
     serving = scalable(panel, borders) & (borders.test_end > borders.train_end)  # in validation or test
-    room, shortest = _room(panel, horizon, borders), int(borders.train_end[serving].min(initial=len(panel.values)))
+    longest, shortest = int(borders.train_end.max()), int(borders.train_end[serving].min(initial=len(panel.values)))
+    room = room_for(panel.name, horizon, longest)
+    return {name: fitting_lookback(registry.find(name).natural_lookback(horizon), room, shortest) for name in models}
+
+
+def fitting_lookback(natural: int, room: int, shortest: int) -> int:
+    """A model's lookback, cut to what the data allow; see `own_lookbacks`.
+
+    Args:
+        natural: what suits the model.
+        room: half of what the longest training part leaves beside the horizon.
+        shortest: rows of the shortest training part of a series that has a validation or test part.
+    """
     shared = min(_USUAL, room)
-    if shortest < shared:
-        return dict.fromkeys(models, shared)
-    return {name: min(registry.find(name).natural_lookback(horizon), room, shortest) for name in models}
+    return shared if shortest < shared else min(natural, room, shortest)
 
 
 def audit_lookback(panel: Panel, horizon: int, model: str | None, split: str | None = None) -> int:
@@ -74,13 +85,21 @@ def with_lookback(protocol: Protocol, panel: Panel, model: str | None) -> Protoc
     return replace(protocol, lookback=audit_lookback(panel, protocol.horizon, model, protocol.split))
 
 
-def _room(panel: Panel, horizon: int, borders: Borders) -> int:
-    """The longest lookback that leaves as many training windows as weights a step."""
-    room = int(borders.train_end.max()) - horizon
+def room_for(name: str, horizon: int, longest: int) -> int:
+    """The longest lookback that leaves as many training windows as weights a step.
+
+    Args:
+        name: of the data, for the message.
+        horizon: H.
+        longest: rows of the longest training part.
+
+    Raises:
+        DataError: if not even one window fits.
+    """
+    room = longest - horizon
     if room < 2:
         raise DataError(
-            f"{panel.name} is too short for horizon {horizon}: "
-            f"its training part has {int(borders.train_end.max())} rows",
+            f"{name} is too short for horizon {horizon}: its training part has {longest} rows",
             "Choose a shorter horizon, or give more data.",
         )
     return max(1, room // 2)

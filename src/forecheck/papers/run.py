@@ -16,8 +16,8 @@ from forecheck.papers.claim import Claim, Outcome, Paper, Verdict
 from forecheck.papers.experiment import FULL, QUICK, Part, Row
 from forecheck.papers.part import run_part
 from forecheck.papers.results import get_part, get_verdict, part_key, part_seconds, put_verdict
-from forecheck.processes import run_jobs
 from forecheck.trials.describe import header, machine
+from forecheck.trials.engines.pools import AnyPool, Workers, pool_on
 from forecheck.trials.record import as_plain
 from forecheck.trials.store import Store
 
@@ -33,7 +33,7 @@ def reproduce(
     budget: str = "quick",
     *,
     store: Store | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Test the claims of papers.
@@ -45,7 +45,7 @@ def reproduce(
         claims: ids of claims, of one paper; none for all.
         budget: quick or full; or `finished`, which runs nothing and judges what is in the store.
         store: where results are kept; the user's cache by default.
-        workers: processes, None for one a core, 0 for none.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster.
         tell: told of progress.
 
     Returns:
@@ -223,14 +223,16 @@ class _Parts:
             task.judged()  # and its verdicts are kept, whatever becomes of the other papers
 
 
-def _run(tasks: Sequence[_Task], store: Store, workers: int | None, tell: Tell) -> None:
+def _run(tasks: Sequence[_Task], store: Store, workers: Workers, tell: Tell) -> None:
     """Run what is left of all papers."""
     jobs = _Parts(tell)
     for task in tasks:
         tell(task.paper.name, task.finished, len(task.parts))
     queue = [(task, part) for task in tasks for part in task.left.values()]
     if workers != 0:
-        run_jobs(queue, jobs, "forecheck.papers.worker", [str(store.root)], workers)
+        pool: AnyPool[tuple[_Task, Part]] = pool_on(store, "forecheck.papers.worker", workers)
+        with pool:
+            pool.run(queue, jobs)
         return
     for task, part in queue:
         told = partial(jobs.progressed, (task, part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from forecheck.papers.catalogue import find_paper
@@ -20,6 +21,11 @@ def run_parts(store: Store) -> Job:
         return run_part(message["paper"], Part(experiment, message["settings"]), store, told)
 
     return run
+
+
+def start(folder: str) -> Job:
+    """What runs a part, on a store in a folder."""
+    return run_parts(Store(Path(folder)))
 
 
 def find_experiment(paper: str, name: str) -> Experiment:

@@ -15,6 +15,7 @@ from forecheck.forecasters.external import External, Wrap, external_on
 from forecheck.forecasting.beside import check_uses
 from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, means_of
 
@@ -40,7 +41,7 @@ def audit(
     period: int | None = None,
     step: int = 1,
     options: Options | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Report:
@@ -74,7 +75,7 @@ def audit(
         step: rows between two forecast origins (24: one forecast a day on hourly data).
         period: steps a season; None for that of the data's frequency.
         options: by forecaster, options that differ from the defaults.
-        workers: processes, None for one a core, 0 for none.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 

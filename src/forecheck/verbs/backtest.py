@@ -8,6 +8,7 @@ from typing import Any
 
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of
 
@@ -29,7 +30,7 @@ def backtest(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Report:

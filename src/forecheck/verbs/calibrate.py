@@ -7,6 +7,7 @@ from pathlib import Path
 
 from forecheck.calibration.result import Calibration
 from forecheck.calibration.run import run_calibration
+from forecheck.trials.engines.pools import Workers
 from forecheck.verbs.common import Shown, means_of
 
 
@@ -14,7 +15,7 @@ def calibrate(
     budget: str = "quick",
     *,
     only: Sequence[str] = (),
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Calibration:
@@ -23,7 +24,7 @@ def calibrate(
     Args:
         budget: quick (minutes) or full (the better part of an hour): how many repetitions.
         only: names of parts; all if empty.
-        workers: processes, None for one a core, 0 for none.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 

@@ -15,6 +15,7 @@ from forecheck.forecasters.base import Forecaster
 from forecheck.progress import Progress
 from forecheck.trials.engines.base import Silent, Watcher
 from forecheck.trials.engines.engine import Engine
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.means import Means
 from forecheck.trials.store import Store
 
@@ -90,12 +91,12 @@ def watching(progress: Shown) -> Iterator[Watcher]:
 
 @contextmanager
 def means_of(
-    workers: int | None, store: Path | None, progress: Shown, models: Mapping[str, Forecaster] | None = None
+    workers: Workers, store: Path | None, progress: Shown, models: Mapping[str, Forecaster] | None = None
 ) -> Iterator[Means]:
     """What a verb runs its trials with; worker processes end with the `with` block.
 
     Args:
-        workers: processes; None for one a core, 0 for none.
+        workers: processes; None for one a core, 0 for none; or a Ray cluster.
         store: folder of results; None for the user's cache.
         progress: how it is shown.
         models: by fingerprint, models that were trained elsewhere.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forecheck.forecasting.crossed import CrossValidation, run_cross_validation
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
@@ -27,7 +28,7 @@ def cross_validation(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> CrossValidation:

@@ -17,6 +17,7 @@ from forecheck.anomaly.detection.spread import find_method
 from forecheck.errors import UsageError
 from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.detection import Detection
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol, whole
 from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
@@ -42,7 +43,7 @@ def detect(
     period: int | None = None,
     options: Options | None = None,
     save: Path | str | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Detection:

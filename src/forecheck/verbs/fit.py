@@ -11,6 +11,7 @@ from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
@@ -33,7 +34,7 @@ def fit(
     calendar: Names = (),
     future: Any = None,
     output: Path | str | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Fitted | Combined:

@@ -13,6 +13,7 @@ from forecheck.forecasting.candidates import FORECAST_CANDIDATES
 from forecheck.forecasting.combined import Combined
 from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol, whole
 from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
 
@@ -35,7 +36,7 @@ def forecast(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Forecast:

@@ -13,6 +13,7 @@ from forecheck.sparsity.elsa import Penalty, Projection, Schedule
 from forecheck.sparsity.masks import Scope, check_sparsity
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prune import Steps
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
@@ -43,7 +44,7 @@ def prune(
     period: int | None = None,
     options: Options | None = None,
     output: Path | str | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> PrunedForecaster:

@@ -9,6 +9,7 @@ from typing import Any
 from forecheck.papers.reports.reproduction import Reproduction
 from forecheck.papers.run import list_papers
 from forecheck.papers.run import reproduce as run_papers
+from forecheck.trials.engines.pools import Workers
 from forecheck.verbs.common import Shown, open_store, watching
 
 
@@ -17,7 +18,7 @@ def reproduce(
     claims: Sequence[str] = (),
     budget: str = "quick",
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
 ) -> Reproduction:
@@ -28,7 +29,7 @@ def reproduce(
         claims: ids of claims, of one paper; none for all.
         budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
             and judges what is kept.
-        workers: processes, None for one a core, 0 for none.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 

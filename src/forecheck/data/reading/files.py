@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shlex
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -202,6 +203,7 @@ def _folder(path: Path) -> DataError:
         return DataError(
             f"{path} is a folder of Parquet files, not a file",
             'Make one file of it: python -c "import pyarrow.parquet as pq; '
-            f"pq.write_table(pq.read_table('{path}'), 'whole.parquet')\"",
+            f"pq.write_table(pq.read_table('{path}'), 'whole.parquet')\"; or, for many series in long form, let "
+            f"forecheck stream {shlex.quote(str(path))} read it piece by piece.",
         )
     return DataError(f"{path} is a folder, not a file", "Name a CSV or Parquet file in it.")

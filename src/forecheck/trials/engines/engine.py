@@ -7,10 +7,10 @@ from pathlib import Path
 
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
-from forecheck.processes import Pool, default_workers
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local, trial_pool
+from forecheck.trials.engines.pools import AnyPool, Workers, parallel
 from forecheck.trials.store import Store
 from forecheck.trials.trial import EXTERNAL, Trial
 
@@ -19,18 +19,19 @@ class Engine:
     """Runs trials in worker processes, or in this process; the processes stay until it is closed, which `with` does.
 
     Args:
-        workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs).
+        workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs); or a Ray
+            cluster.
         watcher: told of progress.
         models: by fingerprint, models that were trained elsewhere; they are run in this process.
     """
 
     def __init__(
-        self, workers: int | None = None, watcher: Watcher | None = None, models: Mapping[str, Forecaster] | None = None
+        self, workers: Workers = None, watcher: Watcher | None = None, models: Mapping[str, Forecaster] | None = None
     ) -> None:
         self.workers = workers
         self.watcher = watcher
         self.models = models or {}
-        self._pools: dict[Path, Pool[Trial]] = {}
+        self._pools: dict[Path, AnyPool[Trial]] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -42,7 +43,7 @@ class Engine:
     @property
     def parallel(self) -> int:
         """Trials that are run at once."""
-        return default_workers() if self.workers is None else max(1, self.workers)
+        return parallel(self.workers)
 
     def __call__(self, trials: list[Trial], store: Store) -> None:
         """Run what is not in the store yet."""
@@ -52,8 +53,9 @@ class Engine:
         slow = [trial for trial in left if self.workers != 0 and _in_a_worker(trial)]
         run_inline([trial for trial in left if trial not in slow], store, Announced(watcher), self.models)
         if slow:
-            pool = self._pools.setdefault(store.root, trial_pool(store, self.workers))
-            run_local(slow, store, Announced(watcher), pool=pool)
+            if store.root not in self._pools:
+                self._pools[store.root] = trial_pool(store, self.workers)
+            run_local(slow, store, Announced(watcher), pool=self._pools[store.root])
 
 
 def _in_a_worker(trial: Trial) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from forecheck.processes import Pool
 from forecheck.trials.engines.base import Silent, Watcher, to_run
+from forecheck.trials.engines.pools import AnyPool, Workers, pool_on
 from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
@@ -36,8 +36,8 @@ def run_local(
     trials: Iterable[Trial],
     store: Store,
     watcher: Watcher | None = None,
-    workers: int | None = None,
-    pool: Pool[Trial] | None = None,
+    workers: Workers = None,
+    pool: AnyPool[Trial] | None = None,
 ) -> None:
     """Run what is not in the store yet, a trial a worker at a time.
 
@@ -62,6 +62,6 @@ def run_local(
         own.run(queue, jobs)
 
 
-def trial_pool(store: Store, workers: int | None = None) -> Pool[Trial]:
-    """Workers that run trials of a store, None for one a core; they start as they are needed."""
-    return Pool("forecheck.trials.engines.worker", [str(store.root)], workers)
+def trial_pool(store: Store, workers: Workers = None) -> AnyPool[Trial]:
+    """Workers that run trials of a store, see `forecheck.trials.engines.pools`; they start as they are needed."""
+    return pool_on(store, "forecheck.trials.engines.worker", workers)

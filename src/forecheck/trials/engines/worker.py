@@ -41,9 +41,15 @@ def run_trials(store: Store) -> Job:
         trial = Trial(**message["trial"])
         if trial.address != message["address"]:  # its result would lie where nobody looks for it
             raise ForecheckError("the source code was changed while this ran", "Run the command again.")
-        run_trial(trial, store, progress)
+        if trial not in store:  # another worker may have finished it and died before it could tell
+            run_trial(trial, store, progress)
 
     return run
+
+
+def start(folder: str) -> Job:
+    """What runs a trial, on a store in a folder."""
+    return run_trials(Store(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,190 @@
+"""Trials on a Ray cluster of several nodes, started here: what is killed loses nothing that was finished."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from test_run import trial
+
+from forecheck.cluster import Ray, RayPool
+from forecheck.errors import TrialError, UsageError
+from forecheck.trials.engines.base import Silent
+from forecheck.trials.engines.engine import Engine
+from forecheck.trials.engines.inline import run_inline
+from forecheck.trials.engines.local import run_local
+from forecheck.trials.record import RECORD
+from forecheck.trials.store import Store
+from panels import TINY, hourly
+
+ray = pytest.importorskip("ray")
+psutil = pytest.importorskip("psutil")
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own: sockets and processes that it leaves to the system
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores, and two nodes of one core each."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        made.add_node(**NODE)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    store.put_panel(hourly(300))
+    return store
+
+
+def fits(count, epochs=1):
+    return [trial(hourly(300), "patchtst", TINY | {"epochs": epochs}, seed=seed) for seed in range(count)]
+
+
+def written(store, trials):
+    """When the results were written that are there."""
+    times = {each.seed: store.folder(each) / RECORD for each in trials}
+    return {seed: path.stat().st_mtime_ns for seed, path in times.items() if path.exists()}
+
+
+class Meanwhile(Silent):
+    """Does something once, when the first trial is finished."""
+
+    def __init__(self, what):
+        self.what, self.done = what, []
+
+    def finished(self, trial):
+        self.done.append(trial.seed)
+        if len(self.done) == 1:
+            self.what()
+
+
+def busy_workers():
+    """Processes that run a job."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            title = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if title.startswith("ray::_work"):
+            found.append(process)
+    return found
+
+
+def kill_a_worker():
+    while not (found := busy_workers()):
+        time.sleep(0.01)
+    found[0].kill()
+
+
+def test_results_are_those_of_this_process(cluster, store, tmp_path):
+    other = Store(tmp_path / "other")
+    other.put_panel(hourly(300))
+    edit = {"kind": "replace", "mode": "mean", "layers": None, "heads": None, "seed": 0}
+    wanted = [*fits(2), trial(hourly(300), "patchtst", TINY, edit=edit, posthoc=True), trial(hourly(300), "nlinear")]
+    with Engine(Ray(cluster.address)) as engine:
+        assert engine.parallel == 2
+        engine(wanted, store)
+    run_inline(wanted, other)
+    for each in wanted:
+        mine, theirs = store.need(each), other.need(each)
+        assert mine.summary["mse"] == theirs.summary["mse"]
+        assert mine.arrays.keys() == theirs.arrays.keys()
+        for name, array in mine.arrays.items():
+            np.testing.assert_array_equal(array, theirs.arrays[name])
+
+
+@pytest.mark.parametrize("victim", ["worker", "node"])
+def test_what_is_killed_is_run_again_and_nothing_else(victim, cluster, store):
+    wanted = fits(6, epochs=40)
+    kept = {}
+
+    def kill():
+        kept.update(written(store, wanted))
+        if victim == "worker":
+            kill_a_worker()
+        else:
+            cluster.add_node(**NODE)
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+    watcher = Meanwhile(kill)
+    run_local(wanted, store, watcher, workers=Ray(cluster.address))
+    assert sorted(watcher.done) == list(range(6))
+    assert all(each in store for each in wanted)
+    assert kept
+    assert {seed: written(store, wanted)[seed] for seed in kept} == kept
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from test_cluster import fits
+from forecheck.cluster import Ray
+from forecheck.trials.engines.local import run_local
+from forecheck.trials.store import Store
+run_local(fits(6, epochs=40), Store(Path(sys.argv[1])), workers=Ray(sys.argv[2]))
+"""
+
+
+def test_a_driver_that_is_killed_goes_on(cluster, store):
+    wanted = fits(6, epochs=40)
+    command = [sys.executable, "-c", DRIVER, str(store.root), cluster.address, *sys.path]
+    process = subprocess.Popen(command)
+    while len(written(store, wanted)) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = written(store, wanted)
+    assert 2 <= len(kept) < 6
+    watcher = Meanwhile(lambda: None)
+    run_local(wanted, store, watcher, workers=Ray(cluster.address))
+    assert all(each in store for each in wanted)
+    after = written(store, wanted)
+    assert {seed: after[seed] for seed in kept} == kept
+    assert not set(watcher.done) & set(kept)
+
+
+def test_a_trial_that_fails_is_told(cluster, store):
+    bad = trial(hourly(300), "patchtst", TINY | {"patch": 500})
+    with pytest.raises(TrialError, match="patch must lie"):
+        run_local([bad], store, workers=Ray(cluster.address))
+    run_local(fits(1), store, workers=Ray(cluster.address))  # and the cluster is there still
+
+
+def test_a_store_that_others_do_not_see_is_told(cluster, tmp_path):
+    pool = RayPool(Ray(cluster.address), "forecheck.trials.engines.worker", tmp_path)
+    (seen,) = tmp_path.iterdir()
+    seen.unlink()  # as on a machine whose folder of this name is another
+
+    class Jobs:
+        message = staticmethod(lambda job: {"trial": job})
+        label = staticmethod(str)
+        ready = staticmethod(lambda job: True)
+        progressed = finished = staticmethod(lambda *_: None)
+
+    with pytest.raises(TrialError, match="does not see the folder"):
+        pool.run([1], Jobs())
+
+
+def test_no_cluster_at_an_address(monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+
+    def refused(**_):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(UsageError, match="no Ray cluster at auto: nobody answers"):
+        Ray("auto").connect()
