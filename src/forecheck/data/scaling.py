@@ -113,8 +113,10 @@ def _no_unit(panel: Panel, series: int, channel: int, why: str, others: Sequence
     dropped = [panel.series[series]] if where else [panel.channels[each] for each in (channel, *others)]
     more = f" and {len(others)} other{'s' * (len(others) > 1)}" if len(others) else ""
     what = ("series" if where else "channel") + "s" * (len(dropped) > 1)
+    drop = f"Drop the {what} ({' '.join(f'--drop {shlex.quote(name)}' for name in dropped)})"
+    alone = len(panel.series) == 1 and len(dropped) == len(panel.channels)  # nothing would be left
     return DataError(
         f'{panel.name}: channel "{panel.channels[channel]}"{more}{where} {why}',
-        f"Drop the {what} ({' '.join(f'--drop {shlex.quote(name)}' for name in dropped)}), or split so that training "
-        "sees it change.",
+        ("S" if alone else f"{drop}, or s")
+        + "plit so that training sees it change; a forecast alone needs no training part: --model combination.",
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.reading.numbered import NoSuchWeekError, calendar, iso_weeks
+from forecheck.data.reading.numbered import NoLastWeekError, NoSuchWeekError, calendar, iso_weeks
 
 _CLOCK = (
     r"(?:[ T]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?|(?=\s*[AaPp][Mm]))"
@@ -172,6 +172,13 @@ def _read_text(texts: list[str], name: str) -> tuple[Times, str]:
 def _steps(numbers: Times, name: str) -> tuple[Times, str]:
     try:
         found = calendar(numbers, name)
+    except NoLastWeekError as error:
+        before = int(numbers[error.row - 1])
+        raise UnreadableTimeError(
+            error.row,
+            f"follows week 52 of {before // 100}, which has 53 by ISO 8601: {before} seems to be a year and a week "
+            "that are counted in another way",
+        ) from None
     except NoSuchWeekError as error:
         number = int(numbers[error.row])
         raise UnreadableTimeError(

@@ -32,6 +32,10 @@ class NoSuchWeekError(ValueError):
         self.row = row
 
 
+class NoLastWeekError(NoSuchWeekError):
+    """Numbers that are years and weeks, but every year with an ISO week 53 lacks it."""
+
+
 def calendar(numbers: Times, name: str = "") -> tuple[Times, str] | None:
     """Stamps that whole or broken numbers stand for, and what they are called; None if they are no calendar.
 
@@ -45,6 +49,7 @@ def calendar(numbers: Times, name: str = "") -> tuple[Times, str] | None:
 
     Raises:
         NoSuchWeekError: if all are years and weeks, but a year has fewer.
+        NoLastWeekError: if they are, but weeks are counted in another way.
     """
     if not len(numbers) or (numbers.dtype.kind == "f" and np.abs(numbers).max() > _LARGEST):
         return None
@@ -84,7 +89,9 @@ def _by_digits(numbers: Times) -> tuple[Times, str] | None:
         return None
     if part.max() <= 12:
         return _microseconds(_months(year, part)), "year and month"
-    return iso_weeks(year, part), "year and week"
+    mondays = iso_weeks(year, part)
+    _check_last_weeks(year, part)
+    return mondays, "year and week"
 
 
 def _dates(numbers: Times, parts: str) -> tuple[Times, str] | None:
@@ -132,6 +139,14 @@ def iso_weeks(year: Times, week: Times) -> Times:
     if len(wrong):
         raise NoSuchWeekError(int(wrong[0]))
     return _microseconds(monday)
+
+
+def _check_last_weeks(year: Times, week: Times) -> None:
+    """Refuse weeks 52 that are followed by weeks 1 in every year that has 53: 52 weeks a year are no ISO weeks."""
+    turns = np.flatnonzero((week[:-1] == 52) & (week[1:] == 1) & (year[1:] == year[:-1] + 1))
+    long = _first_monday(year[turns] + 1) - _first_monday(year[turns]) > np.timedelta64(52 * 7, "D")
+    if long.any() and not (week == 53).any():
+        raise NoLastWeekError(int(turns[long][0]) + 1)
 
 
 def _first_monday(year: Times) -> Times:

@@ -20,6 +20,7 @@ from forecheck.data.reading.columns import is_text, numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
+from forecheck.data.reading.units import without_units
 from forecheck.data.reading.values import check_finite, check_range
 from forecheck.data.reading.written import Written
 from forecheck.data.sentinels import sentinels
@@ -69,6 +70,7 @@ def from_table(
             f"{source.name} has a single row" + (" a series" if len(timeline.series) > 1 else ""),
             "A forecast needs a history: at least lookback + horizon rows.",
         )
+    table, units = without_units(table, roles.channels)
     notation = _notation(table, roles, source, written, delimiter)
     values = np.empty((len(timeline.rows), len(roles.channels)))
     for column, channel in enumerate(roles.channels):
@@ -100,7 +102,7 @@ def from_table(
         fill=fill or "" if fills else "",
         covariates=covariates,
     )
-    told = (*notes, *roles.notes, *told, *said, *_of_notation(notation), *_of_codes(panel))
+    told = (*notes, *roles.notes, *told, *said, *units, *_of_notation(notation), *_of_codes(panel))
     return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), told))
 
 
