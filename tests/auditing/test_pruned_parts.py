@@ -42,7 +42,7 @@ def test_the_part_that_can_lose_most_goes_first():
     assert (finding.outcome, finding.severity) == ("pass", "info")
     assert finding.title == "attention can go first: 90 % of the weights make no difference"
     assert "attention 90 %, head 0 %" in finding.meaning
-    assert "At 90 % attention costs less than head (-100" in finding.meaning
+    assert "at 90 %, against head: less (-100" in finding.meaning
     assert [each["spare"] for each in finding.details["parts"]] == [0.9, 0.0]
     assert finding.details["chart"]["series"][1]["y"] == pytest.approx([1.0, 1.5, 2.0, 9.0], abs=0.02)
     assert [row[-1] for row in finding.details["table"]["rows"]] == ["no difference"] * 2 + ["worse"] * 4

@@ -140,19 +140,14 @@ def _beside(
     ]
 
 
-_COSTS: Mapping[str, str] = {
-    "worse": "more than",
-    "better": "less than",
-    "no difference": "as much as",
-    "undecided": "not known to be more or less than",
-}
+_COSTS: Mapping[str, str] = {"worse": "more", "better": "less", "no difference": "as much", "undecided": "undecided"}
 
 
 def _told(beside: Sequence[Mapping[str, Any]]) -> str:
     if not beside:
         return "There is no other part to compare it with."
-    each = [f"{_COSTS[one['outcome']]} {one['part']} ({one['said'].split(';')[0]})" for one in beside]
-    return f"At {_percent(_BESIDE)} attention costs {', '.join(each)}; differences in % of the whole model's test MSE."
+    each = [f"{one['part']}: {_COSTS[one['outcome']]} ({one['said'].split(';')[0]})" for one in beside]
+    return f"What attention costs at 90 %, against {', '.join(each)}; differences in % of the whole model's test MSE."
 
 
 def _title(spare: Mapping[str, float]) -> str:

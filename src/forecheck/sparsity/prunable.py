@@ -93,11 +93,13 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
     if unused := [each for each in ignore if each not in used]:
         some = ", ".join(list(matrices)[:8])
         raise UsageError(f"--ignore {unused[0]} fits no parameter", f"There are {some}{' ...' * (len(matrices) > 8)}")
+    if not found and any(why.startswith("ignored") for why in left_out.values()):
+        raise UsageError("there is nothing to prune: all that could be pruned is ignored", "Ignore less.")
     if not found:
         raise UsageError(
             "there is nothing to prune: no linear map and no convolution with weights that learn",
-            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form and classical models have "
-            "no weights of this kind; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
+            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form models have no weights of "
+            "this kind; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
         )
     return Prunable(list(found.values()), left_out)
 
