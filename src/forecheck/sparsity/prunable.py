@@ -98,8 +98,8 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
     if not found:
         raise UsageError(
             "there is nothing to prune: no linear map and no convolution with weights that learn",
-            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form models have no weights of "
-            "this kind; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
+            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form models have no such "
+            "weights; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
         )
     return Prunable(list(found.values()), left_out)
 
