@@ -1,5 +1,8 @@
 """Trained forecasters with fewer weights: judged, saved, forecast with, and other people's networks likewise."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from typer.testing import CliRunner
 import forecheck as fc
 from forecheck.cli.main import app
 from forecheck.data.windows import prepare
-from forecheck.errors import UsageError
+from forecheck.errors import DataError, UsageError
+from forecheck.forecasting.saved import load_fit
 from panels import TINY, hourly
 
 SMALL = {"horizon": 6, "lookback": 24, "workers": 0, "steps": 20, "options": {"patchtst": TINY}}
@@ -121,3 +125,56 @@ def test_on_the_command_line(store, tmp_path):
 def _csv(panel):
     rows = [f"{time},{','.join(map(str, row))}" for time, row in zip(panel.time, panel.values, strict=True)]
     return "\n".join([f"time,{','.join(panel.channels)}", *rows]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def fitted(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fits") / "fit"
+    saved = {key: SMALL[key] for key in ("horizon", "lookback", "workers", "options")}
+    fc.fit(hourly(400), model="patchtst", output=folder, store=store, **saved)
+    return folder
+
+
+SAVED = {"workers": 0, "steps": 10, "sparsity": 0.6, "method": "magnitude"}
+
+
+def test_a_saved_fit_is_pruned_with_its_own_scales(fitted, store, tmp_path):
+    panel = hourly(400)
+    pruned = fc.prune(panel, model_dir=fitted, output=tmp_path / "small", store=store, **SAVED)
+    assert pruned.info["sparsity"] == pytest.approx(0.6, abs=0.01)
+    assert pruned.info["warnings"] == []
+    wider = replace(panel, values=50 + 2 * (panel.values - 50))
+    other = fc.prune(wider, model_dir=fitted, store=store, **SAVED)
+    kept = prepare(panel, 24, 6).scaler
+    for each in (pruned, other, SimpleNamespace(fitted=load_fit(tmp_path / "small"))):
+        np.testing.assert_array_equal(each.fitted.scaler.std, kept.std)
+    assert other.info["mse"][0] > 2 * pruned.info["mse"][0]
+    assert "not the data that the fit was made of" in other.info["warnings"][0]
+    again = fc.prune(panel, model_dir=tmp_path / "small", store=store, **(SAVED | {"steps": 0, "sparsity": 0.0}))
+    assert again.info["nonzero"][0] == again.info["nonzero"][1] == pruned.info["nonzero"][1]
+    assert again.info["mse"][1] == pytest.approx(pruned.info["mse"][1])
+
+
+def test_what_does_not_fit_a_saved_fit_is_refused(fitted, store, tmp_path):
+    for wrong, said in (
+        ({"horizon": 7}, "horizon of 6, not 7"),
+        ({"lookback": 30}, "lookback of 24, not 30"),
+        ({"options": {"patchtst": TINY}}, "no effect on a saved fit"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            fc.prune(hourly(400), model_dir=fitted, store=store, **SAVED, **wrong)
+    with pytest.raises(DataError, match="fitted on channels"):
+        fc.prune(hourly(400, channels=3), model_dir=fitted, store=store, **SAVED)
+    with pytest.raises(DataError, match="does not hold a fit"):
+        fc.prune(hourly(400), model_dir=tmp_path, store=store, **SAVED)
+    fc.fit(hourly(400), model="rlinear", horizon=6, lookback=24, workers=0, output=tmp_path / "linear", store=store)
+    with pytest.raises(UsageError, match="rlinear, which has no network"):
+        fc.prune(hourly(400), model_dir=tmp_path / "linear", store=store, **SAVED)
+
+
+def test_horizon_or_a_fit_is_needed(store):
+    with pytest.raises(UsageError, match=r"--horizon.*--model-dir"):
+        fc.prune(hourly(400), store=store)
+    refused = CliRunner().invoke(app, ["prune", "co2", "--model-dir", "fit", "--model", "nlinear-sgd"])
+    assert isinstance(refused.exception, UsageError)
+    assert "no effect on a saved fit" in str(refused.exception)

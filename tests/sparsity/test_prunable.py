@@ -54,7 +54,13 @@ def test_ignored_and_frozen_weights_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("model", "ignore", "said"), [(Small(), ["nothing"], "fits no"), (nn.ReLU(), [], "nothing to")]
+    ("model", "ignore", "said"),
+    [
+        (Small(), ["nothing"], "fits no"),
+        (Small(), ["*"], "all that could be pruned is ignored"),
+        (nn.ReLU(), [], "nothing to"),
+        (nn.LSTM(2, 2), [], "Recurrent layers"),
+    ],
 )
 def test_nothing_to_prune_is_said(model, ignore, said):
     with pytest.raises(UsageError, match=said):
@@ -87,3 +93,9 @@ def test_norms_of_the_inputs_of_our_own_attention_are_seen():
     norms = input_norms(module, found, [torch.randn(4, 48, 2)])
     assert set(norms) == {weight.name for weight in found}
     assert all((norm > 0).all() for norm in norms.values())
+
+
+def test_norms_of_convolutions_in_groups_are_not_seen_and_that_is_said():
+    model = nn.Conv1d(4, 4, 3, groups=2)
+    with pytest.raises(UsageError, match="inputs of weight are not seen"):
+        input_norms(model, prunable(model).weights, [torch.ones(1, 4, 5)])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from forecheck.attention.sites import Attached, Site
-from forecheck.attention.trace import Call, Trace, two_traces
+from forecheck.attention.trace import Call, Trace, trace, two_traces
 from forecheck.errors import UsageError
 from forecheck.nn.feedforward import FeedForward
 
@@ -108,6 +108,38 @@ def find_parts(attached: Attached, example: Tensor, name: PartName, layers: tupl
     return parts
 
 
+def modules_by_part(attached: Attached, example: Tensor) -> dict[nn.Module, str]:
+    """Modules that hold weights, by the part of the model that they belong to.
+
+    Those of the `attention` sublayers and of the `feed-forward` parts as in `find_parts`; what runs before the first
+    attention sublayer is the `embedding`, what runs after the last sublayer the `head`, and the rest `other`. What a
+    module of a part holds belongs to that part.
+
+    Args:
+        attached: the model.
+        example: an input batch (batch, lookback, channel).
+
+    Raises:
+        UsageError: if the parts cannot be told apart.
+    """
+    traced = trace(attached, example)
+    sublayers = [_attention(traced, site) for site in traced.sites]
+    for site, each in zip(traced.sites, sublayers, strict=True):
+        if each is None or not each.output.around:  # the last: attention is all there is
+            raise UsageError(f"no output projection was found after {site.path}, so its weights cannot be told")
+    attention, feed_forward = filter(None, sublayers), filter(None, _feed_forwards(traced, sublayers))
+    ran = {"attention": list(attention), "feed-forward": list(feed_forward)}
+    whole = [each for group in ran.values() for each in group]
+    first, last = min(each.start for each in whole), max(each.output.end for each in whole)
+    found = {module: part for part, group in ran.items() for each in group for module in each.modules}
+    inside = {below for module in found for below in module.modules()}
+    for call in traced.calls:
+        if call.module not in inside and next(call.module.parameters(recurse=False), None) is not None:
+            place = "embedding" if call.end < first else "head" if call.start > last else "other"
+            found[call.module] = place if found.get(call.module, place) == place else "other"
+    return found
+
+
 def token_axis(few: tuple[int, ...], many: tuple[int, ...], tokens: int) -> int | None:
     """The axis of tokens of a (..., feature) tensor, by its shapes for few and for many windows; None if none is."""
     same = [axis for axis in range(len(few) - 1) if few[axis] == many[axis] == tokens]
@@ -116,18 +148,21 @@ def token_axis(few: tuple[int, ...], many: tuple[int, ...], tokens: int) -> int 
 
 @dataclass(frozen=True)
 class _Sublayer:
-    """When a sublayer runs, and the call whose output is its own."""
+    """When a sublayer runs, the call whose output is its own, and the modules that hold its weights."""
 
     start: int
     output: Call
     width: int
+    modules: tuple[nn.Module, ...]
 
 
 def _attention(traced: Trace, site: Site) -> _Sublayer | None:
     moment = traced.moments[site.layer]
     if site.projected:
         calls = [call for call in traced.calls if call.module is site.module and call.start <= moment.time]
-        return _Sublayer(calls[-1].start, calls[-1], calls[-1].gave[-1]) if calls and calls[-1].gave else None
+        if not calls or not calls[-1].gave:
+            return None
+        return _Sublayer(calls[-1].start, calls[-1], calls[-1].gave[-1], (calls[-1].module,))
     for scope in reversed(moment.around):
         inside = [call for call in traced.calls if scope in call.around and features(call.module)]
         after = [call for call in inside if call.start > moment.time]
@@ -137,7 +172,8 @@ def _attention(traced: Trace, site: Site) -> _Sublayer | None:
         # A first map after attention that leaves the width is no projection, but the feed-forward part's.
         if out != width or (inside[0] is after[0] and into != out):
             return None
-        return _Sublayer(scope.start, after[0], width)
+        maps = (*(call.module for call in inside if call.start < moment.time), after[0].module)
+        return _Sublayer(scope.start, after[0], width, maps)
     return None
 
 
@@ -169,13 +205,14 @@ def _begin(traced: Trace, sublayer: _Sublayer, sublayers: list[_Sublayer | None]
 def _pair(maps: list[Call], width: int) -> _Sublayer | None:
     for at, first in enumerate(maps):
         if isinstance(first.module, FeedForward):
-            return _Sublayer(first.start, first, width)
+            return _Sublayer(first.start, first, width, (first.module,))
         into, hidden = features(first.module)
         rest = [call for call in maps[at + 1 :] if call.read != first.read]
         if (
             into == width and rest and features(rest[0].module) in ((hidden, width), (hidden / 2, width))
         ):  # a gate may take half
-            return _Sublayer(first.start, rest[0], width)
+            modules = tuple(call.module for call in maps[at:] if call.start <= rest[0].start)
+            return _Sublayer(first.start, rest[0], width, modules)
     return None
 
 

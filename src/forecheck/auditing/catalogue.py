@@ -20,6 +20,7 @@ _MODULES = (
     "edited",
     "patches",
     "heads",
+    "pruned",
     "representation",
     "explained",
     "data",
@@ -43,19 +44,21 @@ class Selection:
     Attributes:
         select: only these; empty for all that the budget runs.
         ignore: not these; wins over `select`.
+        options: of the audit that ask for checks of their own, besides those that are selected.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Selection:
+    def of(cls, select: Iterable[str] = (), ignore: Iterable[str] = (), options: Iterable[str] = ()) -> Selection:
         """A selection of codes or their beginnings (`FC3`, `FC401`).
 
         Raises:
             UsageError: if no check has such a code; of one that was removed the message says what stands for it.
         """
-        chosen = cls(tuple(select), tuple(ignore))
+        chosen = cls(tuple(select), tuple(ignore), tuple(options))
         for prefix in (*chosen.select, *chosen.ignore):
             if not prefix or not any(code.startswith(prefix) for code in CHECKS):
                 raise _unknown(prefix)
@@ -69,10 +72,13 @@ class Selection:
         run: list[Check] = []
         skipped: list[dict[str, Any]] = []
         for code, check in CHECKS.items():
-            if self.select and not code.startswith(self.select):
+            asked = check.option in self.options
+            if self.select and not asked and not code.startswith(self.select):
                 continue
             if self.ignore and code.startswith(self.ignore):
                 skipped.append(_skipped(check, "ignored"))
+            elif check.option and not asked and code not in self.select:
+                skipped.append(_skipped(check, f"run with --{check.option}, or with --select {code}"))
             elif check.slow and not setting.slow and not self.select:
                 why = f"slow: run with --budget standard, or with --select {code}"
                 skipped.append(_skipped(check, why))

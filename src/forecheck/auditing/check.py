@@ -110,6 +110,7 @@ class Check(ABC):
         slow: run in the budgets standard and full, or when it is selected by name.
         white_box: needs to reach the model's attention.
         retrains: needs to train the model again.
+        option: of the audit that asks for it; without it (or its whole code in a selection) it is not run.
         advice: what to do if it finds something.
         source: paper and section.
     """
@@ -121,6 +122,7 @@ class Check(ABC):
     slow: bool = False
     white_box: bool = False
     retrains: bool = False
+    option: str = ""
     advice: str = ""
     source: str = ""
 

@@ -101,13 +101,7 @@ def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Compa
     """
     if f"{change}_loss" not in results[0].arrays:
         return None
-    experiment = evidence.experiment
-    index = results[0].arrays["window_index"]
-    times = experiment.panel.time[experiment.test.origins]
-    sampled = times[index]
-    # From one sampled time to the next it is so many of all times, on average.
-    steps = (len(np.unique(times)) - 1) / max(1, len(np.unique(sampled)) - 1)
-    overlap = math.ceil(experiment.test.overlap / max(1.0, steps))
+    sampled, overlap = sampled_times(evidence, results)
 
     def losses(name: str) -> np.ndarray[Any, np.dtype[Any]]:
         return np.stack([loss_by_time(result.arrays[name][:, None], sampled) for result in results])
@@ -115,6 +109,21 @@ def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Compa
     raw = losses("raw_loss")
     difference = losses(f"{change}_loss") - raw
     return compare([difference], float(raw.mean()), overlap, margin=evidence.margin)[0]
+
+
+def sampled_times(evidence: Evidence, results: Sequence[Result]) -> tuple[np.ndarray[Any, np.dtype[Any]], int]:
+    """Times of the windows that a measure looked at, and how many of them in a row share targets.
+
+    Args:
+        evidence: of the audit.
+        results: of the measure, one a seed; all looked at the same windows.
+    """
+    experiment = evidence.experiment
+    times = experiment.panel.time[experiment.test.origins]
+    sampled = times[results[0].arrays["window_index"]]
+    # From one sampled time to the next it is so many of all times, on average.
+    steps = (len(np.unique(times)) - 1) / max(1, len(np.unique(sampled)) - 1)
+    return sampled, math.ceil(experiment.test.overlap / max(1.0, steps))
 
 
 def share(value: float | None) -> str:

@@ -56,10 +56,13 @@ def needs(check: Check) -> list[str]:
 
 def page(check: Check) -> str:
     """Its page, in Markdown."""
+    run = f"with `--{check.option}`, or when selected by its code" if check.option else "always"
+    if check.slow:
+        run = "in the budgets standard and full, or when selected by its code"
     facts = [
         f"- family: {check.family}",
         f"- severity: {check.severity}",
-        f"- run: {'in the budgets standard and full, or when selected by its code' if check.slow else 'always'}",
+        f"- run: {run}",
     ]
     if needs(check):
         facts.append(f"- needs: {'; '.join(needs(check))}; else the finding is *not applicable* and says why")

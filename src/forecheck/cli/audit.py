@@ -49,6 +49,10 @@ def audit(
         list[str] | None,
         typer.Option(help="Remedies to put side by side ([b]rope,sam[/b]): does attention contribute more with them?"),
     ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Ask as well which weights can go first: attention, feed-forward or head."),
+    ] = False,
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,6 +133,7 @@ def audit(
         "select": project.select,
         "ignore": project.ignore,
         "remedies": project.remedy,
+        "prune": prune,
         "budget": budget,
         "time": limit,
         "folds": folds,

@@ -9,15 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.cli import options as o
+from forecheck.cli.forecast import check_saved
 from forecheck.cli.say import put, say
+
+_MODEL = "patchtst"
 
 
 def prune(
     data: o.Data,
-    horizon: o.Horizon,
+    horizon: Annotated[int | None, typer.Option(min=1, help="H, steps to forecast; a saved fit has its own.")] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A forecaster that is trained, or [b]FILE.py:FUNCTION[/b] (see audit).")
-    ] = "patchtst",
+    ] = _MODEL,
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="A fit that [b]forecheck fit[/b] saved, to be pruned instead."),
+    ] = None,
     sparsity: Annotated[float, typer.Option(help="Share of the prunable weights that become zero.")] = 0.9,
     method: Annotated[
         str, typer.Option(help="[b]elsa[/b], [b]gradual-magnitude[/b], [b]magnitude[/b] or [b]wanda[/b].")
@@ -70,7 +77,11 @@ def prune(
       forecheck prune ETTh1 --horizon 96 --model patchtst --sparsity 0.9 -o small
 
       forecheck forecast ETTh1 --model-dir small
+
+      forecheck prune sales.csv --model-dir sales-model --sparsity 0.8 -o sales-small
     """
+    if model_dir is not None:
+        check_saved({"--model": model != _MODEL, "--lookback": lookback, "--period": period, "--set": settings})
     o.check_writable(json, reads=[data])
     chosen = o.read_settings(settings)
     kept = _read_pattern(pattern)
@@ -84,16 +95,18 @@ def prune(
 
     subject: Any = read_model(model)
     if callable(subject):
-        if lookback is None:
+        if lookback is None or horizon is None:
             from forecheck.errors import UsageError
 
-            raise UsageError("the lookback of a model of your own is not known", "Name it with --lookback.")
+            unknown = "lookback" if lookback is None else "horizon"
+            raise UsageError(f"the {unknown} of a model of your own is not known", f"Name it with --{unknown}.")
         subject = build_model(subject, lookback, horizon, len(panel.channels))
     with Bar(quiet=quiet) as watcher:
         pruned = fc.prune(
             panel,
             horizon=horizon,
             model=subject,
+            model_dir=model_dir,
             sparsity=sparsity,
             method=method,
             pattern=kept,

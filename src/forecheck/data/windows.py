@@ -185,8 +185,10 @@ class Experiment:
         return replace(self, train=train, validation=validation, test=test)
 
 
-def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None, step: int = 1) -> Experiment:
-    """Cut a panel by its standard split or by `split`, and standardise it by the training rows.
+def prepare(
+    panel: Panel, lookback: int, horizon: int, split: str | None = None, step: int = 1, scaler: Scaler | None = None
+) -> Experiment:
+    """Cut a panel by its standard split or by `split`, and standardise it by the training rows, or by `scaler`.
 
     A step above 1 keeps only every step-th origin of all parts; see `splits.origins`.
 
@@ -202,7 +204,7 @@ def prepare(panel: Panel, lookback: int, horizon: int, split: str | None = None,
     borders = parse_split(split, panel)
     borders = borders.only(scalable(panel, borders))
     cut = {part: origins(panel, borders, part, lookback, horizon, step) for part in PARTS}
-    scaler = fit_scaler(panel, borders)
+    scaler = fit_scaler(panel, borders) if scaler is None else scaler
     values, targets = scaler.scale(panel), None
     if panel.filled is not None:
         targets = np.where(panel.filled, np.nan, values)

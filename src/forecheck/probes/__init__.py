@@ -8,7 +8,7 @@ from importlib import import_module
 
 from forecheck.probes.case import Case, Measured
 
-_NAMES = ("representation", "explanation", "gradient", "signs", "blackbox")
+_NAMES = ("representation", "explanation", "gradient", "signs", "blackbox", "pruning", "head_ranks")
 
 
 def _measure(name: str, case: Case) -> Measured:

@@ -52,10 +52,12 @@ def _numbers(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
 
 
 def _against(data: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """What attention does, why it is undecided, and what did not converge."""
+    """What attention does, which weights can go, why it is undecided, and what did not converge."""
     if told := [each for each in (headline.attention(data), *headline.reach(data)) if each]:
         yield Text(_clipped("told", " ".join(told)))
     lines = []
+    if cut := headline.pruned(data):
+        lines.append(Text(_clipped("converged", cut)))
     if why := headline.undecided(data):
         lines.append(Text(f"Why undecided: {_clipped('why', why)}"))
     if short := headline.unconverged(data):

@@ -115,6 +115,16 @@ def reach(data: Json) -> list[str]:
     return [far for far in found.values() if far and UNASKED not in far and far.rstrip(".") not in told]
 
 
+def pruned(data: Json) -> str:
+    """Which weights can go first, as a sentence; empty where it was not asked or cannot be told."""
+    found = next((each for each in data.get("findings") or [] if each.get("code") == "FC312"), None)
+    if not found:
+        return ""
+    if found.get("outcome") == "not applicable":
+        return f"Pruning: not applicable ({found.get('why')})."
+    return f"Pruning: {found.get('title')} (FC312)."
+
+
 def undecided(data: Json) -> str:
     """Why there is no answer, and what would give one; empty if there is one."""
     verdict = content.verdict(data)

@@ -34,7 +34,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # Inputs lie next to each other in a weight; a product over its outputs is something else.
             self._add(right, -2, lambda: left.reshape(-1, left.shape[-1]).square().sum(dim=0))
             self._add(left, -1, lambda: right.square().sum(dim=-1).reshape(-1, right.shape[-2]).sum(dim=0))
-        elif name == "convolution" and not args[6]:
+        elif name == "convolution" and not args[6] and args[8] == 1:  # neither transposed nor in groups
             self._add(args[1], -1, lambda: _taps(*args[:2], *args[3:6]))
         return func(*args, **(kwargs or {}))
 

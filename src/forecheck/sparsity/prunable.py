@@ -57,7 +57,7 @@ class Prunable:
     left_out: dict[str, str]
 
 
-def prunable(model: nn.Module, ignore: Sequence[str] = ()) -> Prunable:
+def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = False) -> Prunable:
     """Weights of linear maps and convolutions, and the three of `nn.MultiheadAttention`; tied ones once.
 
     Biases, norms, embeddings and bare parameters are left alone, and so is what does not learn.
@@ -65,6 +65,7 @@ def prunable(model: nn.Module, ignore: Sequence[str] = ()) -> Prunable:
     Args:
         model: the network.
         ignore: names of parameters or modules to leave alone, with `*` and `?`; `head` is also `head.weight`.
+        frozen: take weights that do not learn as well.
 
     Raises:
         UsageError: if a name of `ignore` fits nothing, or nothing is left to prune.
@@ -84,7 +85,7 @@ def prunable(model: nn.Module, ignore: Sequence[str] = ()) -> Prunable:
             left_out[name] = "no weight of a linear map or a convolution"
         elif ignored:
             left_out[name] = f"ignored as {ignored[0]}"
-        elif not parameter.requires_grad:
+        elif not (frozen or parameter.requires_grad):
             left_out[name] = "frozen"
         else:
             found |= {weight.name: weight for weight in matrices[name]}
@@ -92,10 +93,13 @@ def prunable(model: nn.Module, ignore: Sequence[str] = ()) -> Prunable:
     if unused := [each for each in ignore if each not in used]:
         some = ", ".join(list(matrices)[:8])
         raise UsageError(f"--ignore {unused[0]} fits no parameter", f"There are {some}{' ...' * (len(matrices) > 8)}")
+    if not found and any(why.startswith("ignored") for why in left_out.values()):
+        raise UsageError("there is nothing to prune: all that could be pruned is ignored", "Ignore less.")
     if not found:
         raise UsageError(
             "there is nothing to prune: no linear map and no convolution with weights that learn",
-            "Closed-form and classical models have none; take a network that is trained.",
+            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form models have no such "
+            "weights; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
         )
     return Prunable(list(found.values()), left_out)
 

@@ -109,7 +109,7 @@ def prune_network(
     found = prunable(model, ignore)
     _check(goal, method, training, found.weights)
     trainer = _Trainer(model, loss, found.weights, training, _optimizer(model, training))
-    before = _finite(validate(model.eval()), "validation loss of the network before pruning")
+    before = _finite(validate(model.eval()), "validation loss of the network before pruning", _AS_IT_IS)
     way = METHODS[method](
         found.weights, goal, lambda: input_norms(model, found.weights, [batches(n)[0] for n in range(_CALIBRATION)])
     )
@@ -290,9 +290,13 @@ def _check(goal: Goal, method: str, training: Steps, weights: Sequence[Weight]) 
         raise UsageError(f"lr must be positive, got {training.lr}")
 
 
-def _finite(value: float, what: str) -> float:
+_TRAINING = "Lower --lr, or look for values in the data that are out of range."
+_AS_IT_IS = "The network forecasts so as it is: train it again, or look for values in the data that are out of range."
+
+
+def _finite(value: float, what: str, remedy: str = _TRAINING) -> float:
     if not math.isfinite(value):
-        raise UsageError(f"the {what} is {value}", "Lower --lr, or look for values in the data that are out of range.")
+        raise UsageError(f"the {what} is {value}", remedy)
     return value
 
 

@@ -33,6 +33,7 @@ def audit(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     remedies: Sequence[str] = (),
+    prune: bool = False,
     budget: BudgetName = "quick",
     time: str | float | None = None,
     folds: int | None = None,
@@ -65,6 +66,8 @@ def audit(
         ignore: codes of checks, or their beginnings, not to run.
         remedies: names of remedies, to be put side by side: with each, does attention contribute more, and is the
             forecast better? They do not enter the verdict.
+        prune: ask as well which weights can go first, those of attention, feed-forward parts or head (FC312), and
+            whether the stable rank of heads tells which of them matter (FC604).
         budget: quick, standard or full: seeds, training and retrained arms.
         time: how long it may take, in seconds or as `10m` or `2h`; None for what the budget says. The first round of
             seeds is always finished.
@@ -104,7 +107,7 @@ def audit(
             find_budget(budget, time),
             means,
             options=options,
-            selection=Selection.of(select, ignore),
+            selection=Selection.of(select, ignore, ["prune"] if prune else []),
             remedies=remedies,
         )
     return Report(report)

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from forecheck.errors import UsageError
 from forecheck.forecasting.pruned import PrunedForecaster, run_prune
-from forecheck.forecasting.saved import check_place, save_fit
+from forecheck.forecasting.saved import check_place, load_fit, save_fit
 from forecheck.sparsity.elsa import Penalty, Projection, Schedule
 from forecheck.sparsity.masks import Scope, check_sparsity
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prune import Steps
 from forecheck.trials.engines.pools import Workers
-from forecheck.trials.protocol import Protocol
+from forecheck.trials.protocol import Protocol, whole
 from forecheck.verbs.common import Options, Shown, as_panel, means_of
 
 MethodName = Literal["elsa", "gradual-magnitude", "magnitude", "wanda"] | str  # noqa: PYI051  editors offer the names
@@ -23,8 +23,9 @@ MethodName = Literal["elsa", "gradual-magnitude", "magnitude", "wanda"] | str  #
 def prune(
     data: Any,
     *,
-    horizon: int,
+    horizon: int | None = None,
     model: Any = "patchtst",
+    model_dir: Path | str | None = None,
     sparsity: float = 0.9,
     method: MethodName = "elsa",
     scope: Scope | None = None,
@@ -52,9 +53,11 @@ def prune(
 
     Args:
         data: as in `forecast`.
-        horizon: steps to forecast.
+        horizon: steps to forecast; None for those of a saved fit.
         model: name of a forecaster that is trained, which it is if the store does not have it yet; or an `nn.Module`
             that takes windows (batch, lookback, channel) in standardised units, of which a copy is pruned.
+        model_dir: folder of a saved fit that is pruned instead of `model`. Scales, horizon and lookback are those of
+            the fit, and so is the split, if none is given; the folder stays as it is unless it is `output` as well.
         sparsity: share of the prunable weights that become zero, in [0, 1).
         method: `elsa` (Lee et al. 2026, arXiv 2510.01650), `gradual-magnitude` (Zhu & Gupta 2018), or one-shot
             `magnitude` or `wanda` with training under the mask; without where `steps` is 0.
@@ -85,12 +88,17 @@ def prune(
     """
     check_sparsity(sparsity)
     if output is not None:
-        if not isinstance(model, str):
+        if model_dir is None and not isinstance(model, str):
             raise UsageError("only forecasters by name are saved", "Save the returned module by your own means.")
         check_place(Path(output))
     formats: Any = ("fp8", "bf16") if low_memory else ("fp32", "fp32")
     goal = Goal(sparsity, scope, pattern, steps, interval, Penalty(strength, schedule), projection, formats)
-    protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
+    if model_dir is None and horizon is None:
+        raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
+    if model_dir is not None:
+        horizon = load_fit(Path(model_dir)).horizon if horizon is None else horizon
+        model = Path(model_dir)
+    protocol = Protocol(whole("horizon", horizon), lookback, split, period=period, margin=margin)
     with means_of(workers, store, progress) as means:
         pruned = run_prune(
             as_panel(data),
