@@ -11,6 +11,7 @@ from forecheck.combination.ragged import from_panel
 from forecheck.combination.seasons import known_seasons
 from forecheck.data.past import past_of
 from forecheck.trials.store import Store
+from panels import hourly
 
 H, ROWS = 3, 40
 MODELS = ["combination", "combination:channels", "last"]
@@ -74,6 +75,11 @@ def test_a_forecast_is_that_of_the_panel_that_ends_there(panel, crossed):
     assert made.worth.used
     there = crossed[crossed["cutoff"] == cutoff]
     np.testing.assert_allclose(there["combination"], made.point.reshape(-1), rtol=1e-5)
+
+
+def test_workers_do_not_mind_what_is_no_forecaster(tmp_path):
+    report = fc.backtest(hourly(60, 1), ["combination"], horizon=2, step=4, workers=2, store=tmp_path)
+    assert report.data["table"][0]["model"] == "combination"
 
 
 def test_a_store_keeps_the_columns(panel, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
+from forecheck.peers.find import is_peer, kind_of
 from forecheck.trials.engines.base import Announced, Silent, Watcher, to_run
 from forecheck.trials.engines.inline import run_inline
 from forecheck.trials.engines.local import run_local, trial_pool
@@ -59,4 +60,5 @@ class Engine:
 
 
 def _in_a_worker(trial: Trial) -> bool:
-    return trial.forecaster != EXTERNAL and registry.find(trial.forecaster).trained
+    name = trial.forecaster
+    return name != EXTERNAL and (kind_of(name) if is_peer(name) else registry.find(name)).trained
