@@ -79,36 +79,8 @@ def test_heads_that_share_the_batch_in_an_unknown_order_refuse_edits_of_heads():
             pass
 
 
-class TopQueries(Family):
-    """ProbSparse: the top queries look, the others get the plain mean."""
-
-    top = 3
-
-    def mix(self, z):
-        q, k, v = self.parts(z)
-        chosen = q.square().sum(-1).topk(self.top)[1][..., None].expand(-1, -1, W)
-        weights = torch.softmax(q.gather(1, chosen) @ k.mT, -1)
-        return v.mean(1, keepdim=True).expand_as(v).scatter(1, chosen, weights @ v)
-
-
-class AllOnTop(TopQueries):
-    top = T
-
-
-class Recurrent(Family):
-    """Linear attention that forgets, token by token."""
-
-    def mix(self, z):
-        q, k, v = self.parts(z)
-        state, out = 0, []
-        for t in range(T):
-            state = 0.9 * state + k[:, t, :, None] * v[:, t, None]
-            out.append((q[:, t, None] @ state).squeeze(1))
-        return torch.stack(out, 1) / W
-
-
-class Additive(Family):
-    """Bahdanau's scores."""
+class NormedValues(Family):
+    """Bahdanau's scores, and values that are normalised: no linear map gives what is mixed."""
 
     def build(self):
         self.score = nn.Linear(W, 1)
@@ -116,51 +88,18 @@ class Additive(Family):
     def mix(self, z):
         q, k, v = self.parts(z)
         weights = torch.softmax(self.score(torch.tanh(q[:, :, None] + k[:, None])).squeeze(-1), -1)
-        return weights @ v
-
-
-class ByHandSum(Family):
-    """The product with values written as a sum."""
-
-    def mix(self, z):
-        q, k, v = self.parts(z)
-        weights = torch.softmax((q[:, :, None] * k[:, None]).sum(-1), -1)
-        return (weights[..., None] * v[:, None]).sum(2)
+        return weights @ functional.layer_norm(v, (W,))
 
 
 class AutoCorrelation(Family):
+    """Linear in queries, keys and values alike: which of them are values is not known."""
+
     def mix(self, z):
         q, k, v = (torch.fft.rfft(each, dim=1) for each in self.parts(z))
         return torch.fft.irfft(q * k.conj() * v, n=T, dim=1) / T
 
 
-class NotNormalised(Family):
-    """Softmax plus one: every row has a sum of its own."""
-
-    def mix(self, z):
-        q, k, v = self.parts(z)
-        e = (q @ k.mT / 4).exp()
-        return e / (1 + e.sum(-1, keepdim=True)) @ v
-
-
-class GatedRows(Family):
-    """A pattern that is changed after its softmax."""
-
-    def mix(self, z):
-        q, k, v = self.parts(z)
-        return (torch.softmax(q @ k.mT, -1) * torch.sigmoid(q.mean(-1, keepdim=True))) @ v
-
-
-UNREACHED = (
-    TopQueries,
-    AllOnTop,
-    Recurrent,
-    Additive,
-    ByHandSum,
-    AutoCorrelation,
-    NotNormalised,
-    GatedRows,
-)
+UNREACHED = (NormedValues, AutoCorrelation)
 
 
 @pytest.mark.parametrize("family", UNREACHED, ids=lambda family: family.__name__)
@@ -199,7 +138,7 @@ class Mixer(Family):
 def test_fixed_weights_and_gates_are_no_attention():
     with attach(Mixer(), windows()) as attached:
         assert attached.sites == []
-        assert attached.why_not.endswith("nothing in it mixes by weights that depend on the window")
+        assert attached.why_not.endswith("nothing in it was seen to mix by weights that depend on the window")
 
 
 class Planted:

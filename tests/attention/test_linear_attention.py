@@ -285,10 +285,17 @@ def cross_covariance(q, k, v):
     return (torch.softmax(q.mT @ k, -1) @ v.mT).mT
 
 
-@pytest.mark.parametrize("mix", [gated_state, state_of_a_loop, cross_covariance])
+@pytest.mark.parametrize("mix", [gated_state, state_of_a_loop])
 @torch.no_grad()
-def test_what_is_made_of_a_state_otherwise_is_left_and_named(mix):
+def test_what_is_made_of_a_state_otherwise_is_reached_by_its_values(mix):
     with attach(Linear(Way(mix)), windows()) as attached:
+        assert attached.adapter == "value mixing"
+        assert [(site.heads, site.queries, site.keys) for site in attached.sites] == [(2, T, T)]
+
+
+@torch.no_grad()
+def test_features_that_look_at_features_are_left_and_named():
+    with attach(Linear(Way(cross_covariance)), windows()) as attached:
         assert attached.sites == []
         assert "written in a way that is not known" in attached.why_not
 

@@ -14,7 +14,7 @@ from forecheck.forecasters.remedies import REMEDIES, accepted, remedied
 from forecheck.verbs.models import models
 
 TASK = Task(lookback=48, horizon=12, channels=2, period=4)
-NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "autoformer", "fedformer"}
+NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "fedformer"}
 
 
 @pytest.fixture(scope="module")

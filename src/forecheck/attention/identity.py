@@ -83,12 +83,12 @@ def identity_test(subject: Subject, attached: Attached, example: Tensor) -> Iden
     passing = _edited(attached, example, PassThrough)
     one = _edited(attached, example, _one_key)
     makers: list[Callable[[], PatternEdit]] = [lambda: OneKey(Mean())]
-    square = all(site.queries == site.keys for site in attached.sites)
-    if square:
+    if all(site.queries == site.keys for site in attached.sites):
         makers.append(lambda: OneKey(Identity()))
     differences = [_difference(_edited(attached, example, maker, _one_key), one) for maker in makers]
     native = attached.adapter == "native"  # its heads and tokens are known, and nothing but fixed weights beside them
-    tokens = {} if native else rows_are_tokens(attached, example)
+    tokens = {site.layer: False for site in attached.sites if getattr(site, "across", False)}
+    tokens = tokens if native else rows_are_tokens(attached, example) | tokens
     heads = {} if native else heads_respond(attached, example)
     return IdentityTest(
         _difference(nothing, untouched),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from forecheck.attention.aside import is_aside
 from forecheck.attention.calls import multihead, sdpa
 from forecheck.attention.calls.contraction import PRODUCTS
 from forecheck.attention.calls.lineage import Lineage, tensors_in
@@ -192,6 +193,8 @@ class _Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if is_aside():
+            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         given = list(tensors_in((*args, *kwargs.values())))
         self._begin(given)

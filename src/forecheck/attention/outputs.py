@@ -248,14 +248,17 @@ class NoAttention(nn.Module):
         x: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "token token"] | None = None,
         bias: Scores | None = None,
+        memory: Float[Tensor, "batch key width"] | None = None,
     ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
         """Zeros, and the scores that came."""
         return torch.zeros_like(x), bias
 
 
 class NoMixing(nn.Module):
-    """In the place of a `LinearMixing`: adds nothing."""
+    """In the place of a `Mixing`: adds nothing."""
 
-    def forward(self, x: Float[Tensor, "*batch token width"], *others: Tensor) -> Float[Tensor, "*batch token width"]:
+    def forward(
+        self, x: Float[Tensor, "*batch token width"], *others: Tensor | None
+    ) -> Float[Tensor, "*batch token width"]:
         """Zeros."""
         return torch.zeros_like(x)

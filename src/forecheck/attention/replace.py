@@ -107,6 +107,8 @@ class Replace(AttentionEdit):
             raise UsageError(
                 f"{site.path} looks from {site.queries} tokens at {site.keys}: identity is undefined there"
             )
+        if self.mode == "identity" and getattr(site, "across", False):
+            raise UsageError(f"{not_tokens(site.path)}: identity is undefined there")
         makers: dict[str, Callable[[], PatternEdit]] = {
             "zero": Zero,
             "identity": Identity,

@@ -154,18 +154,35 @@ def attach(model: Subject | nn.Module | Forward, example: Tensor) -> Iterator[At
     for adapter in tried:
         with adapter.attach(subject, example) as attached:
             if attached.sites:
-                try:
-                    yield attached
-                finally:
-                    attached.clear()
+                with _whole(subject, attached, example) as whole:
+                    try:
+                        yield whole
+                    finally:
+                        whole.clear()
                 return
             if attached.why_not:
                 reasons.append(attached.why_not)
     name = type(subject.module if subject.module is not None else subject.forward).__name__
     why_not = f"no attention was found in {name}"
-    with evaluating(subject.module):
-        plain = Attached("", [], subject.forward)
-        yield replace(plain, why_not="; ".join([why_not, *reasons, *_seen(subject, plain, example)]))
+    with evaluating(subject.module), _whole(subject, Attached("", [], subject.forward), example) as plain:
+        try:
+            said = [] if plain.sites else [why_not, *reasons, *_seen(subject, plain, example)]
+            yield replace(plain, why_not="; ".join(said))
+        finally:
+            plain.clear()
+
+
+@contextmanager
+def _whole(subject: Subject, attached: Attached, example: Tensor) -> Iterator[Attached]:
+    """With what the adapter did not reach; all of our own models is known, and a user's adapter speaks for itself."""
+    ours = type(subject.module).__module__.startswith("forecheck.")
+    if subject.adapter is not None or attached.adapter == "native" or ours:
+        yield attached
+        return
+    from forecheck.attention.completed import completed
+
+    with completed(subject, attached, example) as whole:
+        yield whole
 
 
 def _seen(subject: Subject, plain: Attached, example: Tensor) -> list[str]:
@@ -179,7 +196,7 @@ def _seen(subject: Subject, plain: Attached, example: Tensor) -> list[str]:
     if places:
         known = "what mixes by weights that depend on the window is written in a way that is not known"
         return [f"{known}: {listed(places)}"]
-    return ["nothing in it mixes by weights that depend on the window"]
+    return ["nothing in it was seen to mix by weights that depend on the window"]
 
 
 @contextmanager

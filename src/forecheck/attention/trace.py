@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from forecheck.attention.aside import is_aside
 from forecheck.attention.sites import Attached, Site
 from forecheck.errors import UsageError
 
@@ -88,12 +89,12 @@ class _Recorder:
         self.numbers: dict[int, tuple[ref[Tensor], int]] = {}
 
     def enter(self, module: nn.Module, _args: Any) -> None:
-        if get_ident() == self.thread:
+        if get_ident() == self.thread and not is_aside():
             self.stack.append(Call(module, next(self.clock), tuple(self.stack)))
             self.traced.calls.append(self.stack[-1])
 
     def leave(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        if get_ident() != self.thread:
+        if get_ident() != self.thread or is_aside():
             return
         while (call := self.stack.pop()).module is not module:
             call.end = next(self.clock)  # it failed, and the model went on without it

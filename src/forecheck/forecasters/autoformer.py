@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.forecasters.neural import NeuralForecaster
@@ -14,6 +15,7 @@ from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
 from forecheck.nn.decomposed import DecomposedDecoderLayer, DecomposedEncoderDecoder, DecomposedEncoderLayer
 from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.mixing import Mixing, everywhere
 from forecheck.nn.spectrum import series, spectrum
 
 
@@ -48,24 +50,31 @@ def correlation(
 
 
 def rolled(
-    v: Float[Tensor, "batch time width"],
-    lags: Int[Tensor, "batch lag"],
-    shares: Float[Tensor, "batch lag"],
+    v: Float[Tensor, "batch time width"], shares: Float[Tensor, "batch time"]
 ) -> Float[Tensor, "batch time width"]:
-    r"""Weighted sum of rolled series, :math:`y_t = \sum_i w_i \, v_{(t + \tau_i) \bmod T}`.
+    r"""Weighted sum of rolled series, :math:`y_t = \sum_\tau w_\tau \, v_{(t + \tau) \bmod T}`.
 
-    It is the correlation of v with a series that is w at the lags and zero elsewhere, so it is made by FFT, too.
+    It is the correlation of v with w, so it is made by FFT, too.
 
     Args:
         v: the series.
-        lags: tau, steps of every roll.
-        shares: w, weight of every roll.
+        shares: w, weight of every lag; most are zero.
     """
-    sparse = v.new_zeros(v.shape[:2]).scatter_add(1, lags, shares)
-    return series(spectrum(v) * spectrum(sparse).conj()[..., None], v.shape[1], like=v)
+    return series(spectrum(v) * spectrum(shares).conj()[..., None], v.shape[1], like=v)
 
 
-class AutoCorrelation(Mixer):
+def pattern(shares: Float[Tensor, "batch query"], keys: int) -> Float[Tensor, "batch query key"]:
+    r"""The same sum as a matrix: :math:`A_{t,s} = w_{(s - t) \bmod T}`, rolled rows of one another.
+
+    Args:
+        shares: w, weight of every lag.
+        keys: s goes up to here; what was filled up after that is zero.
+    """
+    steps = torch.arange(shares.shape[1], device=shares.device)
+    return shares[:, (steps[:keys] - steps[:, None]) % len(steps)]
+
+
+class AutoCorrelation(Mixing, Mixer):
     r"""What takes the place of attention.
 
     .. math:: \tau_{1 \dots n} = \mathrm{top}_n R(Q, K), \quad w = \mathrm{softmax}(R_{\tau_1}, \dots, R_{\tau_n}),
@@ -74,6 +83,9 @@ class AutoCorrelation(Mixer):
     A memory is cut to the length of the tokens, or filled up with zeros. As in the official code, R is the mean over
     heads and features, so there is no choice of heads: all agree on lags and weights. While training, that code also
     has all windows of a batch agree on the lags; here every window has its own at all times, as in its forecasts.
+
+    The pattern that audits see and edit is that of steps looking at steps, of one head; where a memory is filled up its
+    rows sum to less than one.
 
     Args:
         width: D.
@@ -94,23 +106,39 @@ class AutoCorrelation(Mixer):
     ) -> Float[Tensor, "batch token width"]:
         """The mixed tokens."""
         time = tokens.shape[1]
+        self.across = memory is not None
         memory = tokens if memory is None else memory[:, :time]
+        keys = memory.shape[1]
+        self.stochastic = keys == time
         # What is filled up comes after the projections: their biases do not count there.
-        fill = (0, 0, 0, time - memory.shape[1])
-        k, v = (nn.functional.pad(project(memory), fill) for project in (self.key, self.value))
-        agreement = correlation(self.query(tokens), k)
-        count = min(time, max(1, int(self.factor * math.log(time))))
-        values, lags = agreement.topk(count, dim=1)
-        mixed: Tensor = self.out(rolled(v, lags, torch.softmax(values, dim=1)))
-        return mixed
+        fill = (0, 0, 0, time - keys)
+        v = self.value(memory)
+        shares = cache(lambda: self._shares(self.query(tokens), nn.functional.pad(self.key(memory), fill)))
+        mixed = self.mixed(
+            lambda: rolled(nn.functional.pad(v, fill), shares())[:, None],
+            lambda: pattern(shares(), keys)[:, None],
+            lambda: everywhere(time, keys, v),
+            v[:, None],
+        )
+        out: Tensor = self.out(mixed[:, 0])
+        return out
+
+    def _shares(
+        self, q: Float[Tensor, "batch time width"], k: Float[Tensor, "batch time width"]
+    ) -> Float[Tensor, "batch time"]:
+        """Weight of every lag."""
+        agreement = correlation(q, k)
+        time = q.shape[1]
+        values, lags = agreement.topk(min(time, max(1, int(self.factor * math.log(time)))), dim=1)
+        return torch.zeros_like(agreement).scatter(1, lags, torch.softmax(values, dim=1))
 
 
 @register
 class Autoformer(NeuralForecaster):
     """A Transformer over steps that rolls whole series instead of weighing single steps.
 
-    Windows hold values only, so tokens carry their position instead of the official code's time features. Nothing in
-    it forms an attention pattern, so edits of patterns do not apply.
+    Windows hold values only, so tokens carry their position instead of the official code's time features. What a step
+    takes from others is a pattern like that of attention, which audits edit, though nothing forms it otherwise.
     """
 
     name = "autoformer"

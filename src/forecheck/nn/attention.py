@@ -99,7 +99,10 @@ class Attention(nn.Module):
         observe: called with the raw pattern of every forward pass, or None.
         regularise: called likewise while training, with a pattern that carries its gradient (None if the kernel forms
             none), the mask, and whether tokens look at themselves.
+        across: whether the last pass looked at a memory instead of the tokens themselves.
     """
+
+    across: bool = False
 
     def __init__(
         self,
@@ -153,6 +156,7 @@ class Attention(nn.Module):
             memory: tokens that are looked at; None for x.
         """
         width = self.inner
+        self.across = memory is not None
         if memory is None:
             q, k, v = self._projected(x, 0, 3 * width)
         else:

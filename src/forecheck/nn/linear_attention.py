@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.nn.attention import PatternEdit
 from forecheck.nn.chunks import recorded
+from forecheck.nn.mixing import Mixing, everywhere
 
 _CHUNK = 64  # tokens taken at once in the chunked form
 
@@ -104,25 +103,15 @@ def causal_linear_attention(
     return masked_linear_attention(q, k, v) if few else chunked_linear_attention(q, k, v)
 
 
-class LinearMixing(nn.Module):
+class LinearMixing(Mixing):
     r"""A sublayer around `causal_linear_attention`, whose pattern can be seen and edited.
 
     .. math:: A = \mathrm{tril}(Q K^\top), \qquad O = A V
 
-    Where nobody sees or edits it, the pattern is not formed.
-
-    Attributes:
-        edit: an intervention on the pattern, or None.
-        observe: called with the raw pattern of every forward pass, or None.
-        stochastic: rows of the pattern do not sum to one.
+    Where nobody sees or edits it, the pattern is not formed. Its rows do not sum to one.
     """
 
-    stochastic: ClassVar[bool] = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.edit: PatternEdit | None = None
-        self.observe: Callable[[Tensor], None] | None = None
+    stochastic = False
 
     def mix(
         self,
@@ -135,16 +124,12 @@ class LinearMixing(nn.Module):
         Args:
             q, k, v: as in `causal_linear_attention`.
         """
-        edit = self.edit
-        weights = None
-        if self.observe is not None or (edit is not None and edit.needs_weights):
-            weights = torch.matmul(q, k.mT).tril()
-        if self.observe is not None and weights is not None:
-            self.observe(weights.detach())
-        if edit is None:
-            return causal_linear_attention(q, k, v)
-        allowed = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
-        return edit.mix(weights if edit.needs_weights else None, allowed, v)
+        return self.mixed(
+            lambda: causal_linear_attention(q, k, v),
+            lambda: torch.matmul(q, k.mT).tril(),
+            lambda: everywhere(q.shape[2], k.shape[2], q).tril(),
+            v,
+        )
 
 
 class CausalLinearAttention(LinearMixing):

@@ -1,4 +1,4 @@
-"""Our own models: every attention is an `Attention` or a `LinearMixing` of `forecheck.nn`."""
+"""Our own models: every attention is an `Attention` or a `Mixing` of `forecheck.nn`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from forecheck.attention.sites import Attached, Forward, Subject, evaluating
 from forecheck.nn.attention import Attention, PatternEdit
-from forecheck.nn.linear_attention import LinearMixing
+from forecheck.nn.mixing import Mixing
 
 
 @dataclass
@@ -24,7 +24,7 @@ class NativeSite:
     queries: int
     keys: int
     module: nn.Module | None
-    attention: Attention | LinearMixing
+    attention: Attention | Mixing
     built_in: PatternEdit | None
     projected: bool = True
 
@@ -32,6 +32,11 @@ class NativeSite:
     def stochastic(self) -> bool:
         """Whether rows of the raw pattern sum to one."""
         return self.attention.stochastic
+
+    @property
+    def across(self) -> bool:
+        """Whether it looks at a memory, so that row i and column i of a pattern are of different tokens."""
+        return self.attention.across
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
@@ -50,7 +55,7 @@ def native_sites(subject: Subject | nn.Module, example: Tensor) -> list[NativeSi
     module = subject.module
     if module is None:
         return []
-    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention | LinearMixing)}
+    modules = {path: each for path, each in module.named_modules() if isinstance(each, Attention | Mixing)}
     found: list[NativeSite] = []
 
     def meet(path: str) -> Callable[[Tensor], None]:

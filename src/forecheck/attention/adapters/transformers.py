@@ -2,8 +2,8 @@
 
 A model of this library looks its attention function up by a name in its configuration, and the function that makes its
 masks by the same name. For the time of a forecast both names are ours; models, configurations and registries are
-otherwise untouched. Attention that does not go through the interface has no sites: Informer's ProbSparse layers mix
-only some of the queries, and Autoformer's AutoCorrelation mixes whole shifted series, so neither has a pattern.
+otherwise untouched. Attention that does not go through the interface (Informer's ProbSparse layers, Autoformer's
+AutoCorrelation, Reformer's hashing) is no site of this adapter; `forecheck.attention.completed` looks for it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from forecheck.attention.sites import Attached, Forward, Subject, evaluating
 
 _NAMES = (f"forecheck-{number}" for number in count())
 _WITHOUT_PATTERN = {
-    "InformerProbSparseAttention": "ProbSparse layers mix only some of the queries, so they have no plain pattern",
-    "AutoformerAttention": "AutoCorrelation mixes shifted series, so it has no pattern",
+    "InformerProbSparseAttention": "ProbSparse layers do not go through the interface",
+    "AutoformerAttention": "AutoCorrelation does not go through the interface",
 }
 
 

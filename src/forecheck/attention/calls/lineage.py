@@ -12,6 +12,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 _SPLITS = {"view", "reshape", "unflatten", "chunk", "split", "tensor_split", "view_as"}
 _JOINED = {"cat", "concat", "concatenate", "stack"}
 _PICKING = {"gather", "take_along_dim", "index_select", "__getitem__", "take", "index"}
+_CHOOSING = {"argsort", "sort", "topk", "argmax", "argmin", "kthvalue", "nonzero", "msort", "searchsorted", "bucketize"}
+"""What gives indices that depend on values."""
 _MAPPED = {"linear": -1, "layer_norm": -1, "rms_norm": -1, "embedding": -1, "conv1d": -2}
 """Functions whose result has its features on a known axis, counted from the end."""
 
@@ -30,6 +32,7 @@ class Lineage:
         self._sites = WeakTensorKeyDictionary()
         self._picked = WeakTensorKeyDictionary()
         self._chunks = WeakTensorKeyDictionary()
+        self._chosen = WeakTensorKeyDictionary()  # whole numbers that depend on values, and what was picked by them
 
     def features(self, tensor: Tensor) -> int | None:
         """The axis of its features, counted from the end, if that is known."""
@@ -48,6 +51,10 @@ class Lineage:
         """By which tensors of indices rows of some tensors were picked or put into another order."""
         return _union(self._picked, tensors)
 
+    def by_content(self, tensor: Tensor) -> bool:
+        """Whether rows were picked or sorted by what they hold, after the last linear map."""
+        return tensor in self._chosen
+
     def is_parameter(self, tensor: Tensor) -> bool:
         """Whether its memory is that of a parameter or buffer."""
         return tensor.untyped_storage().data_ptr() in self._parameters
@@ -60,6 +67,7 @@ class Lineage:
             return
         sites, splits = self.sites(*given), self._kept_splits(name, given)
         picked = self.picked(*given) | self._picks(name, given)
+        chosen = self._is_chosen(name, given)
         chunks = _union(self._chunks, given)
         if name in _SPLITS and len(results) > 1:
             chunks |= {len(results)}
@@ -70,6 +78,8 @@ class Lineage:
                 self._sites[each] = self.sites(each) | sites
             if picked:
                 self._picked[each] = picked
+            if chosen and (not each.is_floating_point() or name not in _CHOOSING):
+                self._chosen[each] = True
             if splits:
                 self._splits[each] = splits
             if chunks:
@@ -83,6 +93,13 @@ class Lineage:
             return frozenset()
         whole = (torch.int64, torch.int32, torch.int16, torch.uint8)
         return frozenset(each.untyped_storage().data_ptr() for each in given[1:] if each.dtype in whole and each.dim())
+
+    def _is_chosen(self, name: str, given: Sequence[Tensor]) -> bool:
+        if name in _MAPPED:
+            return False
+        return any(each in self._chosen for each in given) or (
+            name in _CHOOSING and given[0].is_floating_point() and not self.is_parameter(given[0])
+        )
 
     def _kept_splits(self, name: str, given: Sequence[Tensor]) -> frozenset[int]:
         """What was split before; a product with a parameter of more than two axes splits by those."""

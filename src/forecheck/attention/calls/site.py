@@ -46,6 +46,7 @@ class CallSite:
         stochastic: whether rows of the raw pattern sum to one.
         divided: whether the model divides what is given by the sums of rows afterwards, as linear attention does.
         heads_known: whether it is known which patterns of a batch are heads; if not, `heads` is 1.
+        across: whether queries are known to be of other tokens than keys.
     """
 
     style: str
@@ -63,6 +64,7 @@ class CallSite:
     stochastic: bool = True
     divided: bool = False
     heads_known: bool = True
+    across: bool = False
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""

@@ -26,8 +26,12 @@ LINEAR = "linear attention"
 SOFTMAXES = {"softmax", "special_softmax", "log_softmax", "special_log_softmax"}
 # What makes weights of scores; what is hidden is read off the scores that went in.
 _WEIGHING = SOFTMAXES | {"exp", "exp_", "relu", "relu_", "sigmoid", "softplus", "square", "pow", "__pow__"}
+_COMPARING = {"lt", "le", "gt", "ge", "__lt__", "__le__", "__gt__", "__ge__", "less", "greater", "topk", "argsort"}
 # What comes out of these is something new, even where it has the size of what went in.
-_NEW = {"linear", "conv1d", "conv2d", "layer_norm", "rms_norm", "batch_norm", "instance_norm", "group_norm"}
+_NEW = {
+    *("full_like", "zeros_like", "ones_like", "linear", "conv1d", "conv2d"),
+    *("layer_norm", "rms_norm", "batch_norm", "instance_norm", "group_norm"),
+}
 _VIEWS = {
     *("view", "reshape", "transpose", "permute", "contiguous", "flatten", "unflatten", "squeeze", "unsqueeze"),
     *("swapaxes", "movedim", "__get__"),
@@ -52,6 +56,7 @@ class Scores:
         heads: once it has been seen with an axis for them.
         raw: what weights were made of, laid out as they are; None before that.
         weighed: whether weights were made of it.
+        before: what it was before it was hidden by its own size, as all but the greatest scores are: that is no mask.
         met: the site, once a product has shown that it is one.
     """
 
@@ -59,6 +64,7 @@ class Scores:
     heads: int | None
     raw: Tensor | None = None
     weighed: bool = False
+    before: Tensor | None = None
     met: tuple[list[CallSite], ...] = ()
 
 
@@ -83,6 +89,7 @@ class Provenance:
     def __init__(self, meet: Meet, decide: Decide, lineage: Lineage, give: Give) -> None:
         self._meet, self._decide, self._lineage, self._give = meet, decide, lineage, give
         self._tags = WeakTensorKeyDictionary()
+        self._choices = WeakTensorKeyDictionary()  # what comparisons of scores gave, and what was made of it
 
     def tag(self, tensor: object) -> Scores | Mixed | None:
         """What a tensor is, if it is anything of ours."""
@@ -120,8 +127,10 @@ class Provenance:
                 continue
             if not (tag.certain or tag.weighed):
                 continue
-            # Rows that were picked, as the top queries are, are no tokens: an edit would miss the others.
-            if self._lineage.picked(product.tensors[number]) - self._lineage.picked(product.tensors[1 - number]):
+            # Rows that were picked, as the top queries are, are no tokens: an edit would miss the others. Of rows that
+            # were sorted by what they hold, as into buckets, it would keep the choice of where to look.
+            weights, values = product.tensors[number], product.tensors[1 - number]
+            if self._lineage.picked(weights) - self._lineage.picked(values) or self._lineage.by_content(values):
                 continue
             for key in _contracted(product):
                 mixing = Mixing.of(product, number, product.letters[number].index(key))
@@ -193,10 +202,17 @@ class Provenance:
         if not len(self._tags):
             return
         given = list(tensors_in((*args, *kwargs.values())))
+        chosen = any(each in self._choices for each in given)
+        compared = name in _COMPARING and any(isinstance(self.tag(each), Scores) for each in given)
+        if compared or (chosen and not any(isinstance(self.tag(each), Scores) for each in given)):
+            for each in tensors_in([out]):
+                self._choices[each] = True
         for tensor in given:
             tag = self.tag(tensor)
             if tag is None:
                 continue
+            if isinstance(tag, Scores) and not tag.weighed and name not in _WEIGHING:
+                tag = replace(tag, before=_before(func, args, kwargs, tensor, tag, chosen=chosen))
             results = [each for each in tensors_in([out]) if each.is_floating_point()]
             raws = self._raws(func, name, args, kwargs, tag, len(results))
             for each, raw in zip(results, raws, strict=True):
@@ -233,8 +249,28 @@ class Provenance:
         if name in _NEW or not same or (tag.weighed and out.numel() < tensor.numel()):
             return None
         if name in _WEIGHING and not tag.weighed:
-            return Scores(tag.certain, heads, tensor, weighed=True, met=([],))
+            raw = tensor if tag.before is None else tag.before
+            return Scores(tag.certain, heads, raw, weighed=True, met=([],))
         return replace(tag, heads=heads, raw=raw if tag.weighed else None)
+
+
+def _masked(shown: Tensor) -> Tensor:
+    """What a mask lets through, by weights that are anywhere not 0: one of later keys, or of whole keys; or no mask."""
+    square = shown.shape[0] == shown.shape[1]
+    later = square and not bool(shown.triu(1).any()) and bool(shown.tril(-1).any())
+    keys = shown.any(0).expand_as(shown)
+    return torch.ones_like(shown).tril() if later else keys
+
+
+def _before(
+    func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], tensor: Tensor, tag: Scores, *, chosen: bool
+) -> Tensor | None:
+    """What scores would be that were not hidden by their own size: true masks hide them all the same."""
+    before = tensor if tag.before is None else tag.before
+    if chosen or tag.before is None:
+        return before if chosen else None
+    moved = func(*(before if each is tensor else each for each in args), **kwargs)
+    return moved if isinstance(moved, Tensor) and moved.is_floating_point() else None
 
 
 def _lead(mixing: Mixing, tag: Scores) -> tuple[int, ...]:
@@ -278,8 +314,8 @@ def _allowed(mixing: Mixing, tag: Scores, heads: int) -> Tensor:
     raw = tag.raw
     if raw is not None and raw.shape == mixing.weights.shape:
         allowed = allowed_keys(mixing.pattern(heads, raw))
-    else:  # what it hid has a weight of exactly 0
-        allowed = mixing.pattern(heads) != 0
+    else:  # what it hid has a weight of exactly 0, but so may have what is merely small
+        allowed = _masked((mixing.pattern(heads) != 0).any(0).any(0))
     if bool(allowed.all()):
         return allowed.new_ones(mixing.tokens)
     if allowed.dim() == 2:
