@@ -42,8 +42,12 @@ def test_forward_is_its_parts_in_order():
     torch.testing.assert_close(made(x), (made.head(made.norm(tokens)) + trend)[:, 10:])
 
 
-def test_it_has_no_attention_pattern():
-    assert native_sites(module(), windows()) == []
+def test_every_auto_correlation_is_a_site():
+    found = native_sites(module(), windows())
+    assert [site.path for site in found if "cross" not in site.path] == [
+        path for path, _ in module().named_modules() if path.endswith("mixer")
+    ]
+    assert len(found) == 4
 
 
 def test_parameters_counted_by_hand():
