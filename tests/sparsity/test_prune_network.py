@@ -127,7 +127,7 @@ def test_projection_and_dual_by_hand():
     model = nn.Linear(4, 1)
     model.weight.data = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     (weight,) = prunable(model).weights
-    elsa = Elsa([weight], 0.5)
+    elsa = Elsa([weight], 0.5, projection="aware")
     elsa.update(0.1, {"weight": torch.tensor([[100.0, 1.0, 1.0, 1.0]])})
     torch.testing.assert_close(elsa.z["weight"].value, torch.tensor([[1.0, 0.0, 0.0, 4.0]]))
     torch.testing.assert_close(elsa.u["weight"].value, torch.tensor([[0.0, 2.0, 3.0, 0.0]]))

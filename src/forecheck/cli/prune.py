@@ -35,14 +35,14 @@ def prune(
     pattern: Annotated[str | None, typer.Option(help="Keep n of every m inputs instead, as [b]2:4[/b].")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Parameter or module to leave alone; repeatable.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of training while it is pruned; 0 for one-shot alone.")] = 1024,
-    lr: Annotated[float, typer.Option(help="Learning rate at first; it falls linearly to zero.")] = 1e-3,
-    lam: Annotated[float, typer.Option(help="Strength of ELSA's pull to sparse weights.")] = 0.03,
+    lr: Annotated[float, typer.Option(help="Learning rate at first; it falls linearly to zero.")] = 3e-3,
+    lam: Annotated[float, typer.Option(help="Strength of ELSA's pull to sparse weights.")] = 0.1,
     schedule: Annotated[
         str, typer.Option(help="Of --lam: [b]constant[/b], [b]linear[/b], [b]cosine[/b] or [b]exponential[/b].")
-    ] = "constant",
+    ] = "cosine",
     projection: Annotated[
         str, typer.Option(help="Of ELSA: [b]aware[/b] of Adam's second moments, or [b]plain[/b].")
-    ] = "aware",
+    ] = "plain",
     low_memory: Annotated[bool, typer.Option("--low-memory", help="ELSA's copies in 8 and 16 bits.")] = False,
     seed: Annotated[int, typer.Option(help="Of the order of windows, and of dropout.")] = 0,
     output: Annotated[

@@ -18,6 +18,7 @@ PAPERS = {
     "cross-attention": "forecheck.papers.cross_attention",
     "test-time-scaling": "forecheck.papers.test_time_scaling",
     "anomaly-metrics": "forecheck.papers.anomaly_metrics",
+    "elsa": "forecheck.papers.elsa",
 }
 """Modules with a `PAPER`."""
 

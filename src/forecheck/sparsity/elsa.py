@@ -40,8 +40,8 @@ class Penalty:
         schedule: `constant`; `linear` and `cosine` rise from 0, `exponential` from a hundredth.
     """
 
-    strength: float = 0.03
-    schedule: Schedule = "constant"
+    strength: float = 0.1
+    schedule: Schedule = "cosine"
 
     def at(self, step: int, steps: int) -> float:
         """Of a step (0-based) of so many."""
@@ -73,7 +73,7 @@ class Elsa:
         sparsity: float,
         scope: Scope = "layer",
         pattern: Pattern | None = None,
-        projection: Projection = "aware",
+        projection: Projection = "plain",
         formats: tuple[Format, Format] = ("fp32", "fp32"),
     ) -> None:
         self.weights = list(weights)

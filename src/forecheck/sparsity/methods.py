@@ -40,7 +40,7 @@ class Goal:
     steps: int = 1024
     interval: int = 32
     penalty: Penalty = field(default_factory=Penalty)
-    projection: Projection = "aware"
+    projection: Projection = "plain"
     formats: tuple[Format, Format] = ("fp32", "fp32")
 
 

@@ -44,7 +44,7 @@ class Steps:
     """
 
     count: int = 1024
-    lr: float = 1e-3
+    lr: float = 3e-3
     clip: float | None = 1.0
     seed: int = 0
 
