@@ -12,7 +12,18 @@ import forecheck
 
 ROOT = Path(forecheck.__file__).parent
 FLOORS = (
-    {"durations", "errors", "files", "fingerprints", "outputs", "processes", "progress", "sources", "__init__"},
+    {
+        "durations",
+        "errors",
+        "files",
+        "fingerprints",
+        "installed",
+        "outputs",
+        "processes",
+        "progress",
+        "sources",
+        "__init__",
+    },
     {"data", "nn", "statistics"},
     {"reports"},
     {"combination"},

@@ -14,6 +14,7 @@ from forecheck.cli.backtest import backtest
 from forecheck.cli.calibrate import calibrate
 from forecheck.cli.checks import checks
 from forecheck.cli.detect import detect
+from forecheck.cli.doctor import doctor
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
@@ -35,8 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": lambda name: _EARLIER.get(name, name)},
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
-    epilog="Exit codes: 0 done, 1 a trial failed or something could not be written, 2 bad input or usage, 3 found what "
-    "--fail-on names, 130 interrupted, 143 ended by SIGTERM (finished trials are kept).",
+    epilog="Exit codes: 0 done, 1 a trial failed, something could not be written, or doctor found something wrong, 2 bad "
+    "input or usage, 3 found what --fail-on names, 130 interrupted, 143 ended by SIGTERM (finished trials are kept).",
 )
 app.command()(audit)
 app.command()(forecast)
@@ -51,6 +52,7 @@ app.command()(datasets)
 app.command()(models)
 app.command()(metrics)
 app.command()(runs)
+app.command()(doctor)
 
 
 def _version(asked: bool) -> bool:
