@@ -36,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": lambda name: _EARLIER.get(name, name)},
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
-    epilog="Exit codes: 0 done, 1 a trial failed, something could not be written, or doctor found something wrong, 2 bad "
-    "input or usage, 3 found what --fail-on names, 130 interrupted, 143 ended by SIGTERM (finished trials are kept).",
+    epilog="Exit codes: 0 done, 1 a trial failed, something could not be written, or doctor found something wrong, "
+    "2 bad input or usage, 3 found what --fail-on names, 130 interrupted, 143 ended by SIGTERM "
+    "(finished trials are kept).",
 )
 app.command()(audit)
 app.command()(forecast)
