@@ -64,7 +64,7 @@ def _told(count: Count, done: subprocess.CompletedProcess[str], codes: set[int])
 
 
 def full(count: Count, folder: Path, tries: int, draw: random.Random) -> None:
-    """Store and outputs on a disk that gets full, then larger; where nothing may be mounted, the size of files is limited."""
+    """Store and outputs on a disk that gets full, then larger; where no mounts are allowed, files are limited."""
     limit = ["bash", "-c", 'ulimit -f "$0"; exec "$@"']
     for number in range(tries):
         name, command = list(_COMMANDS.items())[number % len(_COMMANDS)]

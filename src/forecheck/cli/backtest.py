@@ -55,6 +55,7 @@ def backtest(
     level: Annotated[
         list[float] | None, typer.Option(help="Coverage of an interval of --forecasts in percent; repeatable.")
     ] = None,
+    formulas: o.Formulas = True,
     workers: o.Workers = None,
     store: o.StoreFolder = None,
     verbose: o.Verbose = False,
@@ -93,6 +94,6 @@ def backtest(
         if forecasts is not None:
             crossed = fc.cross_validation(panel, names, level=level or (), progress=watcher, **how)
     if forecasts is not None and crossed is not None:
-        crossed.write(forecasts)
+        crossed.write(forecasts, formulas=formulas)
         say(f"wrote {forecasts}", err=True)
     o.write_report(report, json, html, markdown, verbose)

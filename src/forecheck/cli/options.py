@@ -64,6 +64,13 @@ Step = Annotated[int, typer.Option(min=1, help="Rows between two forecast origin
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]
+Formulas = Annotated[
+    bool,
+    typer.Option(
+        help="Write names that begin like a formula (=, +, -, @) as they are; without, an apostrophe stands before "
+        "them, as spreadsheets run formulas."
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", file_okay=False, help="Folder of results; your cache by default.")
