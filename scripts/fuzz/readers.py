@@ -96,13 +96,13 @@ def frames(draw: random.Random, folder: Path) -> None:
 
 
 def _table(draw: random.Random) -> Any:
-    import datetime
+    import datetime as dt
     import decimal
 
     import pyarrow as pa
 
     rows = draw.choice([0, 1, 40])
-    day = [datetime.date(2024, 1, 1) + datetime.timedelta(each) for each in range(rows)]
+    day = [dt.date(2024, 1, 1) + dt.timedelta(each) for each in range(rows)]
 
     kinds = [
         lambda: pa.array([draw.gauss(0, 1) for _ in range(rows)]),

@@ -13,7 +13,7 @@ from forecheck.data.memory import available_memory
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster, Task
 
-_TENSORS = 50_000  # of weights; thousands of layers, whose making alone would take minutes
+_TENSORS = 20_000  # of weights; thousands of layers, whose making alone would take minutes
 _TRAINING = 20  # bytes a weight: itself, its gradient, two moments of Adam, the best so far
 
 
