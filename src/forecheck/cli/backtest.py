@@ -46,6 +46,7 @@ def backtest(
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
+    mlflow: o.Mlflow = None,
     forecasts: Annotated[
         Path | None,
         typer.Option(
@@ -72,6 +73,7 @@ def backtest(
     if level and forecasts is None:
         raise UsageError("--level has no effect without --forecasts", "Name the file: --forecasts cv.csv.")
     o.check_writable(html, markdown, json, forecasts, reads=[data])
+    o.check_mlflow(mlflow)
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
@@ -97,3 +99,4 @@ def backtest(
         crossed.write(forecasts, formulas=formulas)
         say(f"wrote {forecasts}", err=True)
     o.write_report(report, json, html, markdown, verbose)
+    o.log_to(report, mlflow)

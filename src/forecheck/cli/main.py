@@ -18,6 +18,7 @@ from forecheck.cli.doctor import doctor
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+from forecheck.cli.logs import log_exit, log_json
 from forecheck.cli.metrics import metrics
 from forecheck.cli.prune import prune
 from forecheck.cli.reproduce import reproduce
@@ -67,15 +68,27 @@ def _version(asked: bool) -> bool:
 
 @app.callback()
 def _main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback ends the program
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    log: Annotated[
+        bool, typer.Option("--log-json", help="Write progress and messages to standard error as lines of JSON.")
+    ] = False,
 ) -> None:
-    pass
+    if log:
+        log_json()
 
 
 def run() -> None:
     """Run the program; what a user can mend is told without a traceback."""
+    try:
+        _run()
+    except SystemExit as ended:
+        log_exit(ended.code)
+        raise
+
+
+def _run() -> None:
     # Before numpy and torch start: the arrays are small, and on a busy machine threads wait for each other far longer
     # than they work (a forecast of half a second took sixteen).
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

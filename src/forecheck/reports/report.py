@@ -161,6 +161,25 @@ class Report:
         with self._from_others():
             return written(self._markdown(), path)
 
+    def to_mlflow(self, uri: str, experiment: str = "forecheck") -> str:
+        """Log it as a run of MLflow (extra `mlflow`): parameters, numbers, and the report as JSON and as a page.
+
+        Args:
+            uri: of a tracking server (`http://localhost:5000`), a database or a folder.
+            experiment: is made if it is not there.
+
+        Returns:
+            The run's identifier.
+
+        Raises:
+            UsageError: if MLflow is not installed, or no server answers.
+            WriteError: if the server refuses.
+        """
+        from forecheck.reports.tracking import log_report
+
+        files = {"report.json": self.to_json(), "report.html": self.to_html()}
+        return log_report(self.data, self.verdict, files, uri, experiment)
+
     def _markdown(self) -> str:
         return (survey_markdown if self._many else markdown).render(self.data)
 
