@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,9 +32,14 @@ def server(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
     stored = ["--backend-store-uri", f"sqlite:///{folder}/runs.db", "--artifacts-destination", str(folder / "files")]
     command = [sys.executable, "-m", "mlflow", "server", *stored, "--host", "127.0.0.1", "--port", str(port)]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     process = subprocess.Popen(
-        [*command, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=quiet, cwd=folder
+        [*command, "--workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=quiet,
+        cwd=folder,
+        start_new_session=True,
     )
     uri, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
     while time.monotonic() < end:
@@ -44,7 +50,7 @@ def server(tmp_path_factory):
             assert process.poll() is None, "the server ended"
             time.sleep(0.2)
     yield uri
-    process.terminate()
+    os.killpg(process.pid, signal.SIGKILL)  # with all that it started
     process.wait()
 
 
