@@ -84,7 +84,7 @@ def test_hostile_names_are_logged_as_far_as_they_can_be(client, server, backtest
     table = [{**backtest["table"][0], "model": name} for name in names]
     identifier = Report({**backtest, "table": table}).to_mlflow(server)
     metrics = client.get_run(identifier).data.metrics
-    assert {"mse ______x", "mse a_b__[31m".replace("[", "_"), "mse _script_"} <= set(metrics)
+    assert {"mse ____x", "mse a_b___31m", "mse _script_"} <= set(metrics)
 
 
 def test_without_mlflow_it_is_said_how_to_get_it(monkeypatch, backtest):
