@@ -35,7 +35,7 @@ def open_client(uri: str) -> Any:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except Exception as error:  # of requests, SQL and MLflow
-        raise UsageError(f"no MLflow server answers at {_shown(uri)}: {_first_line(error)}", _REMEDY) from error
+        raise UsageError(f"no MLflow server answers at {_shown(uri)}: {_first_line(error, uri)}", _REMEDY) from error
     return client
 
 
@@ -77,7 +77,7 @@ def log_report(
             client.log_text(identifier, text, name)
         client.set_terminated(identifier)
     except Exception as error:
-        what = f"cannot log the report to MLflow at {_shown(uri)}: {_first_line(error)}"
+        what = f"cannot log the report to MLflow at {_shown(uri)}: {_first_line(error, uri)}"
         raise WriteError(what, "What was finished is kept: the same command makes the same report at once.") from error
     return identifier
 
@@ -115,9 +115,14 @@ def _key(name: str) -> str:
 
 def _shown(uri: str) -> str:
     """Without the password that may stand in it."""
+    return _without_password(uri, uri)
+
+
+def _first_line(error: Exception, uri: str) -> str:
+    """What an error says, which may repeat the address."""
+    return _without_password((str(error).splitlines() or [type(error).__name__])[0], uri)[:200]
+
+
+def _without_password(text: str, uri: str) -> str:
     parts = urlsplit(uri)
-    return uri.replace(f"{parts.username}:{parts.password}@", "") if parts.password else uri
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return text.replace(f"{parts.username}:{parts.password}@", "") if parts.password else text
