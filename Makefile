@@ -6,7 +6,7 @@ export OMP_NUM_THREADS := 1
 # Tests start hundreds of processes: what is compiled once is kept, also where the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check package checks-pages docs browser clean
+.PHONY: demo test check package soak fuzz load sbom checks-pages docs browser clean
 
 # Three folds: one test part is 34 independent quarters, too few; differences below 3 % count as none.
 demo: .venv/.ready
@@ -30,6 +30,20 @@ package: .venv/.ready
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist >/dev/null
 	$(BIN)/python scripts/check_wheel.py dist
+
+# Faults: kill -9, full disks, many processes, flipped bits (half an hour); hostile input (a minute a target); load.
+soak: .venv/.ready
+	$(BIN)/python scripts/soak
+
+fuzz: .venv/.ready
+	$(BIN)/python scripts/fuzz
+
+load: .venv/.ready
+	$(BIN)/python scripts/load.py
+
+# A software bill of materials of .venv, into sbom.json.
+sbom: .venv/.ready
+	$(BIN)/python scripts/sbom.py -o sbom.json
 
 # The page of every check is made from its class; a test compares.
 checks-pages: .venv/.ready

@@ -18,6 +18,7 @@ FLOORS = (
         "errors",
         "files",
         "fingerprints",
+        "installed",
         "outputs",
         "processes",
         "progress",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from forecheck.verbs.checks import checks as checks
     from forecheck.verbs.cross_validation import cross_validation as cross_validation
     from forecheck.verbs.detect import detect as detect
+    from forecheck.verbs.doctor import doctor as doctor
     from forecheck.verbs.fit import fit as fit
     from forecheck.verbs.forecast import forecast as forecast
     from forecheck.verbs.models import models as models
@@ -93,6 +94,7 @@ _PUBLIC = {
     "cross_validation": "forecheck.verbs.cross_validation",
     "datasets": "forecheck.data.catalog",
     "detect": "forecheck.verbs.detect",
+    "doctor": "forecheck.verbs.doctor",
     "fit": "forecheck.verbs.fit",
     "forecast": "forecheck.verbs.forecast",
     "load": "forecheck.data.load",
@@ -140,6 +142,7 @@ __all__ = [  # noqa: RUF022  as people read it: what is made, then what is done
     "cross_validation",
     "datasets",
     "detect",
+    "doctor",
     "fit",
     "forecast",
     "load",

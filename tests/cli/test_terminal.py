@@ -120,7 +120,11 @@ def test_ids_that_are_numbers_are_no_formulas():
     assert made.to_csv().startswith(b"unique_id,ds,last\n-1,0,1")
 
 
-def test_the_option_for_formulas(forecheck, hostile):
+def test_the_option_for_formulas(forecheck, hostile, tmp_path):
     command = ("forecast", hostile, "--horizon", "2", "--model", "last", "--workers", "0", "-q")
     assert "\n=cmd()," in forecheck(*command).out
     assert "\n'=cmd()," in forecheck(*command, "--no-formulas").out
+    command = ("backtest", hostile, "--horizon", "2", "--models", "last", "--workers", "0", "-q", "--forecasts")
+    for name, begins in (("a.csv", "\n=cmd(),"), ("b.csv", "\n'=cmd(),")):
+        forecheck(*command, name, *(["--no-formulas"] if "'" in begins else []))
+        assert begins in (tmp_path / name).read_text(encoding="utf-8")

@@ -1,6 +1,8 @@
 """A saved detector says of rows what it would say of them in one piece, however they come."""
 
 import functools
+import json
+import shutil
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -9,10 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 import forecheck as fc
 from detect_panels import detect, frame, panel_of, seasonal
+from forecheck.anomaly.detection.saved import load_detector
 from forecheck.errors import DataError, UsageError
+from forecheck.files import checksum
+from forecheck.trials.record import sealed
 
 LOOKBACK, HORIZON = 24, 2
 
@@ -137,6 +143,20 @@ def test_a_damaged_folder_is_refused(name, tmp_path):
     (folder / name).write_bytes(content)
     with pytest.raises(DataError, match="does not hold"):
         fc.detect(panel_of(seasonal()), model_dir=folder)
+
+
+@pytest.mark.parametrize("correlation", [np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[1.0, 0.5], [0.0, 1.0]])])
+def test_correlations_that_are_none_are_refused(correlation, tmp_path):
+    """With checksums that fit, as somebody who means harm would write them."""
+    folder = shutil.copytree(saved()[0], tmp_path / "made")
+    arrays = load_file(folder / "detector.safetensors")
+    save_file(arrays | {"correlation": correlation}, folder / "detector.safetensors")
+    told = json.loads((folder / "detector.json").read_text())
+    told["files"]["detector.safetensors"] = checksum(folder / "detector.safetensors")
+    del told["sha256"]
+    (folder / "detector.json").write_text(sealed(told))
+    with pytest.raises(DataError, match="the correlations are none"):
+        load_detector(folder)
 
 
 def test_a_plain_fit_is_no_detector(tmp_path):

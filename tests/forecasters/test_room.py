@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from forecheck.errors import DataError, UsageError
-from forecheck.forecasters import registry
+from forecheck.forecasters import registry, room
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.room import TooLargeError, count_weights
 
@@ -69,3 +69,18 @@ def test_a_folder_that_asks_for_more_than_it_holds(change, tmp_path):
     (tmp_path / "forecaster.json").write_text(json.dumps(described))
     with pytest.raises(DataError, match="weights or more, and it does not hold so many"):
         registry.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["patchtst", "latst"])
+def test_a_billion_small_layers_are_refused_soon(name, monkeypatch):
+    """They were built one by one, for hours."""
+    monkeypatch.setattr(room, "_TENSORS", 100)
+    with pytest.raises(UsageError, match="more than 100 tensors of weights; give it fewer layers"):
+        registry.create(name, TASK, {"layers": "1000000000", "width": "4", "heads": "1"})
+
+
+@pytest.mark.parametrize("name", ["informer", "patchtst", "itransformer"])
+@pytest.mark.parametrize("heads", ["0", "-2"])
+def test_no_heads_are_refused(name, heads):
+    with pytest.raises(UsageError, match="heads"):
+        registry.create(name, TASK, {"heads": heads})

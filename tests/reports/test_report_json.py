@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecheck.errors import UsageError
+from forecheck.errors import DataError, UsageError
 from forecheck.reports.plain import dumps, plain
 from forecheck.reports.report import Report
 
@@ -113,3 +113,26 @@ def test_the_verdict_of_a_backtest_is_its_winner(backtest):
     assert report.findings == []
     nobody = Report(backtest | {"winner": {"model": None, "rule": "every pair is undecided"}})
     assert str(nobody.verdict).startswith("No model wins: every pair is undecided")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"7", b"[" * 100_000], ids=repr)
+def test_a_file_that_is_no_report(content, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json"):
+        Report.load(path)
+    with pytest.raises(DataError, match="No such file"):
+        Report.load(tmp_path / "b.json")
+
+
+def test_a_report_of_which_a_part_is_something_else(backtest, tmp_path):
+    """A file from others; what we make ourselves and cannot show is a fault of ours, and told as one."""
+    data = {**backtest, "table": 7, "protocol": "x", "winner": ["x"]}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(plain(data)))
+    report = Report.load(path)
+    for form in (report.to_html, report.to_text, report.to_rich, report.to_markdown, report.__repr__):
+        with pytest.raises(DataError, match=r"a\.json is not as forecheck writes reports"):
+            form()
+    with pytest.raises((AttributeError, TypeError)):
+        Report(data).to_html()

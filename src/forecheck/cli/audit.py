@@ -94,6 +94,7 @@ def audit(
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
+    mlflow: o.Mlflow = None,
     workers: o.Workers = None,
     engine: o.Engine = None,
     address: o.Address = None,
@@ -119,6 +120,7 @@ def audit(
     check_fail_on(project.fail_on)
     limit, column = read_times(time or [], time_column)
     o.check_writable(html, markdown, json, reads=data)
+    o.check_mlflow(mlflow)
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
     if call is not None and all(isinstance(each, str) for each in read.values()):
@@ -145,12 +147,17 @@ def audit(
         "workers": o.read_workers(workers, engine, address),
         "store": store,
     }
+
+    def write(report: Any) -> None:
+        o.write_report(report, json, html, markdown, verbose)
+        o.log_to(report, mlflow)
+
     if len(panels) * len(read) > 1:
         audit_several(
             name_panels(panels, data),
             read,
             asked,
-            lambda report: o.write_report(report, json, html, markdown, verbose),
+            write,
             lambda report: failing(report, project.fail_on),
             quiet=quiet,
         )
@@ -163,7 +170,7 @@ def audit(
         audited = row(audited, asked)(panel)
     with Bar(quiet=quiet) as watcher:
         report = fc.audit(panel, audited, progress=watcher, **asked)
-    o.write_report(report, json, html, markdown, verbose)
+    write(report)
     reason = failing(report, project.fail_on)
     if reason:
         say(f"forecheck: {reason}", err=True)

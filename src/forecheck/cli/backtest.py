@@ -50,6 +50,7 @@ def backtest(
     json: o.Json = None,
     html: o.Html = None,
     markdown: o.Markdown = None,
+    mlflow: o.Mlflow = None,
     forecasts: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +60,7 @@ def backtest(
     level: Annotated[
         list[float] | None, typer.Option(help="Coverage of an interval of --forecasts in percent; repeatable.")
     ] = None,
+    formulas: o.Formulas = True,
     workers: o.Workers = None,
     engine: o.Engine = None,
     address: o.Address = None,
@@ -79,6 +81,7 @@ def backtest(
     if level and forecasts is None:
         raise UsageError("--level has no effect without --forecasts", "Name the file: --forecasts cv.csv.")
     o.check_writable(html, markdown, json, forecasts, reads=[data, *([] if future is None else [str(future)])])
+    o.check_mlflow(mlflow)
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
@@ -102,6 +105,7 @@ def backtest(
         if forecasts is not None:
             crossed = fc.cross_validation(panel, names, level=level or (), progress=watcher, **how)
     if forecasts is not None and crossed is not None:
-        crossed.write(forecasts)
+        crossed.write(forecasts, formulas=formulas)
         say(f"wrote {forecasts}", err=True)
     o.write_report(report, json, html, markdown, verbose)
+    o.log_to(report, mlflow)

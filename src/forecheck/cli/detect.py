@@ -48,10 +48,7 @@ def detect(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="CSV or Parquet file of every scored row.")
     ] = None,
-    formulas: Annotated[
-        bool,
-        typer.Option(help="Write names that begin like a formula as they are; without, an apostrophe stands before."),
-    ] = True,
+    formulas: o.Formulas = True,
     lookback: o.Lookback = None,
     candidates: o.Candidates = _CANDIDATES,
     margin: o.Margin = _MARGIN,

@@ -31,13 +31,7 @@ def forecast(
             "--output", "-o", dir_okay=False, help="CSV or Parquet file; without it and a page, standard output."
         ),
     ] = None,
-    formulas: Annotated[
-        bool,
-        typer.Option(
-            help="Write names that begin like a formula (=, +, -, @) as they are; without, an apostrophe stands before "
-            "them, as spreadsheets run formulas."
-        ),
-    ] = True,
+    formulas: o.Formulas = True,
     lookback: o.Lookback = None,
     candidates: o.Candidates = o.CANDIDATES,
     refit: o.Refit = True,

@@ -14,9 +14,11 @@ from forecheck.cli.backtest import backtest
 from forecheck.cli.calibrate import calibrate
 from forecheck.cli.checks import checks
 from forecheck.cli.detect import detect
+from forecheck.cli.doctor import doctor
 from forecheck.cli.fit import fit
 from forecheck.cli.forecast import forecast
 from forecheck.cli.lists import datasets, models
+from forecheck.cli.logs import log_exit, log_json
 from forecheck.cli.metrics import metrics
 from forecheck.cli.prune import prune
 from forecheck.cli.reproduce import reproduce
@@ -36,8 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": lambda name: _EARLIER.get(name, name)},
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
-    epilog="Exit codes: 0 done, 1 a trial failed or something could not be written, 2 bad input or usage, 3 found what "
-    "--fail-on names, 130 interrupted, 143 ended by SIGTERM (finished trials are kept).",
+    epilog="Exit codes: 0 done, 1 a trial failed, something could not be written, or doctor found something wrong, "
+    "2 bad input or usage, 3 found what --fail-on names, 130 interrupted, 143 ended by SIGTERM "
+    "(finished trials are kept).",
 )
 app.command()(audit)
 app.command()(forecast)
@@ -53,6 +56,7 @@ app.command()(datasets)
 app.command()(models)
 app.command()(metrics)
 app.command()(runs)
+app.command()(doctor)
 
 
 def _version(asked: bool) -> bool:
@@ -66,15 +70,27 @@ def _version(asked: bool) -> bool:
 
 @app.callback()
 def _main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback ends the program
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    log: Annotated[
+        bool, typer.Option("--log-json", help="Write progress and messages to standard error as lines of JSON.")
+    ] = False,
 ) -> None:
-    pass
+    if log:
+        log_json()
 
 
 def run() -> None:
     """Run the program; what a user can mend is told without a traceback."""
+    try:
+        _run()
+    except SystemExit as ended:
+        log_exit(ended.code)
+        raise
+
+
+def _run() -> None:
     # Before numpy and torch start: the arrays are small, and on a busy machine threads wait for each other far longer
     # than they work (a forecast of half a second took sixteen).
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -64,6 +64,13 @@ Step = Annotated[int, typer.Option(min=1, help="Rows between two forecast origin
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]
+Formulas = Annotated[
+    bool,
+    typer.Option(
+        help="Write names that begin like a formula (=, +, -, @) as they are; without, an apostrophe stands before "
+        "them, as spreadsheets run formulas."
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
 Engine = Annotated[
     str | None, typer.Option(help="Where trials run: local (processes, the default) or ray (a cluster).")
@@ -75,6 +82,9 @@ StoreFolder = Annotated[
 Json = Annotated[str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as one HTML file.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", dir_okay=False, help="Write the report as Markdown.")]
+Mlflow = Annotated[
+    str | None, typer.Option(help="Log the report as a run of this MLflow server: http://localhost:5000.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print all of the report, not what matters in thirty lines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
@@ -198,6 +208,24 @@ def check_writable(*paths: Path | str | None, reads: Sequence[str] = ()) -> None
             raise UsageError(f"two outputs are to be written to {path}", "Give each a name of its own.")
         if any(_is_file(each) and path.resolve() == Path(each).resolve() for each in reads):
             raise UsageError(f"the output {path} would replace the data", "Name another file.")
+
+
+def check_mlflow(uri: str | None) -> None:
+    """Fail before the work if nothing can be logged after it.
+
+    Raises:
+        UsageError: as `forecheck.reports.tracking.open_client`.
+    """
+    if uri is not None:
+        from forecheck.reports.tracking import open_client
+
+        open_client(uri)
+
+
+def log_to(report: Any, mlflow: str | None) -> None:
+    """Log a report where that was asked for."""
+    if mlflow is not None:
+        say(f"logged to MLflow as run {report.to_mlflow(mlflow)}", err=True)
 
 
 def _is_file(data: str) -> bool:

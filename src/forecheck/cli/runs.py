@@ -78,7 +78,7 @@ _COLUMNS = ("kind", "used", "size", "age", "what")
 
 def _row(entry: dict[str, Any]) -> list[str]:
     age = (datetime.now(UTC) - datetime.fromisoformat(entry["made"])).total_seconds()
-    return [entry["kind"], _USED[entry["used"]], _bytes(entry["size"]), _age(max(age, 0.0)), entry["what"]]
+    return [entry["kind"], _USED[entry["used"]], size_in_words(entry["size"]), _age(max(age, 0.0)), entry["what"]]
 
 
 def _say_pruned(root: str, found: dict[str, list[dict[str, Any]]], *, json: bool, dry_run: bool) -> None:
@@ -95,14 +95,14 @@ def _say_pruned(root: str, found: dict[str, list[dict[str, Any]]], *, json: bool
 
 
 def _count(entries: Sequence[dict[str, Any]]) -> str:
-    return f"{len(entries):,} result{'' if len(entries) == 1 else 's'} ({_bytes(_size(entries))})"
+    return f"{len(entries):,} result{'' if len(entries) == 1 else 's'} ({size_in_words(_size(entries))})"
 
 
 def _size(entries: Sequence[dict[str, Any]]) -> int:
     return sum(entry["size"] for entry in entries)
 
 
-def _bytes(size: float) -> str:
+def size_in_words(size: float) -> str:
     """In decimal units: `999 B`, `1.2 MB`."""
     for unit in ("B", "kB", "MB"):
         if size < 999.5:

@@ -13,6 +13,7 @@ from forecheck.data.memory import available_memory
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster, Task
 
+_TENSORS = 20_000  # of weights; thousands of layers, whose making alone would take minutes
 _TRAINING = 20  # bytes a weight: itself, its gradient, two moments of Adam, the best so far
 
 
@@ -28,6 +29,13 @@ class TooLargeError(ValueError):
         self.count = count
 
 
+class TooManyError(ValueError):
+    """More layers than anybody trains."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it would have more than {_TENSORS:,} tensors of weights; give it fewer layers")
+
+
 def count_weights(build: Callable[[], object], most: float) -> int:
     """Numbers in the parameters of what `build` makes, without holding any of them.
 
@@ -37,15 +45,19 @@ def count_weights(build: Callable[[], object], most: float) -> int:
 
     Raises:
         TooLargeError: if there are more.
+        TooManyError: if they are in more tensors than any network has.
     """
-    count = 0
+    count = tensors = 0
 
     def registered(_: nn.Module, name: str, parameter: Tensor | None) -> None:
-        nonlocal count
+        nonlocal count, tensors
         del name
+        tensors += 1
         count += 0 if parameter is None else parameter.numel()
         if count > most:
             raise TooLargeError(count)
+        if tensors > _TENSORS:
+            raise TooManyError
 
     hook = register_module_parameter_registration_hook(registered)
     try:
@@ -62,6 +74,8 @@ def training_room(build: Callable[[], object], free: int) -> float:
         return _TRAINING * count_weights(build, free / _TRAINING)
     except TooLargeError as error:
         return _TRAINING * float(error.count)
+    except TooManyError:
+        raise
     except Exception:  # noqa: BLE001  a network of somebody else's that cannot be built without content
         return 0.0
 
@@ -71,6 +85,7 @@ def check_room(forecaster: type[Forecaster], task: Task, config: Any) -> None:
 
     Raises:
         UsageError: if it needs more memory than is free; the message names both.
+        TooManyError: if it has more layers than anybody trains.
     """
     free = available_memory()
     if free is None:

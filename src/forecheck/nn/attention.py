@@ -120,7 +120,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.inner = width if inner is None else inner
-        if self.inner % heads:
+        if heads < 1 or self.inner % heads:
             raise ValueError(f"width {self.inner} is not a multiple of {heads} heads")
         self.heads = heads
         self.kernel = make_kernel(kernel, self.inner, heads, depth) if isinstance(kernel, str) else kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -42,6 +43,7 @@ class Bar:
         self._quiet = quiet
         self._clock = clock
         self._live = self._console.is_terminal and not quiet
+        self._log: Callable[..., None] | None = getattr(sys.stderr, "event", None)  # see `forecheck.cli.logs`
         self._progress = Progress(
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
@@ -73,9 +75,11 @@ class Bar:
 
     def planned(self, total: int, finished: int) -> None:
         """Add trials that are to be run; those in the store are told, once, and not counted."""
-        if finished and not self._trials.total:
+        if finished and not self._trials.total and self._log is None:
             self.say(f"{finished} of {total} trials are in the store already")
         self._trials.grow(total - finished)
+        if self._log is not None:
+            self._log("planned", trials=total, finished=finished)
         self._show()
 
     def progressed(self, trial: Labelled, fraction: float, word: str) -> None:
@@ -87,6 +91,8 @@ class Bar:
         """A trial is done."""
         self._running.pop(id(trial), None)
         self._finished += 1
+        if self._log is not None:
+            self._log("trial", trial=trial.label)
         self._show()
 
     def part(self, name: str, done: float, total: int) -> None:
@@ -108,7 +114,11 @@ class Bar:
             )
         elif not self._quiet and self._clock() - self._told >= _BETWEEN_LINES:
             self._told = self._clock()
-            self.say(self._state()[-1])
+            done, total, told = self._state()
+            if self._log is None:
+                self.say(told)
+            else:
+                self._log("progress", done=round(done, 3), total=total, message=told)
 
     def _state(self) -> tuple[float, float, str]:
         """Done, total, and all in words."""

@@ -6,18 +6,20 @@ import copy
 import html as stdlib_html
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 
-from forecheck.errors import UsageError, printable
+from forecheck.errors import DataError, ForecheckError, UsageError, printable
 from forecheck.outputs import write_output
 from forecheck.reports import brief, html, markdown, survey, survey_html, survey_markdown, survey_text, text
 from forecheck.reports.content import verdict
 from forecheck.reports.plain import dumps, plain, printable_texts
 
 SCHEMA = 1
+_ANEW = "Fetch it again, or run the command that made it again."
 
 
 class Record(Mapping[str, Any]):
@@ -82,6 +84,7 @@ class Report:
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("audit", "backtest", "survey")
+    _file: Path | None = None
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data: dict[str, Any] = plain(data)
@@ -100,8 +103,22 @@ class Report:
 
     @classmethod
     def load(cls, path: str | Path) -> Report:
-        """The report in a file that `to_json` wrote."""
-        return cls(json.loads(Path(path).read_text(encoding="utf-8")))
+        """The report in a file that `to_json` wrote.
+
+        Raises:
+            DataError: if the file cannot be read, or holds no JSON. What else is wrong in it is told, as the same
+                error, by the first form that cannot be made of it.
+            UsageError: if it is a report of another kind or of a newer schema.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"cannot read the report {path}: {error}", _ANEW) from error
+        if not isinstance(data, dict):
+            raise DataError(f"{path} holds no report, but {type(data).__name__}", _ANEW)
+        report = cls(data)
+        report._file = Path(path)
+        return report
 
     @property
     def verdict(self) -> Record:
@@ -141,14 +158,38 @@ class Report:
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """A Markdown page, for a pull request or a wiki. Also written to `path`, if given."""
-        return written((survey_markdown if self._many else markdown).render(self.data), path)
+        with self._from_others():
+            return written(self._markdown(), path)
+
+    def to_mlflow(self, uri: str, experiment: str = "forecheck") -> str:
+        """Log it as a run of MLflow (extra `mlflow`): parameters, numbers, and the report as JSON and as a page.
+
+        Args:
+            uri: of a tracking server (`http://localhost:5000`), a database or a folder.
+            experiment: is made if it is not there.
+
+        Returns:
+            The run's identifier.
+
+        Raises:
+            UsageError: if MLflow is not installed, or no server answers.
+            WriteError: if the server refuses.
+        """
+        from forecheck.reports.tracking import log_report
+
+        files = {"report.json": self.to_json(), "report.html": self.to_html()}
+        return log_report(self.data, self.verdict, files, uri, experiment)
+
+    def _markdown(self) -> str:
+        return (survey_markdown if self._many else markdown).render(self.data)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One offline HTML page with its plots. Also written to `path`, if given.
 
         A survey has a table there, and a page an audit beside it: `all.html` and `all-patchtst-ETTh1.html`.
         """
-        pages = self._pages(None if path is None else Path(path).name)
+        with self._from_others():
+            pages = self._pages(None if path is None else Path(path).name)
         if path is not None and Path(path).exists() and not Path(path).is_file():  # nothing is beside a device
             pages = dict([next(iter(pages.items()))])
         for name, page in pages.items():
@@ -164,21 +205,37 @@ class Report:
 
         Thirty lines that say what matters, at a width of 100; with `verbose` every finding, arm and setting.
         """
-        return text.render(self._blocks(width, verbose), width)
+        with self._from_others():
+            return text.render(self._blocks(width, verbose), width)
 
     def to_rich(self, width: int = 100, verbose: bool = False) -> RenderableType:
         """The same for a console of rich, in colour: `Console().print(report.to_rich(verbose=True))`."""
-        return Group(*self._blocks(width, verbose))
+        with self._from_others():
+            return Group(*self._blocks(width, verbose))
+
+    @contextmanager
+    def _from_others(self) -> Iterator[None]:
+        """Of a report that was read from a file, anything may be of another type: that is no fault of ours."""
+        try:
+            yield
+        except ForecheckError:
+            raise
+        except Exception as error:
+            if self._file is None:
+                raise
+            what = f"{type(error).__name__}: {error}"
+            raise DataError(f"{self._file} is not as forecheck writes reports: {what}", _ANEW) from error
 
     def __str__(self) -> str:
         """Thirty lines that say what matters; of a report on many things, how they came out."""
         return printable(str(self.verdict)) if self._many else self.to_text().rstrip("\n")
 
     def __repr__(self) -> str:
-        if self._many:
-            return printable(f"<{type(self).__name__} {self.kind}: {self.verdict}>")
-        protocol = self.data.get("protocol", {})
-        return printable(f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>")
+        with self._from_others():
+            if self._many:
+                return printable(f"<{type(self).__name__} {self.kind}: {self.verdict}>")
+            protocol = self.data.get("protocol", {})
+            return printable(f"<Report {self.data['kind']} {protocol.get('data')}: {self.verdict.outcome}>")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         yield from self._blocks(options.max_width, verbose=False)

@@ -65,8 +65,12 @@ class Record:
 
     def whole(self, folder: Path) -> bool:
         """Whether every file is there as it was written."""
+        return all(self.holds(folder, name) for name in self.files)
+
+    def holds(self, folder: Path, name: str) -> bool:
+        """Whether one file is there as it was written."""
         try:
-            return all(checksum(folder / name) == expected for name, expected in self.files.items())
+            return checksum(folder / name) == self.files[name]
         except OSError:
             return False
 

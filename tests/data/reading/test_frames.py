@@ -218,6 +218,13 @@ def test_what_is_no_frame_or_fill_is_a_wrong_use():
         from_frame(twice)
 
 
+def test_a_parquet_file_with_a_name_twice_is_refused(tmp_path):
+    named = pa.table([pa.array(["x", "y"]), pa.array([1.0, 2.0])], names=["a", "a"])
+    pq.write_table(named, tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match=r'twice\.parquet has two columns called "a"'):
+        read(tmp_path / "twice.parquet")
+
+
 def test_panel_from_frame_and_fingerprint():
     frame = pl.DataFrame({"date": HOURS, "a": X[:, 0]})
     panel = Panel.from_frame(frame, name="x")

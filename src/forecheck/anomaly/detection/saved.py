@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 
 from forecheck.anomaly.detection.alarms import Rule
@@ -137,6 +138,7 @@ def _read(folder: Path, fitted: Any) -> Saved:
     for each in calibration:
         _need(each.ndim == 1 and bool((np.diff(each) >= 0).all()), "calibration scores are not sorted")
     _need(bool((arrays["scale"] > 0).all()), "scales must be positive")
+    _need(_is_correlation(arrays["correlation"]), "the correlations are none")
     _need(isinstance(told["false_alarms"], float) and math.isfinite(told["false_alarms"]), "the rate is no number")
     rate = rate_of(min(map(len, calibration)), told["false_alarms"])
     ground = Ground(fitted.scaler, fitted.series, period, np.datetime64(start, "us") if told["dates"] else start)
@@ -144,6 +146,17 @@ def _read(folder: Path, fitted: Any) -> Saved:
     source = ForecastSource(fitted.forecaster, arrays["weights"])
     rule = Rule(told["merge"], told["least"])
     return Saved(fitted, ground, Detector(fitted.forecaster.name, source, scoring, calibration, rate, rule))
+
+
+def _is_correlation(matrix: Float[np.ndarray, "channel channel"]) -> bool:
+    """Whether a matrix is symmetric with ones on its diagonal, and positive definite."""
+    if not (np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 1)):
+        return False
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _need(held: bool, message: str) -> None:

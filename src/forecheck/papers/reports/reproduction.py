@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 from rich.console import RenderableType
 
 from forecheck.papers.reports import html, markdown, outcomes, text
-from forecheck.reports.report import Record, Report, written
+from forecheck.reports.report import Record, Report
 
 
 class Reproduction(Report):
@@ -43,9 +42,8 @@ class Reproduction(Report):
     def _many(self) -> bool:
         return True
 
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """A Markdown page. Also written to `path`, if given."""
-        return written(markdown.render(self.data), path)
+    def _markdown(self) -> str:
+        return markdown.render(self.data)
 
     def _pages(self, name: str | None) -> dict[str, str]:
         """Several papers have an index, and a page each beside it: `all.html` and `all-samovar.html`."""

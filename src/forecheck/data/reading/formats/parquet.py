@@ -39,8 +39,9 @@ def read(data: bytes, source: Source) -> pa.Table:
             "Fetch or export it again.",
         ) from error
     _check_texts(table, source)
-    index = [name for name in _index_of(table.schema.metadata) if name in table.column_names]
-    return table.select([*index, *(name for name in table.column_names if name not in index)]) if index else table
+    index = [name for name in _index_of(table.schema.metadata) if table.column_names.count(name) == 1]
+    places = [table.column_names.index(name) for name in index]
+    return table.select([*places, *(at for at in range(table.num_columns) if at not in places)]) if index else table
 
 
 def _index_of(metadata: Mapping[bytes, bytes] | None) -> list[str]:
@@ -57,8 +58,7 @@ def _index_of(metadata: Mapping[bytes, bytes] | None) -> list[str]:
 
 def _check_texts(table: pa.Table, source: Source) -> None:
     """Refuse texts so long that they are no names, dates or numbers, before they are written out a row each."""
-    for name in table.column_names:
-        column = table[name]
+    for name, column in zip(table.column_names, table.columns, strict=True):  # a name may be there twice
         if not pa.types.is_dictionary(column.type) or not is_text(column.type.value_type):
             continue
         longest = max((pc.max(pc.binary_length(each.dictionary)).as_py() or 0 for each in column.chunks), default=0)
