@@ -103,4 +103,4 @@ def test_patchtst_comes_first_and_only_models_with_attention(script):
     assert names[:4] == ["patchtst", "itransformer", "samformer", "transformer"]
     assert len(names) == len(set(names))
     assert {"differential", "samovar", "informer"} < set(names)
-    assert not {"nlinear", "tsmixer", "autoformer"} & set(names)
+    assert not {"nlinear", "tsmixer", "fedformer"} & set(names)

@@ -65,7 +65,7 @@ def test_any_torch_model_is_audited_after_training(report):
     assert all(
         found[code] != "not applicable" for code in found if code.startswith(("FC3", "FC50")) and code != "FC505"
     )
-    assert report.data["skipped"] == []
+    assert {each["why"].split(",")[0] for each in report.data["skipped"]} <= {"run with --prune"}
 
 
 def test_one_checkpoint_is_compared_without_a_claim_about_seeds(report):
