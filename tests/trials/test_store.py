@@ -11,6 +11,7 @@ import pytest
 
 from forecheck.data.frequency import Frequency
 from forecheck.errors import DataError
+from forecheck.trials.panels import describe_panel, panel_key, save_panel
 from forecheck.trials.record import RECORD, Key
 from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
@@ -164,6 +165,7 @@ WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
+from forecheck.trials.panels import describe_panel, panel_key, save_panel
 from forecheck.trials.store import Store
 from forecheck.trials.record import RECORD, Key
 from forecheck.trials.trial import Trial
@@ -255,6 +257,15 @@ def test_panels_come_back(tmp_path, panel):
     assert (again.time == panel.time).all()
     assert (again.frequency, again.series, again.channels) == (panel.frequency, panel.series, panel.channels)
     assert again.fills == panel.fills
+
+
+def test_a_panel_of_an_earlier_version_is_written_anew(tmp_path):
+    store, panel = Store(tmp_path), hourly(100)
+    described = describe_panel(panel)
+    del described["covariates"]
+    store.write(panel_key(panel), described, lambda folder: save_panel(panel, folder))
+    store.put_panel(panel)
+    assert store.get_panel(panel.fingerprint).fingerprint == panel.fingerprint
 
 
 def test_an_unknown_panel(tmp_path):

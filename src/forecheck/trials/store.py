@@ -71,8 +71,8 @@ class Store:
         Args:
             key: what it is of.
             value: what it is, as JSON types.
-            fill: writes further files into a folder. A result with files stays if it is there and whole; one without is
-                replaced.
+            fill: writes further files into a folder. A result with files stays if it is there, whole and of the same
+                parts; one without is replaced.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         self.locks.share(f"{key.kind} {key.address}")
@@ -88,7 +88,10 @@ class Store:
             fill(part)
             files = {path.relative_to(part).as_posix(): checksum(path) for path in part.rglob("*") if path.is_file()}
             write_record(part / RECORD, key, value, files)
-            if folder.exists() and self.read(key.kind, key.address) is None:  # damaged
+            there = self.read(key.kind, key.address)
+            if folder.exists() and (
+                there is None or not _alike(there.value, value)
+            ):  # damaged, or of an earlier version
                 remove_folder(folder)
 
         place_folder(folder, whole)
@@ -173,9 +176,13 @@ class Store:
     # Panels
 
     def put_panel(self, panel: Panel) -> None:
-        """Write a panel, so that workers can read it by its fingerprint."""
-        if self.read("panel", panel.fingerprint) is None:
-            self.write(panel_key(panel), describe_panel(panel), lambda folder: save_panel(panel, folder))
+        """Write a panel, so that workers can read it by its fingerprint.
+
+        One that an earlier version wrote, with other parts, is written anew.
+        """
+        record, described = self.read("panel", panel.fingerprint), describe_panel(panel)
+        if record is None or not _alike(record.value, described):
+            self.write(panel_key(panel), described, lambda folder: save_panel(panel, folder))
 
     def get_panel(self, fingerprint: str) -> Panel:
         """A panel that was put here.
@@ -187,6 +194,11 @@ class Store:
         if record is None:
             raise DataError(f"the store {self.root} does not hold panel {fingerprint[:12]}")
         return load_panel(record.value, self.place("panel", fingerprint))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values have the same parts."""
+    return not isinstance(one, dict) or not isinstance(other, dict) or one.keys() == other.keys()
 
 
 def _missing(trial: Trial, folder: Path) -> DataError:
