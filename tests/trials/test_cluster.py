@@ -35,6 +35,7 @@ def cluster():
     made = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(2):
         made.add_node(**NODE)
+    made.wait_for_nodes()  # on a busy machine they join late
     yield made
     ray.shutdown()
     made.shutdown()
