@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
@@ -33,7 +33,8 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.seeding import reseed
-from forecheck.sparsity.elsa import Penalty, Projection
+from forecheck.papers.elsa.forecasters import Network, Way
+from forecheck.sparsity.elsa import Penalty
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prune import Pruned, Steps, prune_network
 from forecheck.sparsity.windows import batches_of
@@ -54,25 +55,11 @@ VALIDATED = 8
 PENALTY = Penalty(0.1, "cosine")
 
 
-class Way(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        method: see `prune_network`.
-        trained: whether it takes steps.
-        projection: of ELSA.
-    """
-
-    method: str
-    trained: bool = True
-    projection: Projection = "plain"
-
-    @property
-    def rates(self) -> tuple[float, ...]:
-        """Learning rates to try."""
-        if not self.trained:
-            return RATES[:1]  # which no step takes
-        return ELSA_RATES if self.method == "elsa" else RATES
+def rates_of(way: Way) -> tuple[float, ...]:
+    """Learning rates to try."""
+    if not way.trained:
+        return RATES[:1]  # which no step takes
+    return ELSA_RATES if way.method == "elsa" else RATES
 
 
 WAYS = {
@@ -93,23 +80,6 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-class Linear(nn.Module):
-    """NLinear with the weights of the closed form."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.map = nn.Linear(*weight.shape)
-        with torch.no_grad():
-            self.map.weight.copy_(weight.T)
-            self.map.bias.copy_(bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Forecast every channel by itself."""
-        last = x[:, -1:]
-        forecast: Tensor = self.map((x - last).mT).mT + last
-        return forecast
-
-
 def dense(model: str, experiment: Experiment, seed: int, work: Path) -> nn.Module:
     """The trained network that is pruned; it is trained once a seed."""
     task = Task(experiment.train.lookback, experiment.train.horizon, experiment.train.channels)
@@ -118,7 +88,9 @@ def dense(model: str, experiment: Experiment, seed: int, work: Path) -> nn.Modul
         closed = kind(task)
         closed.fit(experiment.train, experiment.validation)
         held = closed.tensors()
-        return Linear(held["weight"][0], held["bias"][0])
+        network = Network(task.lookback, task.horizon, 0)
+        network.map[0].load_state_dict({"weight": held["weight"][0].T, "bias": held["bias"][0]})
+        return network
     path = work / f"{model}-{seed}-dense"
     if not path.exists():
         forecaster = kind(task, kind.Config(**MODELS[model]))
@@ -156,7 +128,7 @@ def pruned(network: nn.Module, experiment: Experiment, sparsity: float, way: Way
 def measure(network: nn.Module, experiment: Experiment, sparsity: float, way: Way, seed: int) -> dict[str, Any]:
     """One cell: the setting that validation chooses, on test windows."""
     started = time.perf_counter()
-    tried = [(rate, pruned(network, experiment, sparsity, way, rate, seed)) for rate in way.rates]
+    tried = [(rate, pruned(network, experiment, sparsity, way, rate, seed)) for rate in rates_of(way)]
     rate, best = min(tried, key=lambda each: each[1].validation[1])
     return {
         "start": losses(network, experiment).numpy(),

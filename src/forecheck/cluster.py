@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import traceback
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from forecheck.errors import ForecheckError, TrialError, UsageError
-from forecheck.processes import Jobs, reported
+from forecheck.processes import Jobs, attempted, done_of
 
 J = TypeVar("J")
 _TRIES = 3
@@ -133,19 +132,12 @@ class RayPool(Generic[J]):
             raise TrialError(
                 f"a worker of the cluster died while running {label}, and so did others: {what}"
             ) from error
-        if "failed" in told:
-            raise TrialError(f"{label}: {told['failed']}" + (f"\n{told['trace']}" if told["trace"] else ""))
-        return told["done"]
+        return done_of(told, label)
 
 
 def _work(what: tuple[str, str], message: dict[str, Any]) -> dict[str, Any]:
-    """Run a job on a machine of the cluster: what it gave, or why it failed, as `forecheck.processes.serve` tells."""
-    try:
-        return {"done": _job(what)(message, _silent)}
-    except ForecheckError as error:
-        return {"failed": str(error), "trace": ""}
-    except Exception as error:  # noqa: BLE001  the driver reports it with its trace
-        return reported(error, traceback.format_exc())
+    """Run a job on a machine of the cluster: what it gave, or why it failed."""
+    return attempted(lambda: _job(what)(message, _silent))
 
 
 @cache

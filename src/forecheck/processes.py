@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -167,14 +167,6 @@ class Pool(Generic[J]):
         worker.stop()
 
 
-def run_jobs(
-    queue: list[J], jobs: Jobs[J], module: str, arguments: Sequence[str] = (), workers: int | None = None
-) -> None:
-    """Run one queue with workers of its own; see `Pool`."""
-    with Pool[J](module, arguments, workers) as pool:
-        pool.run(queue, jobs)
-
-
 def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> None:
     """Be a worker until standard input closes, which it does when the parent dies, however it dies.
 
@@ -205,27 +197,43 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
             last = time.monotonic()
             answer(progress=fraction, word=word)
 
+    def handled(line: str) -> Any:
+        return run(json.loads(line), progress)
+
     for line in sys.stdin:
-        try:
-            given = run(json.loads(line), progress)
-        except ForecheckError as error:
-            answer(failed=str(error), trace="")
-        except Exception as error:  # noqa: BLE001  the parent reports it with its trace
-            answer(**reported(error, traceback.format_exc()))
-        else:
-            answer(done=given)
+        answer(**attempted(handled, line))
 
 
-def reported(error: Exception, trace: str) -> dict[str, str]:
-    """What the parent tells of an error that is no message for people.
+def attempted(run: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """What a call gave, as `done`; or why it `failed`, with a `trace` where that is no message for people.
 
     Args:
-        error: what was raised.
-        trace: where.
+        run: what is called; what it returns (JSON types) is told.
+        arguments: of the call.
     """
-    if lacks_memory(error):
-        return {"failed": NO_MEMORY, "trace": ""}
-    return {"failed": f"{type(error).__name__}: {error}", "trace": trace}
+    try:
+        return {"done": run(*arguments)}
+    except ForecheckError as error:
+        return {"failed": str(error), "trace": ""}
+    except Exception as error:  # noqa: BLE001  the parent reports it with its trace
+        if lacks_memory(error):
+            return {"failed": NO_MEMORY, "trace": ""}
+        return {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+
+
+def done_of(told: Mapping[str, Any], label: str) -> Any:
+    """What a job gave.
+
+    Args:
+        told: see `attempted`.
+        label: of the job.
+
+    Raises:
+        TrialError: if it failed.
+    """
+    if "failed" in told:
+        raise TrialError(f"{label}: {told['failed']}" + (f"\n{told['trace']}" if told["trace"] else ""))
+    return told["done"]
 
 
 def _close(stream: IO[bytes]) -> None:
@@ -267,13 +275,10 @@ def _listen(worker: _Worker[J], jobs: Jobs[J]) -> bool:
         assert job is not None
         if "progress" in message:
             jobs.progressed(job, message["progress"], message["word"])
-        elif "failed" in message:
-            raise TrialError(
-                f"{jobs.label(job)}: {message['failed']}" + (f"\n{message['trace']}" if message["trace"] else "")
-            )
         else:
+            given = done_of(message, jobs.label(job))
             worker.job = None
-            jobs.finished(job, message["done"])
+            jobs.finished(job, given)
     return True
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from forecheck.auditing.check import Check, Finding
 from forecheck.auditing.evidence import Evidence
@@ -103,12 +104,21 @@ def changed(evidence: Evidence, results: Sequence[Result], change: str) -> Compa
         return None
     sampled, overlap = sampled_times(evidence, results)
 
-    def losses(name: str) -> np.ndarray[Any, np.dtype[Any]]:
-        return np.stack([loss_by_time(result.arrays[name][:, None], sampled) for result in results])
-
-    raw = losses("raw_loss")
-    difference = losses(f"{change}_loss") - raw
+    raw = losses_by_time((result.arrays["raw_loss"] for result in results), sampled)
+    difference = losses_by_time((result.arrays[f"{change}_loss"] for result in results), sampled) - raw
     return compare([difference], float(raw.mean()), overlap, margin=evidence.margin)[0]
+
+
+def losses_by_time(
+    losses: Iterable[Float[np.ndarray, " window"]], times: np.ndarray[Any, np.dtype[Any]]
+) -> Float[np.ndarray, "seed time"]:
+    """Losses of every seed, pooled over the windows that share an origin time.
+
+    Args:
+        losses: of windows, one array a seed.
+        times: of the windows' origins.
+    """
+    return np.stack([loss_by_time(each[:, None], times) for each in losses])
 
 
 def sampled_times(evidence: Evidence, results: Sequence[Result]) -> tuple[np.ndarray[Any, np.dtype[Any]], int]:

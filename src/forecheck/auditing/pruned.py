@@ -12,9 +12,8 @@ from jaxtyping import Float
 
 from forecheck.auditing.check import Finding, Outcome, with_interval
 from forecheck.auditing.evidence import Evidence
-from forecheck.auditing.measured import MeasuredCheck, sampled_times
+from forecheck.auditing.measured import MeasuredCheck, losses_by_time, sampled_times
 from forecheck.statistics.inference import AS_FORECASTER, Comparison, compare
-from forecheck.statistics.metrics import loss_by_time
 from forecheck.statistics.ranks import RankCorrelation, rank_correlation
 from forecheck.trials.store import Result
 
@@ -97,12 +96,12 @@ class PrunedParts(MeasuredCheck):
 def _parts(evidence: Evidence, results: Sequence[Result]) -> tuple[Float[np.ndarray, "seed time"], list[_Part], int]:
     """Losses of the whole model, the parts, and how many windows in a row share targets."""
     times, overlap = sampled_times(evidence, results)
-    raw = np.stack([loss_by_time(result.arrays["raw_loss"][:, None], times) for result in results])
+    raw = losses_by_time((result.arrays["raw_loss"] for result in results), times)
     named = results[0].summary["parts"]
     losses = np.stack(
         [
             [
-                np.stack([loss_by_time(result.arrays["pruned_loss"][k, i][:, None], times) for result in results])
+                losses_by_time((result.arrays["pruned_loss"][k, i] for result in results), times)
                 for i in range(len(results[0].summary["shares"]))
             ]
             for k in range(len(named))

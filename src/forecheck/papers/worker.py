@@ -13,8 +13,9 @@ from forecheck.trials.engines.worker import Job, serve_store
 from forecheck.trials.store import Store
 
 
-def run_parts(store: Store) -> Job:
-    """What runs a part, and gives why it cannot be run here, if so."""
+def start(folder: str) -> Job:
+    """What runs a part on a store in a folder, and gives why it cannot be run here, if so."""
+    store = Store(Path(folder))
 
     def run(message: dict[str, Any], told: Progress) -> str:
         experiment = find_experiment(message["paper"], message["experiment"])
@@ -23,15 +24,10 @@ def run_parts(store: Store) -> Job:
     return run
 
 
-def start(folder: str) -> Job:
-    """What runs a part, on a store in a folder."""
-    return run_parts(Store(Path(folder)))
-
-
 def find_experiment(paper: str, name: str) -> Experiment:
     """An experiment of a paper by name."""
     return next(each for claim in find_paper(paper).claims for each in claim.experiments if each.name == name)
 
 
 if __name__ == "__main__":
-    serve_store(run_parts)
+    serve_store(start)

@@ -19,11 +19,7 @@ from forecheck.peers.base import Assignment, Forecasts, History, Peer
 
 
 class CombinationPeer(Peer):
-    """Members, weights and maps are chosen by rolling origins inside the histories: there is nothing to fit before.
-
-    Attributes:
-        used: of every place with known columns, whether they were used.
-    """
+    """Members, weights and maps are chosen by rolling origins inside the histories: there is nothing to fit before."""
 
     library = ""
     uses_known = True
@@ -33,7 +29,6 @@ class CombinationPeer(Peer):
         super().__init__(model, task, options)
         if options:
             raise UsageError("the combination has no options", "Leave --set out.")
-        self.used: list[bool] = []
 
     def fit(self, histories: Sequence[History]) -> None:
         """Nothing."""

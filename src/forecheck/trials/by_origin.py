@@ -72,9 +72,8 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
         "fit": {"seconds": seconds, "parameters": None, "details": {}},
         "failures": peer.failures,
     }
-    used = getattr(peer, "used", [])
-    if used:
-        summary["known"] = [sum(used), len(used)]
+    if peer.used:
+        summary["known"] = [sum(peer.used), len(peer.used)]
     arrays = arrays_of(scores) | {"examples": made[example_windows(experiment.test).numpy()]}
     if max(made.size, before.size) <= _KEPT:
         arrays |= {"forecasts": made, "validation_forecasts": before}
@@ -136,16 +135,13 @@ def _scored(
     mean, std = (part[series][:, None, :] for part in (experiment.scaler.mean, experiment.scaler.std))
     made = np.empty((len(windows), windows.horizon, channels), dtype=np.float32)
     places = np.unique(windows.times, return_inverse=True)[1]
-    order = np.argsort(places, kind="stable")
-    firsts = np.flatnonzero(np.diff(places[order], prepend=-1))
-    bounds = [0]
-    for first in [*firsts[1:].tolist(), len(order)]:  # origins stay whole
-        if (first - bounds[-1]) * channels >= peer.together or first == len(order):
-            bounds.append(first)
     beside = peer.uses_known and panel.covariates is not None
-    if beside:  # a place at a time, series in their order
-        bounds = [*firsts.tolist(), len(order)]
-        order = np.lexsort((series, places))
+    order = np.lexsort((series, places)) if beside else np.argsort(places, kind="stable")
+    together = 1 if beside else peer.together  # with known columns a place at a time, series in their order
+    bounds = [0]
+    for first in [*np.flatnonzero(np.diff(places[order])) + 1, len(order)]:  # origins stay whole
+        if (first - bounds[-1]) * channels >= together or first == len(order):
+            bounds.append(int(first))
     for start, stop in pairwise(bounds):
         rows = order[start:stop]
         histories = [

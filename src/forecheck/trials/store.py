@@ -88,13 +88,17 @@ class Store:
             fill(part)
             files = {path.relative_to(part).as_posix(): checksum(path) for path in part.rglob("*") if path.is_file()}
             write_record(part / RECORD, key, value, files)
-            there = self.read(key.kind, key.address)
-            if folder.exists() and (
-                there is None or not _alike(there.value, value)
-            ):  # damaged, or of an earlier version
+            if folder.exists() and not self._stands(key, value):  # damaged, or of an earlier version
                 remove_folder(folder)
 
         place_folder(folder, whole)
+
+    def _stands(self, key: Key, value: Any) -> bool:
+        """Whether a whole result is there whose value has the parts of this one."""
+        record = self.read(key.kind, key.address)
+        if record is None or not isinstance(value, dict):
+            return record is not None
+        return not isinstance(record.value, dict) or record.value.keys() == value.keys()
 
     # Trials
 
@@ -180,9 +184,9 @@ class Store:
 
         One that an earlier version wrote, with other parts, is written anew.
         """
-        record, described = self.read("panel", panel.fingerprint), describe_panel(panel)
-        if record is None or not _alike(record.value, described):
-            self.write(panel_key(panel), described, lambda folder: save_panel(panel, folder))
+        key, described = panel_key(panel), describe_panel(panel)
+        if not self._stands(key, described):
+            self.write(key, described, lambda folder: save_panel(panel, folder))
 
     def get_panel(self, fingerprint: str) -> Panel:
         """A panel that was put here.
@@ -194,11 +198,6 @@ class Store:
         if record is None:
             raise DataError(f"the store {self.root} does not hold panel {fingerprint[:12]}")
         return load_panel(record.value, self.place("panel", fingerprint))
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two values have the same parts."""
-    return not isinstance(one, dict) or not isinstance(other, dict) or one.keys() == other.keys()
 
 
 def _missing(trial: Trial, folder: Path) -> DataError:

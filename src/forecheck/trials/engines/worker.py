@@ -16,26 +16,28 @@ Job = Callable[[dict[str, Any], Progress], Any]
 """Runs what a message describes; see `forecheck.processes.serve`."""
 
 
-def serve_store(start: Callable[[Store], Job]) -> None:
+def serve_store(start: Callable[[str], Job]) -> None:
     """Be a worker, of one thread.
 
     Args:
-        start: imports what is heavy, and gives the function that runs a job.
+        start: imports what is heavy, and gives the function that runs a job, on a store in a folder.
     """
 
     def started() -> Job:
         import torch
 
         torch.set_num_threads(1)
-        return start(Store(Path(sys.argv[1])))
+        return start(sys.argv[1])
 
     serve(started)
 
 
-def run_trials(store: Store) -> Job:
-    """What runs a trial."""
+def start(folder: str) -> Job:
+    """What runs a trial, on a store in a folder."""
     from forecheck.trials.run import run_trial
     from forecheck.trials.trial import Trial
+
+    store = Store(Path(folder))
 
     def run(message: dict[str, Any], progress: Progress) -> None:
         trial = Trial(**message["trial"])
@@ -47,10 +49,5 @@ def run_trials(store: Store) -> Job:
     return run
 
 
-def start(folder: str) -> Job:
-    """What runs a trial, on a store in a folder."""
-    return run_trials(Store(Path(folder)))
-
-
 if __name__ == "__main__":
-    serve_store(run_trials)
+    serve_store(start)
