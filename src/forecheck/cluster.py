@@ -126,13 +126,13 @@ class RayPool(Generic[J]):
 
     def _answer(self, reference: Any, label: str) -> Any:
         try:
-            told = self._ray.get(reference)
+            message = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             what = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrialError(
                 f"a worker of the cluster died while running {label}, and so did others: {what}"
             ) from error
-        return done_of(told, label)
+        return done_of(message, label)
 
 
 def _work(what: tuple[str, str], message: dict[str, Any]) -> dict[str, Any]:

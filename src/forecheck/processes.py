@@ -41,7 +41,7 @@ class Jobs(Protocol[J_contra]):
     """What a pool has to know of its jobs."""
 
     def message(self, job: J_contra) -> dict[str, Any]:
-        """What the worker is told."""
+        """What is sent to the worker."""
 
     def label(self, job: J_contra) -> str:
         """What a person calls it."""
@@ -171,7 +171,7 @@ def serve(start: Callable[[], Callable[[dict[str, Any], Progress], Any]]) -> Non
     """Be a worker until standard input closes, which it does when the parent dies, however it dies.
 
     Args:
-        start: imports what is heavy, and gives the function that runs a job; what it returns (JSON types) is told.
+        start: imports what is heavy, and gives the function that runs a job; what it returns (JSON types) is sent back.
     """
     # The parent decides what Ctrl-C means; it reaches the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -208,7 +208,7 @@ def attempted(run: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """What a call gave, as `done`; or why it `failed`, with a `trace` where that is no message for people.
 
     Args:
-        run: what is called; what it returns (JSON types) is told.
+        run: what is called; what it returns (JSON types) is sent back.
         arguments: of the call.
     """
     try:
@@ -221,19 +221,19 @@ def attempted(run: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         return {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
 
 
-def done_of(told: Mapping[str, Any], label: str) -> Any:
+def done_of(answer: Mapping[str, Any], label: str) -> Any:
     """What a job gave.
 
     Args:
-        told: see `attempted`.
+        answer: see `attempted`.
         label: of the job.
 
     Raises:
         TrialError: if it failed.
     """
-    if "failed" in told:
-        raise TrialError(f"{label}: {told['failed']}" + (f"\n{told['trace']}" if told["trace"] else ""))
-    return told["done"]
+    if "failed" in answer:
+        raise TrialError(f"{label}: {answer['failed']}" + (f"\n{answer['trace']}" if answer["trace"] else ""))
+    return answer["done"]
 
 
 def _close(stream: IO[bytes]) -> None:
@@ -284,5 +284,5 @@ def _listen(worker: _Worker[J], jobs: Jobs[J]) -> bool:
 
 def _obituary(worker: _Worker[J], label: str) -> str:
     code = worker.process.wait()
-    told = f"a worker process ended with exit code {code} while running {label}, and so did its replacement"
-    return told + (" (out of memory?)" if code == -9 else "")
+    reason = f"a worker process ended with exit code {code} while running {label}, and so did its replacement"
+    return reason + (" (out of memory?)" if code == -9 else "")

@@ -203,18 +203,18 @@ def test_data_that_cannot_be_read_are_refused_before_the_work(forecheck, waves, 
 
 def test_from_python_names_are_ones_own(audited):
     audited[1]["samformer", "waves"] = DataError("too short")
-    told = []
+    shown = []
     report = several.survey(
         {"first": hourly(400), "second": hourly(500)},
         {"mine": lambda panel: lambda x: x[:, : len(panel.channels)], "theirs": "samformer"},
         horizon=6,
-        told=told.append,
+        callback=shown.append,
     )
     assert report.data["models"] == ["mine", "theirs"]
     assert [(cell.set, cell.state) for cell in report.cells] == [
         ("first", "done"), ("second", "done"), ("first", "cannot be run"), ("second", "cannot be run"),
     ]  # fmt: skip
-    assert len(told) == 4
+    assert len(shown) == 4
     assert audited[0][0][2]["name"] == "mine"
     alone = several.survey(hourly(400))
     assert (alone.data["models"], alone.data["sets"]) == (["patchtst"], ["waves"])

@@ -94,7 +94,7 @@ def test_parts_of_a_block_that_is_written_out():
 
 
 class Inline(nn.Module):
-    """All in one module, and no output projection: which weights are attention's cannot be told."""
+    """All in one module, and no output projection: which weights are attention's is unknown."""
 
     def __init__(self):
         super().__init__()

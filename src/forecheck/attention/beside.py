@@ -91,7 +91,7 @@ def listed(places: Sequence[Unreached]) -> str:
 
 @contextmanager
 def _open_modules(watch: _Watch, paths: dict[int, str]) -> Iterator[None]:
-    """Has the watch told which module is at work, for the time of a `with` block."""
+    """Lets the watch know which module is at work, for the time of a `with` block."""
     thread = get_ident()
 
     def enter(module: nn.Module, _args: Any) -> None:

@@ -149,8 +149,8 @@ class Interceptor:
             heads = lead[-1] if len(lead) > 1 else _heads(stack, prod(lead))
             # Others show that their output is projected when their module is left.
             projected = isinstance(frame.module, nn.MultiheadAttention)
-            told = style == multihead.STYLE
-            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected, told=told)
+            declared = style == multihead.STYLE
+            site = CallSite(style, path, len(self.sites), heads, *tokens, frame.module, projected, declared=declared)
             site.splits = watch.splits
             self._known[key] = site
             self.sites.append(site)
@@ -160,7 +160,7 @@ class Interceptor:
 
 
 def _heads(stack: list[_Frame], members: int) -> int:
-    """Number of heads where batch and heads share an axis: told by the module, or one."""
+    """Number of heads where batch and heads share an axis: declared by the module, or one."""
     for frame in reversed(stack[-2:]):
         for name in _HEADS:
             heads = getattr(frame.module, name, None)

@@ -126,7 +126,7 @@ def modules_by_part(attached: Attached, example: Tensor) -> dict[nn.Module, str]
     sublayers = [_attention(traced, site) for site in traced.sites]
     for site, each in zip(traced.sites, sublayers, strict=True):
         if each is None or not each.output.around:  # the last: attention is all there is
-            raise UsageError(f"no output projection was found after {site.path}, so its weights cannot be told")
+            raise UsageError(f"no output projection was found after {site.path}, so its weights are unknown")
     attention, feed_forward = filter(None, sublayers), filter(None, _feed_forwards(traced, sublayers))
     ran = {"attention": list(attention), "feed-forward": list(feed_forward)}
     whole = [each for group in ran.values() for each in group]

@@ -38,7 +38,7 @@ def rows_are_tokens(attached: Attached, x: Float[Tensor, "batch lookback channel
 
     tell which rows and which columns moved. The answer is yes if r and c are correlated, on average over disturbances,
     those that move few tokens first, and no if not, or if only columns move. Where no pattern moves, or there are fewer
-    than three tokens, nothing can be told, which counts as yes.
+    than three tokens, nothing is known, which counts as yes.
 
     Args:
         attached: the model.

@@ -159,7 +159,7 @@ def two_traces(attached: Attached, example: Tensor) -> tuple[Trace, Trace]:
     x = example[:1].expand(2, -1, -1) if len(example) == 1 else example[:2]
     small, large = trace(attached, x), trace(attached, torch.cat([x, x]))
     if [id(call.module) for call in small.calls] != [id(call.module) for call in large.calls]:
-        raise UsageError("which modules run depends on the number of windows, so the model's parts cannot be told")
+        raise UsageError("which modules run depends on the number of windows, so the model's parts are unknown")
     return small, large
 
 

@@ -53,7 +53,7 @@ def run_audit(
         protocol: windows, with a lookback (`selection.with_lookback`), split, margin, folds. Without folds one, or
             more where that is cheap and one test part holds few independent blocks.
         budget: seeds, training, search and time.
-        means: store and engine. Its watcher is told, before anything is trained, what the audit can resolve.
+        means: store and engine. Its watcher gets, before anything is trained, what the audit can resolve.
         options: by forecaster, options that differ from the defaults.
         selection: which checks to run; None for all that the budget has time for.
         remedies: names of remedies to put side by side (`forecasters.remedies`); they do not enter the verdict.

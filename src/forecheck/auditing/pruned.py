@@ -76,7 +76,7 @@ class PrunedParts(MeasuredCheck):
         whole = [part.name for part in parts if spare[part.name] == 1]
         beside = _beside(evidence, raw, parts, shares.index(_BESIDE), overlap)
         said = ", ".join(f"{part.name} {_percent(spare[part.name])}" for part in parts)
-        meaning = f"Shown to make no difference when cut alone, smallest weights first: {said}. {_told(beside)}"
+        meaning = f"Shown to make no difference when cut alone, smallest weights first: {said}. {_ranks(beside)}"
         undecided = [c for part in parts for c in part.compared if c.outcome == "undecided"]
         outcome: Outcome = "undecided" if len(undecided) == len(parts) * len(shares) else "pass"
         return self.finding(
@@ -142,7 +142,7 @@ def _beside(
 _COSTS: Mapping[str, str] = {"worse": "more", "better": "less", "no difference": "as much", "undecided": "undecided"}
 
 
-def _told(beside: Sequence[Mapping[str, Any]]) -> str:
+def _ranks(beside: Sequence[Mapping[str, Any]]) -> str:
     if not beside:
         return "There is no other part to compare it with."
     each = [f"{one['part']}: {_COSTS[one['outcome']]} ({one['said'].split(';')[0]})" for one in beside]

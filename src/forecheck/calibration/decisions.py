@@ -137,5 +137,5 @@ _ABOUT = (
     "true effect of zero a decision is false if it says helps or hurts; at the edge of the margin, if it says beyond "
     "it (nominal 2.5 %) or equivalent (nominal 5 %). Bounds are nominal values times 1.5 (Bradley 1978), but for "
     "false helps and hurts, which must keep 5 %. A bound is broken if the whole interval of the simulation lies "
-    "above it. Two seeds, which say little of their spread, are told only."
+    "above it. Two seeds, which say little of their spread, are reported only."
 )

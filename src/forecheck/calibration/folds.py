@@ -116,6 +116,6 @@ def run_folds(context: Context) -> Part:
 _ABOUT = (
     f"Loss differences of {COUNT} windows a fold, H {HORIZON}, laid end to end and tested as one series. What both "
     "arms share of a fold's level cancels. The luck of every fit is covered by the spread between seeds. A difference "
-    "that changes from fold to fold for all seeds alike is not covered, and told only: few folds say little of the "
+    "that changes from fold to fold for all seeds alike is not covered, and reported only: few folds say little of the "
     "spread between folds, so what is said holds for these stretches of time."
 )

@@ -25,7 +25,7 @@ class Check:
         high: upper end.
         count: repetitions.
         above: the value has to be at least the bound; else at most.
-        required: it passes or fails; else it is told only.
+        required: it passes or fails; else it is reported only.
         strict: the value itself has to keep the bound; else it fails only if its whole interval lies beyond it, which
             is for simulations whose number of repetitions is the budget's.
         whole: the whole interval has to keep the bound.
@@ -61,7 +61,7 @@ class Check:
         """As a row of a table."""
         bound = f"{'at least' if self.above else 'at most'} {percent(self.bound)}" if self.required else ""
         interval = f"{percent(self.low)} to {percent(self.high)}"
-        verdict = {True: "pass", False: "FAIL", None: "told only"}[self.passed]
+        verdict = {True: "pass", False: "FAIL", None: "reported only"}[self.passed]
         return [self.name, bound, percent(self.value), interval, str(self.count), verdict]
 
 

@@ -61,8 +61,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _of_machine(machine: dict[str, Any]) -> Iterator[str]:
     yield f"machine    Python {machine['python']}, {machine['system']} {machine['architecture']}"
     yield f"cores      {machine['usable cores']} of {machine['cores']}"
-    told = [f"{name}={value}" for name, value in machine["environment"].items()]
-    yield from _folded("threads", [f"{machine['threads']} a process", *told])
+    settings = [f"{name}={value}" for name, value in machine["environment"].items()]
+    yield from _folded("threads", [f"{machine['threads']} a process", *settings])
     yield f"algebra    numpy: {machine['blas']['numpy']}, torch: {machine['blas']['torch']}"
     yield f"devices    {'; '.join(machine['devices'])}"
 

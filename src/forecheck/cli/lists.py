@@ -51,7 +51,7 @@ def models(json: Json = False) -> None:
 
 
 def _facts(model: dict[str, Any]) -> tuple[str, ...]:
-    """What else is told of a forecaster, a line each."""
+    """Further facts on a forecaster, a line each."""
     options = ", ".join(f"{key}={_plain(value)}" for key, value in model["options"].items())
     fitted = "trained by gradient descent" if model["trained"] else "closed form"
     reached = model["attention"] or (

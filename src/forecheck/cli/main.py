@@ -82,7 +82,7 @@ def _main(
 
 
 def run() -> None:
-    """Run the program; what a user can mend is told without a traceback."""
+    """Run the program; what a user can mend is reported without a traceback."""
     try:
         _run()
     except SystemExit as ended:
@@ -102,14 +102,14 @@ def _run() -> None:
             sys.stdout.flush()  # here, where a reader that has gone can still be handled
             if code == _INTERRUPTED:  # newer versions of Typer make this of any interrupt
                 code = stopped() or code
-    except BaseException as error:  # noqa: BLE001  what is not told is raised again
-        code = stopped() or _told(error)
+    except BaseException as error:  # noqa: BLE001  what is not reported is raised again
+        code = stopped() or _reported(error)
     if code is not None and code in (stopped(), _INTERRUPTED):
         tell()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _told(error: BaseException) -> int:
+def _reported(error: BaseException) -> int:
     """Tell what a user can mend, and give the exit code; raise all else, which is a bug of ours."""
     from forecheck.errors import NO_MEMORY, ForecheckError, TrialError, WriteError, lacks_memory
 

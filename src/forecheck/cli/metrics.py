@@ -40,8 +40,8 @@ def metrics(
 
 
 def _described(metric: Metric) -> dict[str, Any]:
-    told = ("name", "title", "needs", "source", "edges", "warning", "lower_is_better", "without_anomalies")
-    return {key: getattr(metric, key) for key in told} | {
+    fields = ("name", "title", "needs", "source", "edges", "warning", "lower_is_better", "without_anomalies")
+    return {key: getattr(metric, key) for key in fields} | {
         "parameters": metric.parameters,
         "explanation": metric.explanation,
     }

@@ -84,8 +84,8 @@ def _row(entry: dict[str, Any]) -> list[str]:
 def _say_pruned(root: str, found: dict[str, list[dict[str, Any]]], *, json: bool, dry_run: bool) -> None:
     removed, in_use = found["removed"], found["in_use"]
     if json:
-        told = {"store": root, "dry_run": dry_run, "size": _size(removed), **found}
-        put(jsonlib.dumps(told, indent=1) + "\n")
+        result = {"store": root, "dry_run": dry_run, "size": _size(removed), **found}
+        put(jsonlib.dumps(result, indent=1) + "\n")
         return
     if removed and dry_run:
         table(_COLUMNS, [_row(each) for each in removed])

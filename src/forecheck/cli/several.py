@@ -78,7 +78,7 @@ def audit_several(
 
     latest: list[Report] = []
 
-    def told(so_far: Report) -> None:
+    def show(so_far: Report) -> None:
         latest[:] = [so_far]
         if not quiet:
             ended = [cell for cell in so_far.cells if cell.state != "not run"]
@@ -88,7 +88,7 @@ def audit_several(
     rows = {name: row(model, asked) for name, model in models.items()}
     try:
         with Bar(quiet=quiet) as watcher:
-            report = survey(panels, rows, told=told, progress=watcher, **asked)
+            report = survey(panels, rows, callback=show, progress=watcher, **asked)
     except KeyboardInterrupt:
         if latest:
             write(latest[0])

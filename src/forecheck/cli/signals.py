@@ -69,7 +69,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     again, _State.stopped = _State.stopped is not None, number
     # An interrupt amid an import comes out as any error, or not at all.
     if again or not _State.working or _importing(frame):
-        _leave(number, told=again)
+        _leave(number, quiet=again)
     raise KeyboardInterrupt
 
 
@@ -81,11 +81,11 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _leave(number: int, *, told: bool) -> NoReturn:
+def _leave(number: int, *, quiet: bool) -> NoReturn:
     """End at once; worker processes notice, and what is half written is not found by anybody."""
     with contextlib.suppress(OSError):
         if os.isatty(2):
             os.write(2, _CURSOR.encode())
-        if not told:
+        if not quiet:
             os.write(2, f"{_MESSAGE}\n".encode())
     os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""What known columns are worth, as it is told."""
+"""What known columns are worth, as it is reported."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def load(
     if isinstance(data, Panel):
         if known or static or calendar or future is not None:
             raise UsageError(
-                "a panel is ready: what is known beside its channels is told when it is read",
+                "a panel is ready: what is known beside its channels is given when it is read",
                 "Read it with fc.load(data, known=[...], future=...).",
             )
         if time or series or target or fill or drop or written != Written():

@@ -243,13 +243,13 @@ def notes(panel: Panel, borders: Borders, cut: dict[Part, Int[np.ndarray, " wind
     unscaled = borders.train_end == 0
     unseen = ~unscaled & ~serves["train"] & (serves["validation"] | serves["test"])
     untested = ~unscaled & ~serves["test"]
-    told = [
+    remarks = [
         (unscaled, "have no or too few training rows, or constant ones, so no scale: no window of theirs is used"),
         (unseen, "have no training window: they are forecast by what was learnt from the others"),
         (untested, "have no test window: they end before it or are too short, and serve before it alone"),
     ]
     return tuple(
-        f"{int(mask.sum())} of {count} series {words} ({_named(panel, mask)})" for mask, words in told if mask.any()
+        f"{int(mask.sum())} of {count} series {words} ({_named(panel, mask)})" for mask, words in remarks if mask.any()
     )
 
 

@@ -165,7 +165,7 @@ def certain_share(
 
     with losses :math:`\ell_c(v) = v^\top M_c v` and the one-sided lower confidence bound over overlapping windows
     (EWC). Differences are relative to the channel's own mean loss: otherwise the most volatile channel, in which
-    least can be told, decides for all.
+    least is known, decides for all.
 
     Args:
         moments: products of the members' errors.

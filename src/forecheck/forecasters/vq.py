@@ -1,4 +1,4 @@
-"""What forecasters over codes of patches share: options, the stage before training, and what is told of the codes."""
+"""What forecasters over codes of patches share: options, the stage before training, and the report on the codes."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def plan(
             continue
         lookback = test.lookback if lookbacks is None else lookbacks[name]
         task = Task(lookback, test.horizon, test.channels, period)
-        # Built once here, so that what cannot be built is told before any work is done.
+        # Built once here, so that what cannot be built is refused before any work is done.
         forecaster = registry.create(name, task, options.get(name, {}))
         config = asdict(forecaster.config)
         common = (e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step)
@@ -183,8 +183,8 @@ def _peer_notes(results: Mapping[str, list[Result]], experiment: Experiment) -> 
         notes.append(f"{', '.join(fitted)}: fitted on the training rows, forecasts from all rows before every origin")
     notes = [*_known_notes(results, experiment), *notes]
     channels = int(experiment.scaler.known.sum()) * len(experiment.panel.channels)
-    told = [failed(name, results[name][0].summary["failures"], channels) for name in peers]
-    return [note for note in told if note] + notes  # what went wrong comes first: terminals clip the rest
+    failures = [failed(name, results[name][0].summary["failures"], channels) for name in peers]
+    return [note for note in failures if note] + notes  # what went wrong comes first: terminals clip the rest
 
 
 def _known_notes(results: Mapping[str, list[Result]], experiment: Experiment) -> list[str]:
@@ -192,9 +192,9 @@ def _known_notes(results: Mapping[str, list[Result]], experiment: Experiment) ->
     if experiment.panel.covariates is None:
         return []
     used, places = results[COMBINATION][0].summary.get("known", (0, 0))
-    told = f"known columns have their true values; {COMBINATION} used them at {used} of {places} origins"
+    note = f"known columns have their true values; {COMBINATION} used them at {used} of {places} origins"
     others = [name for name in results if name != COMBINATION]
-    return [f"{told}; {', '.join(others)} see the channels alone" if others else told]
+    return [f"{note}; {', '.join(others)} see the channels alone" if others else note]
 
 
 def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:

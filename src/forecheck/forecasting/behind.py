@@ -22,7 +22,7 @@ class Behind:
 
     Attributes:
         panel: the data, series and channels in the order of the forecast.
-        period: steps of the season that the model was told; 1 for none.
+        period: steps of the season that the model was given; 1 for none.
         measure: what the losses are, as `MASE at 12 rolling origins`; empty if there are none.
         losses: of every unit; NaN where it is not known.
         made: the combination that made it, if one did.

@@ -1,4 +1,4 @@
-"""Known columns of a forecast: whether they are there for it, and what is told of them."""
+"""Known columns of a forecast: whether they are there for it, and what is reported of them."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def check_backtested(panel: Panel, models: Sequence[str]) -> None:
 
 def told_of(worth: Worth) -> dict[str, Any]:
     """What known columns are worth, as JSON types."""
-    told = asdict(worth)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+    fields = asdict(worth)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
 
 
 def worth_in_words(worth: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def combined_panel(panel: Panel, horizon: int, period: int | None, means: Means 
         panel: the data.
         horizon: H.
         period: steps of the shortest season, or None for what the step of the data has.
-        means: whose watcher is told of progress.
+        means: whose watcher receives the progress.
 
     Raises:
         DataError: if a series has too few values.
@@ -99,14 +99,14 @@ def combined_panel(panel: Panel, horizon: int, period: int | None, means: Means 
             "Give more rows"
             + (f", or leave it out with {_drop(panel, int(short[0]))}." if len(short) < count else "."),
         )
-    told = None if means is None else lambda share, _: means.watcher.part(COMBINATION, share, 1)
+    progress = None if means is None else lambda share, _: means.watcher.part(COMBINATION, share, 1)
     seasons = known_seasons(panel.frequency, period)
     beside = panel.covariates
     if beside is None:
-        return combine(batch, horizon, seasons, told)
+        return combine(batch, horizon, seasons, progress)
     check_ahead(panel, beside, horizon)
     raw = raw_columns(panel, beside, horizon, batch.values.shape[1])
-    return combine_known(batch, raw, len(panel.channels), horizon, seasons, told)
+    return combine_known(batch, raw, len(panel.channels), horizon, seasons, progress)
 
 
 def unit_names(panel: Panel) -> list[str | int]:
@@ -134,7 +134,7 @@ def fit_combined(
     Args:
         panel: the data.
         protocol: horizon and period.
-        means: whose watcher is told of progress.
+        means: whose watcher receives the progress.
         made: the outcome, if it is there already.
         rule: why this model.
     """

@@ -126,11 +126,11 @@ def run_fit(
     else:
         chosen, rule, rolling = model, "named", {}
     losses = {name: result.summary["validation_mse"] for name, result in results.items()}
-    told = {"model": chosen, "rule": rule, "validation_mse": losses, "rolling_mase": rolling}
+    choice = {"model": chosen, "rule": rule, "validation_mse": losses, "rolling_mase": rolling}
     if chosen == COMBINATION:
         combined = fit_combined(beside, protocol, means, made, rule)
-        return replace(combined, info=combined.info | told)
-    info = told | {"read": panel.described, "notes": [note] * bool(note)}
+        return replace(combined, info=combined.info | choice)
+    info = choice | {"read": panel.described, "notes": [note] * bool(note)}
     _add_known(info, made, beside)
     percents = [*levels, *(_PERCENTS if every_percent else ())]
     return _fitted(plan, protocol, results[chosen], info, percents, set(levels), refit=refit)
@@ -227,7 +227,7 @@ def _planned(
     *,
     auto: bool,
 ) -> _Plan:
-    """What will be fitted; all that cannot be done with these data is told here."""
+    """What will be fitted; all that cannot be done with these data is refused here."""
     period = protocol.season(panel)
     own = own_lookbacks(panel, protocol.horizon, asked, protocol.lookback, protocol.split)
     if protocol.lookback is None:  # every series has to fill one

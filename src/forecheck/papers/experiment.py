@@ -29,11 +29,11 @@ class Bench:
 
     Attributes:
         store: for parts that train forecasters: trials in it are found again by audits, and the other way round.
-        told: told of progress, a share and a word; for parts that take long.
+        progress: called with the share that is done and a word; for parts that take long.
     """
 
     store: Store
-    told: Progress
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ class Part:
     @property
     def label(self) -> str:
         """What a person calls it."""
-        told = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return f"{self.experiment.name}: {told}" if told else self.experiment.name
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"{self.experiment.name}: {settings}" if settings else self.experiment.name

@@ -11,7 +11,7 @@ from forecheck.progress import Progress
 from forecheck.trials.store import Store
 
 
-def run_part(paper: str, part: Part, store: Store, told: Progress) -> str:
+def run_part(paper: str, part: Part, store: Store, progress: Progress) -> str:
     """Run a part and keep its numbers.
 
     Returns:
@@ -19,7 +19,7 @@ def run_part(paper: str, part: Part, store: Store, told: Progress) -> str:
     """
     started = time.perf_counter()
     try:
-        measured = part.experiment.measure(Bench(store, told), **part.settings)
+        measured = part.experiment.measure(Bench(store, progress), **part.settings)
     except (UntestableError, DataError) as error:
         return str(error)
     put_part(store, paper, part, measured, time.perf_counter() - started)

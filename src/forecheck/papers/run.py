@@ -46,7 +46,7 @@ def reproduce(
         budget: quick or full; or `finished`, which runs nothing and judges what is in the store.
         store: where results are kept; the user's cache by default.
         workers: processes, None for one a core, 0 for none; or a Ray cluster.
-        tell: told of progress.
+        tell: called as tasks finish.
 
     Returns:
         By paper and claim the outcome, as JSON types: see `forecheck.reports`.
@@ -183,12 +183,12 @@ class _Task:
         if not all(measured.values()):
             return Outcome(Verdict.UNTESTABLE, f"not run: it takes --budget {FULL}")
         outcome = claim.judge(measured)
-        told = [outcome.found]
+        found = [outcome.found]
         if claim.experiments and outcome.verdict is Verdict.UNTESTABLE and budget != FULL:
-            told.append(_UNDECIDED)
+            found.append(_UNDECIDED)
         if self.budget == FINISHED and budget == QUICK:
-            told.append("By the quick budget.")
-        return replace(outcome, found=" ".join(told))
+            found.append("By the quick budget.")
+        return replace(outcome, found=" ".join(found))
 
 
 class _Parts:
@@ -235,8 +235,8 @@ def _run(tasks: Sequence[_Task], store: Store, workers: Workers, tell: Tell) -> 
             pool.run(queue, jobs)
         return
     for task, part in queue:
-        told = partial(jobs.progressed, (task, part))
-        jobs.finished((task, part), run_part(task.paper.name, part, store, told))
+        progress = partial(jobs.progressed, (task, part))
+        jobs.finished((task, part), run_part(task.paper.name, part, store, progress))
 
 
 def _described(claim: Claim, outcome: Outcome) -> dict[str, Any]:

@@ -17,9 +17,9 @@ def start(folder: str) -> Job:
     """What runs a part on a store in a folder, and gives why it cannot be run here, if so."""
     store = Store(Path(folder))
 
-    def run(message: dict[str, Any], told: Progress) -> str:
+    def run(message: dict[str, Any], progress: Progress) -> str:
         experiment = find_experiment(message["paper"], message["experiment"])
-        return run_part(message["paper"], Part(experiment, message["settings"]), store, told)
+        return run_part(message["paper"], Part(experiment, message["settings"]), store, progress)
 
     return run
 

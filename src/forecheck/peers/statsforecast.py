@@ -27,7 +27,7 @@ class StatsForecastPeer(Peer):
     def __init__(self, model: str, task: Assignment, options: Mapping[str, Any]) -> None:
         super().__init__(model, task, options)
         self._fitted: dict[str, Any] = {}
-        self._made()  # an option that there is not is told before any work is done
+        self._made()  # an unknown option is refused before any work is done
 
     def _made(self) -> Any:
         from statsforecast import models

@@ -37,15 +37,15 @@ def explanation(case: Case) -> Measured:
     for number, (origin, series) in enumerate(zip(origins.tolist(), panel.series_of(origins).tolist(), strict=True)):
         channel = (test.channels - 1 - number) % test.channels
         x, _ = test.gather(index[number : number + 1])
-        told, why_no_paths = _explained(model, x, channel)
+        explained, why_no_paths = _explained(model, x, channel)
         mean, std = float(scaler.mean[series, channel]), float(scaler.std[series, channel])
         for name, values in {
-            "forecast": told.forecast[0, :, 0] * std + mean,
-            "constant": told.constant[0, :, 0] * std + mean,
-            "parts": told.parts[0, ..., 0] * std,
-            "coefficients": np.linalg.norm(told.mixture[0, 0], axis=(-2, -1)),
-            "path_nodes": told.path_nodes[0, 0],
-            "path_norms": told.path_norms[0, 0],
+            "forecast": explained.forecast[0, :, 0] * std + mean,
+            "constant": explained.constant[0, :, 0] * std + mean,
+            "parts": explained.parts[0, ..., 0] * std,
+            "coefficients": np.linalg.norm(explained.mixture[0, 0], axis=(-2, -1)),
+            "path_nodes": explained.path_nodes[0, 0],
+            "path_norms": explained.path_norms[0, 0],
             "jacobian": _by_patch(model, model.jacobian(x, [channel]).values[0, :, 0], channel),
         }.items():
             arrays.setdefault(name, []).append(values)

@@ -57,7 +57,7 @@ class Bar:
         self._finished = 0
         self._parts: dict[str, tuple[float, int]] = {}
         self._counted = Pace(clock)
-        self._told = clock()
+        self._printed = clock()
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -74,7 +74,7 @@ class Bar:
             self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, total: int, finished: int) -> None:
-        """Add trials that are to be run; those in the store are told, once, and not counted."""
+        """Add trials that are to be run; those in the store are mentioned once and not counted."""
         if finished and not self._trials.total and self._log is None:
             self.say(f"{finished} of {total} trials are in the store already")
         self._trials.grow(total - finished)
@@ -108,29 +108,29 @@ class Bar:
     def _show(self) -> None:
         self._trials.reach(self._finished + sum(fraction for _, fraction, _ in self._running.values()))
         if self._live:
-            done, total, told = self._state()
+            done, total, text = self._state()
             self._progress.update(
-                self._bar, completed=done, total=total, description=printable(told), visible=bool(total)
+                self._bar, completed=done, total=total, description=printable(text), visible=bool(total)
             )
-        elif not self._quiet and self._clock() - self._told >= _BETWEEN_LINES:
-            self._told = self._clock()
-            done, total, told = self._state()
+        elif not self._quiet and self._clock() - self._printed >= _BETWEEN_LINES:
+            self._printed = self._clock()
+            done, total, text = self._state()
             if self._log is None:
-                self.say(told)
+                self.say(text)
             else:
-                self._log("progress", done=round(done, 3), total=total, message=told)
+                self._log("progress", done=round(done, 3), total=total, message=text)
 
     def _state(self) -> tuple[float, float, str]:
         """Done, total, and all in words."""
-        told = [f"{name} {int(done)}/{total}" for name, (done, total) in self._parts.items() if done < total]
+        words = [f"{name} {int(done)}/{total}" for name, (done, total) in self._parts.items() if done < total]
         pace, done = self._counted, int(self._counted.done)
         if self._trials.left or not self._parts:
             pace, done = self._trials, self._finished
-            told += [f"{trial.label}: {word}" for trial, _, word in list(self._running.values())[:1]]
-            told += [f"{len(self._running) - 1} more"] if len(self._running) > 1 else []
+            words += [f"{trial.label}: {word}" for trial, _, word in list(self._running.values())[:1]]
+            words += [f"{len(self._running) - 1} more"] if len(self._running) > 1 else []
         left = pace.seconds_left
-        told += [f"about {_roughly(left)} left"] if left else []
-        return pace.done, pace.total, ", ".join([f"{done}/{pace.total:g}", *told])
+        words += [f"about {_roughly(left)} left"] if left else []
+        return pace.done, pace.total, ", ".join([f"{done}/{pace.total:g}", *words])
 
 
 def _roughly(left: float) -> str:

@@ -20,7 +20,7 @@ MOST_MODELS = 10
 MOST_REMEDIES = 4
 LONGEST_NAME = 40
 # Characters that a text may take, for it to leave room for the others; the rest stands in the full report.
-LONGEST = {"sentence": 380, "told": 370, "why": 460, "converged": 170, "advice": 270}
+LONGEST = {"sentence": 380, "attention": 370, "why": 460, "converged": 170, "advice": 270}
 
 
 def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
@@ -53,8 +53,8 @@ def _numbers(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
 
 def _against(data: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What attention does, which weights can go, why it is undecided, and what did not converge."""
-    if told := [each for each in (headline.attention(data), *headline.reach(data)) if each]:
-        yield Text(_clipped("told", " ".join(told)))
+    if attention := [each for each in (headline.attention(data), *headline.reach(data)) if each]:
+        yield Text(_clipped("attention", " ".join(attention)))
     lines = []
     if cut := headline.pruned(data):
         lines.append(Text(_clipped("converged", cut)))

@@ -195,13 +195,13 @@ def _heat(given: Mapping[str, Any], title: str) -> Chart | None:
     digits = max(2 - math.floor(math.log10(most)), 0)  # three digits of the greatest, the same in all cells
     style = f".{digits}f" if digits <= 6 and most < 1e6 else ".1e"
     longest = max(len(f"{value:{style}}") for value in known)
-    told = len(columns) <= ALL_LABELS
+    labelled = len(columns) <= ALL_LABELS
     above, beside = [_cut(name, COLUMN_NAME) for name in columns], [_cut(name, ROW_NAME) for name in rows]
-    side = max(WIDE_CELL, 7 * max(longest, *map(len, above)) + 7) if told else NARROW_CELL
+    side = max(WIDE_CELL, 7 * max(longest, *map(len, above)) + 7) if labelled else NARROW_CELL
     head, over = (str(given.get(name) or "") for name in ("y_label", "x_label"))
     left, top = 7 * max(len(_cut(head, ROW_NAME)), *map(len, beside)) + 14, 40
     width, height = left + max(side * len(columns), 7 * len(_cut(over, ROW_NAME))) + 2, top + ROW * len(rows) + 2
-    every = 1 if told else max(4, -(-(7 * max(map(len, above)) + 7) // side))
+    every = 1 if labelled else max(4, -(-(7 * max(map(len, above)) + 7) // side))
     parts = [
         tag("text", name, x=left + side * (k + 0.5), y=top - 7, class_="label")
         for k, name in enumerate(above)
@@ -219,9 +219,9 @@ def _heat(given: Mapping[str, Any], title: str) -> Chart | None:
             # The style sheet turns the share into a shade that the number in the cell stands out from.
             shade = f"--share:{abs(value) / most:.2f}"
             text = f"{value:{style}}"
-            cell = tag("title", f"{name}, {columns[k]}: {text} {unit}".rstrip()) if not told else NONE
+            cell = tag("title", f"{name}, {columns[k]}: {text} {unit}".rstrip()) if not labelled else NONE
             parts.append(tag("rect", cell, **box, class_="more" if value > 0 else "less", style=shade))
-            if told:
+            if labelled:
                 parts.append(tag("text", text, x=left + side * (k + 0.5), y=y + ROW / 2 + 4, class_="label cell"))
     where = f"{over or 'column'} "
     ends = [

@@ -166,7 +166,7 @@ def _curve(given: Mapping[str, Any], k: int, x_log: bool, y_log: bool) -> Curve:
             continue
         ends = [low[i], high[i]] if i < min(len(low), len(high)) and usable(low[i]) and usable(high[i]) else []
         points.append(Point(float(x[i]), float(y[i]), *map(float, ends)))
-    again = " again" if k >= COLOURS and style == "line" else ""  # a colour's second line is told by its dashes
+    again = " again" if k >= COLOURS and style == "line" else ""  # a colour's second line is dashed
     return Curve(str(given.get("label")), f"c{1 + k % COLOURS}{again}", style, points)
 
 

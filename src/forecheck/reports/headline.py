@@ -111,12 +111,12 @@ def reach(data: Json) -> list[str]:
     """How far the need for attention goes, a sentence a subject, unless `attention` says it."""
     said = content.verdict(data)
     found = {title: str((said.get(name) or {}).get("how_far") or "") for name, title in SUBJECTS.items()}
-    told = str(said.get("attention") or "")
-    return [far for far in found.values() if far and UNASKED not in far and far.rstrip(".") not in told]
+    attention = str(said.get("attention") or "")
+    return [far for far in found.values() if far and UNASKED not in far and far.rstrip(".") not in attention]
 
 
 def pruned(data: Json) -> str:
-    """Which weights can go first, as a sentence; empty where it was not asked or cannot be told."""
+    """Which weights can go first, as a sentence; empty where it was not asked or is unknown."""
     found = next((each for each in data.get("findings") or [] if each.get("code") == "FC312"), None)
     if not found:
         return ""

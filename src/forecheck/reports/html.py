@@ -113,7 +113,7 @@ def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
         "asked": headline.asked(data),
         "headline": forest.of_headline(data),
         "ladder": headline.ladder(data),
-        "told": [each for each in (headline.attention(data), *headline.reach(data)) if each],
+        "needs": [each for each in (headline.attention(data), *headline.reach(data)) if each],
         "undecided": headline.undecided(data),
         "unconverged": headline.unconverged(data),
         "losses": content.losses(data),

@@ -106,7 +106,7 @@ class Report:
         """The report in a file that `to_json` wrote.
 
         Raises:
-            DataError: if the file cannot be read, or holds no JSON. What else is wrong in it is told, as the same
+            DataError: if the file cannot be read, or holds no JSON. What else is wrong in it is reported, as the same
                 error, by the first form that cannot be made of it.
             UsageError: if it is a report of another kind or of a newer schema.
         """

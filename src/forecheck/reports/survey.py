@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 UNDECIDED = "undecided"
 NOT_WORTH = ("not for its attention", "no")
-# States of a cell without a verdict, as they are told.
+# States of a cell without a verdict, as they are printed.
 STATES = ("cannot be run", "failed", "not run")
 # What a reference's outcome against the model says of the model.
 _OF_MODEL = {"better": "worse", "worse": "better"}
@@ -139,15 +139,15 @@ def facts_sentence(data: Json) -> str:
     given = cells(data)
     attention = Counter(cell.attention.outcome for cell in given if cell.attention)
     reference = Counter(cell.reference.outcome for cell in given if cell.reference)
-    told = []
+    sentences = []
     if attention:
         words = {"helps": "helps in", "hurts": "hurts in", "no difference": "makes no difference in"}
-        told.append(f"By itself attention {_listed(words | {UNDECIDED: 'is undecided in'}, attention)}.")
+        sentences.append(f"By itself attention {_listed(words | {UNDECIDED: 'is undecided in'}, attention)}.")
     if reference:
         words = {"better": "is better in", "worse": "is worse in", "no difference": "is as good in"}
         against = "Against the best simple reference the model"
-        told.append(f"{against} {_listed(words | {UNDECIDED: 'is undecided in'}, reference)}.")
-    return " ".join(told)
+        sentences.append(f"{against} {_listed(words | {UNDECIDED: 'is undecided in'}, reference)}.")
+    return " ".join(sentences)
 
 
 def multiplicity(data: Json) -> str:
@@ -156,14 +156,14 @@ def multiplicity(data: Json) -> str:
     if not given:
         return ""
     level = 1 - ((data.get("protocol") or {}).get("level") or 0.95)
-    told = (
+    text = (
         f"Every cell is a verdict of its own, with an error of at most {100 * level:.3g} %: of {len(given)} up to "
         f"{level * len(given):.2g} may be wrong by chance on average."
     )
     if any(cell.data.get("holds") is not None for cell in given):
         held = sum(bool(cell.attention and cell.attention.holds) for cell in given)
-        return f"{told} * marks what holds for attention among all cells at once (Holm, {held} of {len(given)})."
-    return f"{told} They are not adjusted for being many."
+        return f"{text} * marks what holds for attention among all cells at once (Holm, {held} of {len(given)})."
+    return f"{text} They are not adjusted for being many."
 
 
 def legend() -> str:
@@ -189,8 +189,8 @@ def protocol_facts(data: Json) -> list[tuple[str, str]]:
         ("confidence", f"{100 * protocol['level']:g} % intervals" if protocol.get("level") else ""),
         ("time", numbers.seconds(sum(cell.data.get("seconds") or 0 for cell in cells(data)))),
     ]
-    told = [(name, text) for name, text in facts if text and text != numbers.NOTHING]
-    return [*told, *content.environment_facts(data)]
+    rows = [(name, text) for name, text in facts if text and text != numbers.NOTHING]
+    return [*rows, *content.environment_facts(data)]
 
 
 def drawn(data: Json, name: str) -> list[tuple[str, list[tuple[str, Json]]]]:

@@ -29,8 +29,8 @@ def blocks(data: Mapping[str, Any], width: int, verbose: bool) -> Iterator[Rende
     for first in range(0, len(survey.sets(data)), at_once):
         yield Padding(_table(data, slice(first, first + at_once), width), (1, 0, 0, 0))
     yield Padding(Text(survey.legend(), style="dim"), (1, 0, 0, 0))
-    if told := survey.multiplicity(data):
-        yield Text(told, style="dim")
+    if sentence := survey.multiplicity(data):
+        yield Text(sentence, style="dim")
     given = [cell for cell in survey.cells(data) if cell.said]
     if given:
         yield Padding(Text("Cells", style="bold"), (1, 0, 0, 0))

@@ -24,7 +24,7 @@ def open_client(uri: str) -> Any:
     Raises:
         UsageError: if MLflow is not installed, or there is no such server.
     """
-    # No waiting for minutes where nobody answers, and nothing is told to others.
+    # No waiting for minutes where nobody answers, and nothing is sent to others.
     for name, value in (("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"), ("MLFLOW_DISABLE_TELEMETRY", "true")):
         os.environ.setdefault(name, value)
     try:

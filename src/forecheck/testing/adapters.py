@@ -73,7 +73,7 @@ class Interrupted(Exception):  # noqa: N818  what goes wrong is not ours
 
 
 class _Handed(PatternEdit):
-    """Keeps what the adapter hands to an edit, and changes nothing but, if told, one head, to the masked mean."""
+    """Keeps what the adapter hands to an edit, and changes nothing but, on request, one head, to the masked mean."""
 
     def __init__(self, head: int | None = None) -> None:
         super().__init__()

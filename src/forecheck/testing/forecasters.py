@@ -153,7 +153,7 @@ def check_never_sees_the_test_part(subject: Subject) -> None:
 
 def check_report(subject: Subject) -> None:
     """The fit's report is strict JSON, and its numbers make sense."""
-    report = subject.told[1]
+    report = subject.first_fit[1]
     require(isinstance(report, FitReport), f"fit must return a FitReport, got {type(report).__name__}")
     try:
         json.dumps(asdict(report), allow_nan=False)
@@ -167,12 +167,12 @@ def check_report(subject: Subject) -> None:
 
 
 def check_progress(subject: Subject) -> None:
-    """Progress is told as fractions from 0 to 1 that never fall, with a word."""
-    told = subject.told[2]
-    fractions = [fraction for fraction, _ in told]
+    """Progress is reported as fractions from 0 to 1 that never fall, with a word."""
+    progress = subject.first_fit[2]
+    fractions = [fraction for fraction, _ in progress]
     require(all(0 <= fraction <= 1 for fraction in fractions), f"progress leaves [0, 1]: {fractions}")
     require(fractions == sorted(fractions), f"progress goes backwards: {fractions}")
-    require(all(isinstance(word, str) for _, word in told), "progress comes with a word on what is going on")
+    require(all(isinstance(word, str) for _, word in progress), "progress comes with a word on what is going on")
 
 
 def check_save_and_load(subject: Subject) -> None:

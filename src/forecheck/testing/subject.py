@@ -82,8 +82,8 @@ class Subject:
         return forecaster
 
     @cached_property
-    def told(self) -> tuple[Forecaster, Any, list[tuple[float, str]]]:
-        """A fit with seed 0: the forecaster, its report, and the progress that it told."""
+    def first_fit(self) -> tuple[Forecaster, Any, list[tuple[float, str]]]:
+        """A fit with seed 0: the forecaster, its report, and its progress."""
         forecaster, progress = self.new(), list[tuple[float, str]]()
         report = forecaster.fit(
             self.experiment.train,
@@ -96,7 +96,7 @@ class Subject:
     @property
     def fitted(self) -> Forecaster:
         """The forecaster fitted with seed 0; checks share it and must not change it."""
-        return self.told[0]
+        return self.first_fit[0]
 
     def __str__(self) -> str:
         return self.forecaster if isinstance(self.forecaster, str) else self.forecaster.__name__

@@ -30,7 +30,7 @@ Prepare = Callable[[Windows, int, Progress | None], None]
 """A stage before training that changes the model, given training windows, seed, and whom to tell of progress."""
 
 _PREPARING = 0.2
-"""Of all progress, what is told for preparation; how long it takes is not known before."""
+"""Of all progress, the share of preparation; how long it takes is not known before."""
 
 
 @dataclass

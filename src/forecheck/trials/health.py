@@ -40,7 +40,7 @@ def check_store(store: Store, *, mend: bool = False, progress: Progress | None =
     Args:
         store: read only, unless `mend`.
         mend: remove what is damaged, so that it is made anew; what another process uses stays.
-        progress: told of the share that is done.
+        progress: called with the share that is done.
     """
     found = Health()
     places = [(kind, folder) for kind in KINDS for folder in _places(store.root / kind)]

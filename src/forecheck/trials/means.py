@@ -13,13 +13,13 @@ from forecheck.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Means:
-    """A store, an engine, and who is told.
+    """A store, an engine, and a watcher of progress.
 
     Attributes:
         store: where results are stored.
         run: engine; runs the trials that are not in the store yet.
         parallel: trials that it runs at once, to estimate time by.
-        watcher: told of progress, and of what a person should know before it is over.
+        watcher: receives the progress, and what a person should know before it is over.
     """
 
     store: Store

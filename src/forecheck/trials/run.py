@@ -27,7 +27,7 @@ def run_trial(
     Args:
         trial: what to run.
         store: holds its panel and, for an edit or a measure of a trained model, its parent.
-        progress: told of progress.
+        progress: called with the share that is done.
         models: by fingerprint, models that were trained elsewhere.
 
     Raises:

@@ -64,7 +64,7 @@ def score_made(made: Made, windows: Windows, progress: Progress | None = None) -
     Args:
         made: forecasts (batch, horizon, channel) of the windows at a slice, whose inputs come with it.
         windows: what is forecast.
-        progress: told of progress.
+        progress: called with the share that is done.
 
     Raises:
         FloatingPointError: if a forecast is not finite.

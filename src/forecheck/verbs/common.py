@@ -73,7 +73,7 @@ def open_store(folder: Path | None) -> Store:
 
 @contextmanager
 def watching(progress: Shown) -> Iterator[Watcher]:
-    """What is told of progress while a `with` block runs."""
+    """The watcher of progress while a `with` block runs."""
     if progress is True:
         from forecheck.progress.bar import Bar
 

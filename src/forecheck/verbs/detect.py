@@ -54,7 +54,7 @@ def detect(
         horizon: H, steps ahead whose forecasts of a row are put together; 1 if not given.
         model: name of a forecaster, or `auto`.
         model_dir: folder of a detector that was saved. Nothing is fitted then, and all choices are those of its fit.
-        before: with `model_dir`, the rows that come right before the data: these are looked back on, and not told.
+        before: with `model_dir`, the rows that come right before the data: these are looked back on, and not judged.
         labels: name of a column of 0 and 1, or one label a row: metrics stand beside. Nothing else sees them.
         train: share of the rows of the fit.
         calibrate: share of the rows, after those, that set the threshold. The rest is scored.

@@ -20,7 +20,7 @@ def survey(
     models: str | Sequence[str] | Mapping[str, str | Callable[[Panel], Any]] = "patchtst",
     *,
     options: Options | None = None,
-    told: Callable[[Report], None] | None = None,
+    callback: Callable[[Report], None] | None = None,
     **audited: Any,
 ) -> Report:
     """Audit several models on several sets: one table of what attention is worth, and every audit's own report.
@@ -32,7 +32,7 @@ def survey(
         data: what `audit` takes, or a list of such, or a mapping from names to such.
         models: names of forecasters; or, by names of your own, such names or functions that give the model for a panel.
         options: by forecaster, options that differ from the defaults.
-        told: handed the survey so far after every cell.
+        callback: called with the survey so far after every cell.
         audited: all other options are those of `audit`.
 
     Returns:
@@ -57,7 +57,9 @@ def survey(
             return audit(panel, model, options=own, **audited).data
         return audit(panel, model(panel), name=label, options=own, **audited).data
 
-    return Report(run_survey(names, list(panels), one, None if told is None else lambda so_far: told(Report(so_far))))
+    return Report(
+        run_survey(names, list(panels), one, None if callback is None else lambda so_far: callback(Report(so_far)))
+    )
 
 
 def _named(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Panel]:

@@ -86,7 +86,7 @@ def resampled(
         measure: called with the rows of a draw; gives numbers of several detectors, so that these share the draws.
         draws: how many.
         seed: of the draws.
-        progress: told of progress.
+        progress: called with the share that is done.
     """
     blocks = [np.arange(block.start, block.stop) for block in blocks_of(labels)]
     rng = np.random.default_rng(seed)

@@ -38,8 +38,8 @@ def scored_by_all(fits: Fits, progress: Progress | None = None) -> dict[str, Sco
 def _scored(fits: Fits, panel: Any, progress: Progress | None) -> dict[str, Scored]:
     found, count = {}, len(fits.detectors)
     for number, detector in enumerate(fits.detectors):
-        told = within(progress, number / count, (number + 1) / count)
-        found[detector.name] = detector.score(fits.ground, panel, fits.parts.calibration_end, told)
+        part_progress = within(progress, number / count, (number + 1) / count)
+        found[detector.name] = detector.score(fits.ground, panel, fits.parts.calibration_end, part_progress)
     first, seed = fits.chosen, int(fits.panel.fingerprint[:8], 16)  # of the data, so that not all have the same draws
     return found | {RANDOM: random_scored(found[first.name], first, panel.offsets, seed)}
 

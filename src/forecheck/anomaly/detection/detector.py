@@ -99,7 +99,7 @@ class Detector:
             ground: of the fit.
             panel: the data, all series of which are in the fit.
             first: row of every series; rows of the source's context get no score in any case.
-            progress: told of progress.
+            progress: called with the share that is done.
         """
         rows = ground.rows(panel)
         expected = expected_of(self.source, rows, first, panel.lengths, progress)

@@ -136,7 +136,7 @@ def expected_of(
         rows: the data.
         first, last: rows of every series, counted from its own first row; earlier ones than the source's context are
             left out.
-        progress: told of progress.
+        progress: called with the share that is done.
     """
     value, unit = np.full_like(rows.values, np.nan), np.full_like(rows.values, np.nan)
     total, done = int(np.maximum(last - first, 0).sum()), 0

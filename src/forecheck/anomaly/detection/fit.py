@@ -171,8 +171,8 @@ def fit_detectors(
     sources[MOVING] = MovingSource(moving_window(period, room))
     detectors = {}
     for number, (name, source) in enumerate(sources.items()):
-        told = _told(means, number, len(sources))
-        detectors[name] = made.detector(name, source, told)
+        progress = _progress(means, number, len(sources))
+        detectors[name] = made.detector(name, source, progress)
     rate = max(each.false_alarms for each in detectors.values())  # the same for all, so that they can be compared
     detectors = {name: replace(each, false_alarms=rate) for name, each in detectors.items()}
     kept = [name for name in (*references, MOVING, *beside) if name != chosen]
@@ -204,13 +204,13 @@ def _our_words() -> Iterator[None]:
 
 
 def _short_training(name: str, windows: int) -> dict[str, Any]:
-    """Options of a network that is only put beside: it is trained in a minute or so, unless it is told otherwise."""
+    """Options of a network that is only put beside: it is trained in a minute or so, unless options say otherwise."""
     known = registry.defaults(registry.find(name))
     brief = _TRAINING | {"train_stride": max(1, windows // _WINDOWS_AN_EPOCH)}
     return {key: value for key, value in brief.items() if key in known}
 
 
-def _told(means: Means, number: int, total: int) -> Progress | None:
+def _progress(means: Means, number: int, total: int) -> Progress | None:
     def tell(share: float, _: str) -> None:
         means.watcher.part("calibration", (number + share) / total, 1)
 
@@ -241,18 +241,18 @@ class _Made:
         self.parts = Parts(parts.split, *(end[self.known] for end in ends))
         scaler = experiment.scaler
         kept = type(scaler)(scaler.mean[self.known], scaler.std[self.known])
-        # Rows of data without times are numbered from 0 in every file: no phase can be told from that.
-        told = period if panel.reading.time is not None or panel.time.dtype.kind == "M" else 1
-        self.ground = Ground(kept, self.panel.series, told, self.panel.time.min())
+        # Rows of data without times are numbered from 0 in every file: that gives no phase.
+        phases = period if panel.reading.time is not None or panel.time.dtype.kind == "M" else 1
+        self.ground = Ground(kept, self.panel.series, phases, self.panel.time.min())
         self.rows = self.ground.rows(self.panel)
-        self.info: dict[str, Any] = {"notes": self._notes(panel, period, told), "read": panel.described}
+        self.info: dict[str, Any] = {"notes": self._notes(panel, period, phases), "read": panel.described}
 
-    def _notes(self, panel: Panel, period: int, told: int) -> list[str]:
+    def _notes(self, panel: Panel, period: int, phases: int) -> list[str]:
         notes = []
         if not self.known.all():
             left = [panel.series[index] for index in np.flatnonzero(~self.known)]
             notes.append(f"{len(left)} series have too few training rows, or constant ones: no score ({listed(left)})")
-        if told < period:
+        if phases < period:
             notes.append("no time column: phases of the season are not told apart by the scores")
         return notes
 

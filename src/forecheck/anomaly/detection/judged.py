@@ -80,7 +80,7 @@ def judge(judged: Judged, model: str, reference: str, progress: Progress | None 
     Args:
         judged: rows, among them at least one anomaly and one normal row.
         model, reference: of the comparison; no comparison if `model` is empty.
-        progress: told of progress.
+        progress: called with the share that is done.
 
     Returns:
         As JSON types: `anomalies`, `rows`, `metrics` with their names, `detectors` with value and interval of every
@@ -106,7 +106,7 @@ def judge(judged: Judged, model: str, reference: str, progress: Progress | None 
         name: {metric: Estimate(float(values[a, b]), intervals[a][b]).to_list() for b, metric in enumerate(METRICS)}
         for a, name in enumerate(names)
     }
-    told: dict[str, Any] = {
+    judgement: dict[str, Any] = {
         "anomalies": count,
         "rows": len(judged.labels),
         "anomalous": float(judged.labels.mean()),
@@ -118,8 +118,8 @@ def judge(judged: Judged, model: str, reference: str, progress: Progress | None 
         a, b, c = names.index(model), names.index(reference), list(METRICS).index("net_event")
         difference = percentile_interval(draws[:, a, c] - draws[:, b, c])
         estimate = Estimate(float(values[a, c] - values[b, c]), difference)
-        told["difference"] = {"model": model, "against": reference, "net_event": estimate.to_list()}
-    return told
+        judgement["difference"] = {"model": model, "against": reference, "net_event": estimate.to_list()}
+    return judgement
 
 
 def _measured(judged: Judged, name: str, rows: Int[np.ndarray, " row"], window: int) -> Float[np.ndarray, " number"]:

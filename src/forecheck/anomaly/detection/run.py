@@ -69,19 +69,19 @@ def run_detection(
         check_detector_place(save)
     fits = fit_detectors(panel, protocol, settings, means, model=model, candidates=candidates, options=options)
     first = fits.parts.calibration_end
-    scored = scored_by_all(fits, _told(means, "scores"))
-    plants, planted = planted_by_all(fits, _told(means, "planted anomalies"))
+    scored = scored_by_all(fits, _progress(means, "scores"))
+    plants, planted = planted_by_all(fits, _progress(means, "planted anomalies"))
     if save is not None:
         save_detector(fits, save)
     known = labels
     if labels is not None and len(fits.panel.values) < len(panel.values):
         known = labels[np.repeat(np.isin(panel.series, fits.panel.series), panel.lengths)]
     data = _told_of(fits.panel, scored[fits.chosen.name], fits.chosen, first, known)
-    told = roles(fits)
+    by_role = roles(fits)
     data |= {
         "model": fits.info,
         "parts": _parts(fits),
-        "detectors": [row_of(name, told[name], each, plants, planted.get(name)) for name, each in scored.items()],
+        "detectors": [row_of(name, by_role[name], each, plants, planted.get(name)) for name, each in scored.items()],
         "attention": worth(fits, planted),
         "labelled": None,
     }
@@ -107,8 +107,8 @@ def run_saved(
         labels: of all rows; judged by them if there are any.
         before: rows that come right before them. A row is scored from the lookback and H - 1 rows before it, and
             belongs to the segment that is open then; so that with all earlier rows, or with those since the last
-            alarm and the lookback before, every row is told as it would be in one piece.
-        means: whose watcher is told of progress.
+            alarm and the lookback before, every row is judged as it would be in one piece.
+        means: whose watcher receives the progress.
 
     Raises:
         DataError: if the data are of another kind than those of the fit, or too short for one score.
@@ -127,7 +127,7 @@ def run_saved(
             "Give more rows, or those that come before (--before).",
         )
     first = np.maximum(counts, np.minimum(context, whole.lengths))
-    scored = saved.detector.score(saved.ground, whole, np.zeros_like(counts), _told(means, "scores"))
+    scored = saved.detector.score(saved.ground, whole, np.zeros_like(counts), _progress(means, "scores"))
     data = _told_of(whole, scored, saved.detector, first, None)
     skipped = int((first - counts).sum())
     if skipped:
@@ -227,7 +227,7 @@ def _judged(
         what = "nothing but anomalies" if len(rows.labels) and rows.labels.any() else "no anomaly"
         return None, [f"the labels of the scored part hold {what}: no metric"]
     stream = "the channel" if len(panel.channels) == 1 else "all channels jointly"
-    return judge(rows, *compared, _told(means, "bootstrap over anomalies")) | {"stream": stream}, []
+    return judge(rows, *compared, _progress(means, "bootstrap over anomalies")) | {"stream": stream}, []
 
 
 def _parts(fits: Fits) -> list[dict[str, Any]]:
@@ -241,5 +241,5 @@ def _parts(fits: Fits) -> list[dict[str, Any]]:
     ]
 
 
-def _told(means: Means, name: str) -> Progress:
+def _progress(means: Means, name: str) -> Progress:
     return lambda share, _: means.watcher.part(name, share, 1)

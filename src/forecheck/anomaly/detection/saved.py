@@ -59,9 +59,9 @@ def save_detector(fits: Fits, folder: Path) -> None:
     check_detector_place(folder)
     detector, ground, panel = fits.chosen, fits.ground, fits.panel
     assert isinstance(detector.source, ForecastSource)
-    told = {"name": panel.name, "fingerprint": panel.fingerprint, "rows": len(panel.values), "fills": panel.fills}
-    told |= {"first": stamp(panel.time.min()), "last": stamp(panel.time.max())}
-    origin = {"data": told} | versions()
+    record = {"name": panel.name, "fingerprint": panel.fingerprint, "rows": len(panel.values), "fills": panel.fills}
+    record |= {"first": stamp(panel.time.min()), "last": stamp(panel.time.max())}
+    origin = {"data": record} | versions()
     series, frequency = ground.series, panel.frequency
     fitted = Fitted(fits.forecaster, ground.scaler, series, panel.channels, frequency, {}, fits.info, origin)
     start = ground.start
@@ -118,13 +118,13 @@ def load_detector(folder: Path) -> Saved:
 def _read(folder: Path, fitted: Any) -> Saved:
     text = (folder / _DESCRIPTION).read_text(encoding="utf-8")
     _need(is_whole(text), f"{_DESCRIPTION} is not as it was written")
-    told = json.loads(text)
-    _need(told["format"] == _FORMAT, f"its format is {told['format']!r}, this version reads {_FORMAT}")
+    record = json.loads(text)
+    _need(record["format"] == _FORMAT, f"its format is {record['format']!r}, this version reads {_FORMAT}")
     for name in _SEALED:
-        _need(checksum(folder / name) == told["files"][name], f"{name} is not as it was written")
+        _need(checksum(folder / name) == record["files"][name], f"{name} is not as it was written")
     _need(isinstance(fitted, Fitted), "a combination is no detector")
     arrays = load_file(folder / _ARRAYS)
-    task, period, start = fitted.forecaster.task, told["period"], told["start"]
+    task, period, start = fitted.forecaster.task, record["period"], record["start"]
     _need(type(period) is int and 0 < period < 2**31 and type(start) is int, "period and start are whole numbers")
     channels = len(fitted.channels)
     streams = channels if channels == 1 else channels + 1
@@ -139,12 +139,12 @@ def _read(folder: Path, fitted: Any) -> Saved:
         _need(each.ndim == 1 and bool((np.diff(each) >= 0).all()), "calibration scores are not sorted")
     _need(bool((arrays["scale"] > 0).all()), "scales must be positive")
     _need(_is_correlation(arrays["correlation"]), "the correlations are none")
-    _need(isinstance(told["false_alarms"], float) and math.isfinite(told["false_alarms"]), "the rate is no number")
-    rate = rate_of(min(map(len, calibration)), told["false_alarms"])
-    ground = Ground(fitted.scaler, fitted.series, period, np.datetime64(start, "us") if told["dates"] else start)
+    _need(isinstance(record["false_alarms"], float) and math.isfinite(record["false_alarms"]), "the rate is no number")
+    rate = rate_of(min(map(len, calibration)), record["false_alarms"])
+    ground = Ground(fitted.scaler, fitted.series, period, np.datetime64(start, "us") if record["dates"] else start)
     scoring = Scoring(arrays["centre"], arrays["scale"], arrays["correlation"])
     source = ForecastSource(fitted.forecaster, arrays["weights"])
-    rule = Rule(told["merge"], told["least"])
+    rule = Rule(record["merge"], record["least"])
     return Saved(fitted, ground, Detector(fitted.forecaster.name, source, scoring, calibration, rate, rule))
 
 

@@ -41,7 +41,7 @@ def table_of(panel: Panel, scored: Scored, first: Int[np.ndarray, " series"]) ->
     Args:
         panel: the data.
         scored: what was said of all rows.
-        first: row of every series from which on rows are told.
+        first: row of every series from which on rows are reported.
     """
     channels = len(panel.channels)
     parts: dict[str, list[Any]] = {name: [] for name in ("ds", "y", "yhat", "score", "p_value", "alarm", "place")}

@@ -183,7 +183,7 @@ EMPTY = {
 
 
 def metric(name: str, **about: Any) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
-    """Decorator: make a function known as a metric; see `Metric` for what is told about it."""
+    """Decorator: make a function known as a metric; see `Metric` for its description."""
 
     def register(function: Callable[..., Measured]) -> Callable[..., Measured]:
         _REGISTRY[name] = Metric(name=name, measure=function, **about)

@@ -133,7 +133,7 @@ def _bolt(model: Any, horizon: int) -> Callable[[Tensor], Tensor]:
 
 
 def _chronos2(model: Any, horizon: int) -> Callable[[Tensor], Tensor]:
-    """Every series is a group of its own, which is what the model takes on if it is not told."""
+    """Every series is a group of its own, which is what the model assumes by default."""
     config = model.chronos_config
     check_horizon(horizon, config.max_output_patches * config.output_patch_size, model)
     median = _median(list(config.quantiles), model)

@@ -1,4 +1,4 @@
-"""Which patterns of a batch are heads: told by how features were split, and by what every pattern responds to."""
+"""Which patterns of a batch are heads: from how features were split, and by what every pattern responds to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def settle_heads(sites: list[CallSite], attached: Attached, x: Tensor) -> None:
         attached: the model with these sites.
         x: windows.
     """
-    claims = {site.layer: site.heads for site in sites if not site.told}
+    claims = {site.layer: site.heads for site in sites if not site.declared}
     if not claims:
         return
     for site in sites:

@@ -41,7 +41,7 @@ class CallSite:
         style: which kind of call it is.
         pattern: the edit, or None.
         callback: the observer, or None.
-        told: the module itself says how many heads there are.
+        declared: the module itself says how many heads there are.
         splits: into how many parts features were split before: one of them may be the number of heads.
         stochastic: whether rows of the raw pattern sum to one.
         divided: whether the model divides what is given by the sums of rows afterwards, as linear attention does.
@@ -59,7 +59,7 @@ class CallSite:
     projected: bool
     pattern: PatternEdit | None = None
     callback: Callable[[Tensor], None] | None = None
-    told: bool = False
+    declared: bool = False
     splits: frozenset[int] = frozenset()
     stochastic: bool = True
     divided: bool = False

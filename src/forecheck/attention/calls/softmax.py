@@ -42,7 +42,7 @@ KEPT = _VIEWS | {"view_as", "reshape_as", "dropout", "to", "float", "double", "h
 _TOLERANCE = 1e-3  # of sums of rows, in half precision too
 
 Give = Callable[[Tensor, CallSite, Tensor], None]
-"""Told what attention whose rows have sums of their own gave, its site, and the sums."""
+"""Called with the output of attention whose rows have sums of their own, its site, and the sums."""
 Decide = Callable[[Callable[[], "Tensor | None"]], "Tensor | None"]
 """Says what rows of a possible pattern sum to: measured by the function in the first pass, the same in later ones."""
 
@@ -83,7 +83,7 @@ class Provenance:
         meet: says which site a call belongs to.
         decide: says what the rows of a pattern sum to, None if it is no attention.
         lineage: where tensors come from.
-        give: told of what may yet be divided by the sums of rows.
+        give: called with what may yet be divided by the sums of rows.
     """
 
     def __init__(self, meet: Meet, decide: Decide, lineage: Lineage, give: Give) -> None:

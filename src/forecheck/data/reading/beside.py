@@ -94,7 +94,7 @@ def set_apart(
     fill: str | None,
     source: Source,
 ) -> tuple[Timeline, Float[np.ndarray, "history channel"], Covariates, tuple[str, ...]]:
-    """The timeline and the values without the rows after the end, the covariates, and what is to be told.
+    """The timeline and the values without the rows after the end, the covariates, and notes.
 
     Rows at the end of a series in which no channel has a value are those after its end.
 
@@ -136,8 +136,10 @@ def set_apart(
                 "Give the future once: in the file, or by itself.",
             )
         kinds = {name: replace(cells[name], values=known[kept, place]) for place, name in enumerate(asked.known)}
-        future, levels, told = read_future(*asked.future, asked.known, kinds, levels, past_timeline, roles, frequency)
-        notes += told
+        future, levels, remarks = read_future(
+            *asked.future, asked.known, kinds, levels, past_timeline, roles, frequency
+        )
+        notes += remarks
     for place, name in enumerate(asked.known):
         if name in levels:
             seen = set(known[kept, place].astype(int).tolist())
@@ -153,7 +155,7 @@ def set_apart(
 
 
 def _ends(values: Float[np.ndarray, "time channel"], timeline: Timeline) -> np.ndarray:
-    """The row after the last value of every series; after its last row where it has none, which is told later."""
+    """The row after the last value of every series; after its last row where it has none, which is reported later."""
     seen = ~np.isnan(values).all(axis=1)
     last = np.where(seen, np.arange(1, len(seen) + 1), 0)
     ends = np.maximum.reduceat(last, timeline.offsets[:-1])

@@ -190,7 +190,7 @@ def _steps(numbers: Times, name: str) -> tuple[Times, str]:
 
 
 def _year_weeks(texts: list[str]) -> tuple[Times, str] | None:
-    """Years and weeks, told by a W or by numbers beyond 12."""
+    """Years and weeks, recognised by a W or by numbers beyond 12."""
     matches = [_YEAR_WEEK.fullmatch(text) for text in texts]
     found = [match for match in matches if match is not None]
     if len(found) < len(texts):

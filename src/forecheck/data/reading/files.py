@@ -58,7 +58,7 @@ def read(
     written: Written = _AS_FOUND,
     asked: Asked = NOTHING,
 ) -> Panel:
-    """Panel of a CSV or Parquet file; what it is is told from its bytes, not from its name.
+    """Panel of a CSV or Parquet file; its format is recognised from its bytes, not from its name.
 
     Delimiter (comma, semicolon, tab, bar), header and dates are found. A file without header has columns "0", "1", ...
     Rows in messages are lines of a text file (the header is row 1) and count from 0 in Parquet.

@@ -42,7 +42,7 @@ def read_future(
     roles: Roles,
     frequency: Frequency,
 ) -> tuple[Float[np.ndarray, "series ahead known"], dict[str, tuple[str, ...]], list[str]]:
-    """Values of known columns after the end of every series, categories with new ones, and what is to be told.
+    """Values of known columns after the end of every series, categories with new ones, and notes.
 
     Args:
         table: the future.

@@ -35,7 +35,7 @@ class Layout:
         skip: lines before it.
         blank: whether blank lines are rows, whose cell is missing: in files of one column.
         spaces: whether any number of spaces is one delimiter.
-        notes: what was decided, to be told.
+        notes: what was decided, to be reported.
     """
 
     delimiter: str

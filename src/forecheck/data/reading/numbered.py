@@ -40,7 +40,7 @@ def calendar(numbers: Times, name: str = "") -> tuple[Times, str] | None:
     """Stamps that whole or broken numbers stand for, and what they are called; None if they are no calendar.
 
     20240131, 202401 (months), 202401 to 202452 (ISO weeks, which begin on Monday), 2024013123, 202401312359 and
-    20240131235959 are told by their digits. Unix seconds, milli-, micro- and nanoseconds of 1990 to 2100 are told by
+    20240131235959 are known by their digits. Unix seconds, milli-, micro- and nanoseconds of 1990 to 2100 are known by
     whole minutes between them or by the column's name, days of a spreadsheet by the column's name alone.
 
     Args:

@@ -172,9 +172,9 @@ def open_pieces(
         )
     kind = None if roles.time is None or "+" in roles.time else table.schema.field(roles.time).type
     if roles.time is None or kind is None or not _is_stamp(kind):
-        told = "no time column" if roles.time is None else f'times of type {kind} in column "{roles.time}"'
+        found = "no time column" if roles.time is None else f'times of type {kind} in column "{roles.time}"'
         raise UsageError(
-            f"{source.name} has {told}: a stream needs timestamps without zone or in UTC, dates, or whole numbers",
+            f"{source.name} has {found}: a stream needs timestamps without zone or in UTC, dates, or whole numbers",
             "Name the column with time (--time COLUMN), or store it so.",
         )
     return Pieces(place.resolve(), files, source, roles.time, roles.series, roles.channels)

@@ -33,7 +33,7 @@ class Roles:
         time: the time column, None if rows are consecutive steps.
         series: the column with the series' names.
         channels: the columns of values.
-        notes: what was decided without being asked, to be told.
+        notes: what was decided without being asked, to be reported.
     """
 
     time: str | None

@@ -50,7 +50,7 @@ def from_table(
     Args:
         written: how numbers are written, where the user says it.
         delimiter: of the text file that the table came from.
-        notes: what reading the file decided, to be told with the rest.
+        notes: what reading the file decided, to be reported with the rest.
         asked: columns that are no channels but may tell of them.
     """
     check_fill(fill)
@@ -64,7 +64,7 @@ def from_table(
     asked.check(table, source, (time, series, *(target or ()), *drop))
     beside = (*drop, *asked.columns)
     table, roles = find_roles(table, source, time=time, series=series, target=target, drop=beside)
-    timeline, told = _timeline(table, source, roles, [column for column in drop if column not in table.column_names])
+    timeline, filled = _timeline(table, source, roles, [column for column in drop if column not in table.column_names])
     if np.diff(timeline.offsets).max() == 1:
         raise DataError(
             f"{source.name} has a single row" + (" a series" if len(timeline.series) > 1 else ""),
@@ -102,8 +102,8 @@ def from_table(
         fill=fill or "" if fills else "",
         covariates=covariates,
     )
-    told = (*notes, *roles.notes, *told, *said, *units, *_of_notation(notation), *_of_codes(panel))
-    return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), told))
+    remarks = (*notes, *roles.notes, *filled, *said, *units, *_of_notation(notation), *_of_codes(panel))
+    return replace(panel, reading=Reading(roles.time, _kind(table, roles.series), remarks))
 
 
 def _own(table: pa.Table, name: str) -> str:
@@ -231,5 +231,5 @@ def _timeline(
             + f", name another column with {source.option('time', 'COLUMN')}, or take rows as consecutive steps with "
             f"{source.drop(roles.time)}.",
         ) from None
-    told = (note,) if note else ()
-    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), told
+    filled = (note,) if note else ()
+    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), filled

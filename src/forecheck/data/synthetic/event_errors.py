@@ -29,7 +29,7 @@ def event_errors(
 
     Args:
         fitted: windows whose heights the coefficients come from, by least squares.
-        scored: windows whose errors are told.
+        scored: windows whose errors are returned.
         seed: of the streams of all windows.
 
     Source: arXiv 2509.20942, its toy set; the references are ours.

@@ -72,7 +72,7 @@ def served(pieces: Pieces, progress: Progress | None = None, wanted: Collection[
 
     Args:
         pieces: the data.
-        progress: told of progress.
+        progress: called with the share that is done.
         wanted: numbers of the tables that panels are made of; None for all.
 
     Raises:

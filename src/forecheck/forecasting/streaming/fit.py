@@ -92,7 +92,7 @@ def fit_stream(
         forecaster: not fitted yet.
         levels: coverage of intervals, in percent.
         refit: fit again on all windows, with what validation chose.
-        summing, calibrating: told of progress of both passes.
+        summing, calibrating: called with the progress of the two passes.
 
     Raises:
         DataError: if a part has no window, or too few for a level.

@@ -72,7 +72,7 @@ def run_stream(
         pieces: the data.
         protocol: horizon, lookback, split and period.
         folder: what is written to; it is made if it is not there.
-        watcher: told of progress.
+        watcher: receives the progress.
         model: one of `STREAMED`.
         levels: coverage of intervals, in percent.
         options: of the model, by its name.
@@ -97,7 +97,7 @@ def run_stream(
         place.keep(fit)
     left = {number for number in fit.info["parts"] if not place.part(number).exists()}
     if left:
-        _write(pieces, fit, place, levels, left, _told(watcher, "forecasts"))
+        _write(pieces, fit, place, levels, left, _progress(watcher, "forecasts"))
     return Streamed(folder, tuple(place.parts()), fit.info)
 
 
@@ -140,16 +140,16 @@ def _fit(
     *,
     refit: bool,
 ) -> StreamFit:
-    known = survey(pieces, protocol.split or "70/10/20", _told(watcher, "reading"))
+    known = survey(pieces, protocol.split or "70/10/20", _progress(watcher, "reading"))
     lookback = protocol.lookback
     if lookback is None:
-        lookback = own_lookback(pieces, known, model, protocol.horizon, _told(watcher, "lookback"))
+        lookback = own_lookback(pieces, known, model, protocol.horizon, _progress(watcher, "lookback"))
     plan = Plan(lookback, protocol.horizon, known.split, known.first)
     period = protocol.period or known.frequency.period
     forecaster = registry.create(model, Task(lookback, protocol.horizon, len(known.channels), period), options)
     assert isinstance(forecaster, ClosedForm)
-    told = {"summing": _told(watcher, "sums"), "calibrating": _told(watcher, "intervals")}
-    fit = fit_stream(pieces, plan, forecaster, sorted(levels), refit=refit, **told)
+    callbacks = {"summing": _progress(watcher, "sums"), "calibrating": _progress(watcher, "intervals")}
+    fit = fit_stream(pieces, plan, forecaster, sorted(levels), refit=refit, **callbacks)
     info: dict[str, Any] = {
         "model": model,
         "rule": "named",
@@ -173,5 +173,5 @@ def _write(
             place.write(each.number, make_forecast(fitted, panel, levels).to_arrow())
 
 
-def _told(watcher: Watcher, name: str) -> Progress:
+def _progress(watcher: Watcher, name: str) -> Progress:
     return lambda share, _: watcher.part(name, share, 1)

@@ -53,7 +53,7 @@ def survey(pieces: Pieces, split: str, progress: Progress | None = None) -> Surv
     Args:
         pieces: the data.
         split: in percent, or two stamps.
-        progress: told of progress.
+        progress: called with the share that is done.
 
     Raises:
         DataError: if the data cannot be used as they are.

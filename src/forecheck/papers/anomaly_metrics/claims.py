@@ -32,14 +32,21 @@ def judge_none(measured: Measured) -> Outcome:
         verdict = Verdict.REFUTED
     else:
         verdict = Verdict.CONFIRMED if few > len(counts) / 2 else Verdict.UNEVEN
-    told = sorted(counts, key=lambda name: -counts[name])
+    ranked = sorted(counts, key=lambda name: -counts[name])
     return Outcome(
         verdict,
         f"Of {len(counts)} published metrics none has all twelve properties strictly; {few} have at most {FEW}, and "
         f"{best} has most, {counts[best]}. Y: strict in every draw; w: weak; a/b: percent strict / weak.",
         Estimate(counts[best]),
         _table(words),
-        [bars("Properties that hold strictly, of twelve", "properties", told, [("", [counts[name] for name in told])])],
+        [
+            bars(
+                "Properties that hold strictly, of twelve",
+                "properties",
+                ranked,
+                [("", [counts[name] for name in ranked])],
+            )
+        ],
     )
 
 

@@ -33,7 +33,7 @@ def table(bench: Bench, draws: int) -> dict[str, Any]:
     found = {}
     for k, name in enumerate(names):
         found[name] = {key: each.word for key, each in properties(name, draws=draws).items()}
-        bench.told((k + 1) / len(names), name)
+        bench.progress((k + 1) / len(names), name)
     return {"words": found}
 
 
@@ -57,7 +57,7 @@ def figure(bench: Bench, length: int) -> dict[str, Any]:
     for each in [*published(), find_metric("alarm"), find_metric("net_event")]:
         sign = -1 if each.lower_is_better else 1
         found[each.name] = [sign * each(y, p).value for p in (concise, oscillating)]
-    bench.told(1.0, f"length {length}")
+    bench.progress(1.0, f"length {length}")
     return {"values": found, "points": [int(concise.sum()), int(oscillating.sum())]}
 
 
@@ -67,7 +67,7 @@ def blind(bench: Bench, length: int) -> dict[str, Any]:
     at = np.arange(length)
     single = [metric(y, at == offset).value for offset in range(length)]
     covered = [metric(y, at <= offset).value for offset in range(length)]
-    bench.told(1.0, f"length {length}")
+    bench.progress(1.0, f"length {length}")
     return {
         "offset": next(k for k in range(length) if len(set(single[k:])) == 1),
         "coverage": next(k for k in range(length) if len(set(covered[k:])) == 1),
@@ -91,7 +91,7 @@ def monotone(bench: Bench) -> dict[str, Any]:
                     counted[kind] += 1
                     fell = values[y.tobytes(), longer.tobytes()] < values[y.tobytes(), p.tobytes()]
                     counted[f"{kind} lower"] += bool(fell)
-    bench.told(1.0, "six points")
+    bench.progress(1.0, "six points")
     return counted
 
 

@@ -28,7 +28,7 @@ def spans(rows: Sequence[Row]) -> list[list[Row]]:
     return [sorted(select(rows, low=low), key=lambda row: row[by]) for low in distinct(rows, "low")]
 
 
-def told(row: Row) -> str:
+def setting(row: Row) -> str:
     """The bounds of m."""
     return f"[{row['low']:g}, {row['high']:g}]"
 
@@ -47,12 +47,14 @@ def judge_single(measured: Measured) -> Outcome:
         held += [holds(ratio, above=0.8) for ratio in ratios]
         lengths = [row["length"] for row in group]
         drawn += [
-            curve(f"one layer {told(group[0])}", lengths, [mean(row["single"]) for row in group]),
-            curve(f"10 layers {told(group[0])}", lengths, [mean(at(row, 10)) for row in group]),
-            curve(f"regression {told(group[0])}", lengths, [mean(row["regression"]) for row in group], style="dashed"),
+            curve(f"one layer {setting(group[0])}", lengths, [mean(row["single"]) for row in group]),
+            curve(f"10 layers {setting(group[0])}", lengths, [mean(at(row, 10)) for row in group]),
+            curve(
+                f"regression {setting(group[0])}", lengths, [mean(row["regression"]) for row in group], style="dashed"
+            ),
         ]
         cells += [
-            [told(row), row["length"], mean(row["single"]), row["floor"], mean(row["regression"]), row["explained"]]
+            [setting(row), row["length"], mean(row["single"]), row["floor"], mean(row["regression"]), row["explained"]]
             for row in group
         ]
     last = spans(measured["contexts"])[0][-1]
@@ -77,12 +79,12 @@ def judge_depth(measured: Measured) -> Outcome:
         drawn = []
         for row in group:
             means = [mean(at(row, depth)) for depth in row["depths"]]
-            cells.append([told(row), row["length"], mean(row["single"]), *means, mean(row["regression"])])
+            cells.append([setting(row), row["length"], mean(row["single"]), *means, mean(row["regression"])])
             if row["length"] >= LONG:
                 drawn.append(curve(f"L = {row['length']}", row["depths"], means))
         levels = [(f"regression in context, L = {last['length']}", mean(last["regression"]))]
         levels.append(("best single layer", mean(last["single"])))
-        title = f"Excess by depth, m in {told(last)}"
+        title = f"Excess by depth, m in {setting(last)}"
         charts.append(curves(title, "layers T", "excess error", drawn, log="xy", levels=levels))
     last = spans(measured["contexts"])[0][-1]
     ratio = ratio_estimate(at(last, 20), last["single"])
@@ -119,7 +121,7 @@ def judge_limit(measured: Measured) -> Outcome:
                 held.append(max(abs(a - b) for a, b in zip(pair, ends[row["depth"]], strict=True)) < CLOSE * pair[0])
             cells.append(
                 [
-                    *(told(row), row["depth"], row["alpha"], row["alpha of two"], row["beta of two"]),
+                    *(setting(row), row["depth"], row["alpha"], row["alpha of two"], row["beta of two"]),
                     *ends.get(row["depth"], (None, None)),
                     *(row["limit"], row["excess"], row["excess at the limit"]),
                 ]
@@ -131,10 +133,10 @@ def judge_limit(measured: Measured) -> Outcome:
             curve("-beta of two", depths, [-row["beta of two"] for row in group]),
         ]
         levels = [("2 / (2 + low + high)", last["limit"])]
-        charts.append(curves(f"Trained steps, m in {told(last)}", "layers T", "step", drawn, "x", levels=levels))
+        charts.append(curves(f"Trained steps, m in {setting(last)}", "layers T", "step", drawn, "x", levels=levels))
     charts += [
         curves(
-            f"Gradient flow, T = {row['depth']}, m in {told(row)}",
+            f"Gradient flow, T = {row['depth']}, m in {setting(row)}",
             "time",
             "parameter",
             [curve("alpha", row["times"], row["alphas"]), curve("-beta", row["times"], [-b for b in row["betas"]])],
@@ -166,10 +168,10 @@ def judge_short(measured: Measured) -> Outcome:
         held.append(holds(_share(longest), below=share.value))
         for row in group:
             means, medians = ([mean(at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
-            cells.append([told(row), row["length"], _share(row).value, *means, *medians, mean(at(row, 20, "safe"))])
+            cells.append([setting(row), row["length"], _share(row).value, *means, *medians, mean(at(row, 20, "safe"))])
         drawn += [
             curve(
-                f"{name}, {told(shortest)}",
+                f"{name}, {setting(shortest)}",
                 shortest["depths"],
                 [mean(at(shortest, k, key)) for k in shortest["depths"]],
             )
@@ -214,7 +216,7 @@ def judge_regression(measured: Measured) -> Outcome:
             if row["length"] >= LONG:
                 held += [holds(deepest, above=0.95, below=1.05), holds(gain, below=1.0)]
                 gains.append(gain.value)
-            cells.append([told(row), row["length"], deepest.value, best, gain.value, mean(row["regression"])])
+            cells.append([setting(row), row["length"], deepest.value, best, gain.value, mean(row["regression"])])
     longest = spans(measured["contexts"])[0][-1]
     ours = ratio_estimate(at(longest, longest["depths"][-1], "safe"), longest["regression"])
     return Outcome(

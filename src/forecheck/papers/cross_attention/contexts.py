@@ -68,7 +68,7 @@ def contexts(bench: Bench, low: float, high: float, length: int, tasks: int, rep
         found["single"].append(best_scalar(drawn, labels).mean().item())
         found["regression"].append(drawn.excess(torch.linalg.solve(second, labels)).mean().item())
         found["diverging"].append(diverges(second, step).double().mean().item())
-        bench.told((seed + 1) / repeats, f"repeat {seed}")
+        bench.progress((seed + 1) / repeats, f"repeat {seed}")
     floor = excess(1, trained_step(1, low, high), low, high)
     return found | {"depths": list(DEPTHS), "floor": floor, "explained": _explained(low, high)}
 

@@ -46,7 +46,7 @@ def flow(bench: Bench, low: float, high: float, depth: int, time: float) -> dict
     """Gradient flow of both parameters from (0.01, -0.01), integrated as a stiff equation."""
 
     def slope(at: float, pair: np.ndarray) -> np.ndarray:
-        bench.told(at / time, f"time {at:.2g}")
+        bench.progress(at / time, f"time {at:.2g}")
         place = torch.from_numpy(pair).requires_grad_()
         (gradient,) = torch.autograd.grad(loss(place, depth, low, high), place)
         return -gradient.numpy()

@@ -20,7 +20,7 @@ from forecheck.papers.experiment import Bench, Experiment
 
 TIMES = 40
 RESOLVED = 1e-8
-"""Smallest bound on the fall of the loss a step that can be told from rounding (tables err by about 1e-10)."""
+"""Smallest bound on the fall of the loss a step that exceeds rounding (tables err by about 1e-10)."""
 
 
 def learning(

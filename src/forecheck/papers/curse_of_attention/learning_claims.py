@@ -134,7 +134,7 @@ def _loss_chart(found: Found) -> list[dict[str, Any]]:
 
 
 def judge_rate(measured: Measured) -> Outcome:
-    """L(t + 1) <= (1 - eta lambda / 2) L(t) wherever that can be told from rounding."""
+    """L(t + 1) <= (1 - eta lambda / 2) L(t) wherever that exceeds rounding."""
     groups = settings(LEARNING, by=_BY, where=lambda row: row["bound"] is not None)(measured)
     broken = [sum(row["excess"] > 0 for row in rows) for rows in groups]
     runs = [f"{bad} of {len(rows)} at width {rows[0]['neurons']}" for bad, rows in zip(broken, groups, strict=True)]

@@ -70,7 +70,7 @@ def local_scores(
             assert upstream is not None
             for name, value in readings(x, weights[0].detach(), weights[1].detach(), TRAIN * upstream, flat).items():
                 found.setdefault(name, []).append(value)
-            bench.told(time / steps, f"step {time}")
+            bench.progress(time / steps, f"step {time}")
         if time < steps:
             descent.step()
     with torch.no_grad():

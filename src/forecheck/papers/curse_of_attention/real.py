@@ -81,7 +81,7 @@ def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int])
     fits = [trial_of(cut, "patchtst", RECIPE | {"epochs": epochs}, seed) for seed in seeds]
     for done, trial in enumerate([linear, *fits]):
         run_inline([trial], bench.store)
-        bench.told((done + 1) / (len(fits) + 1), trial.label)
+        bench.progress((done + 1) / (len(fits) + 1), trial.label)
     y = _targets(cut.test)
     last = torch.cat([x[:, -2:] for _, x, _ in cut.test.batches(256)])
     loaded = [registry.load(bench.store.model(trial)) for trial in fits]
@@ -179,7 +179,7 @@ def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: in
         forecaster: Forecaster = LastTokenPatchTST(
             Task(LOOKBACK, HORIZON, cut.test.channels), PatchTSTConfig(**options)
         )
-        forecaster.fit(cut.train, cut.validation, seed, bench.told)
+        forecaster.fit(cut.train, cut.validation, seed, bench.progress)
     else:
         bench.store.put_panel(panel)
         trial = trial_of(cut, "patchtst", options, seed)

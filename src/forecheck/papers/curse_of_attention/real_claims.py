@@ -34,11 +34,11 @@ def judge_share(measured: Measured) -> Outcome:
         for view, word in _VIEWS.items():
             found = row["views"][view]
             cells.append([row["data"], word, *found["share"], found["gaussian"], found["ties"]])
-    told = ", ".join(f"{100 * each['level'].value:.1f} % ({data})" for data, each in shares.items())
+    words = ", ".join(f"{100 * each['level'].value:.1f} % ({data})" for data, each in shares.items())
     steps = ", ".join(f"{100 * each['difference'].value:.0f} %" for each in shares.values())
     return Outcome(
         verdict_of([holds(each["level"], above=COMMON) for each in shares.values()]),
-        f"The next value has another sign than the last in {told} of all cases; the next step turns against the last "
+        f"The next value has another sign than the last in {words} of all cases; the next step turns against the last "
         f"step in {steps}.",
         Estimate(exact(each["level"].value for each in shares.values())),
         table("set | sign of | inconsistent share | from | to | arccos(rho) / pi | products of zero", cells),
@@ -66,13 +66,13 @@ def judge_gap(measured: Measured) -> Outcome:
                 cells.append([row["data"], word, name, *losses, *found["gap"][name]])
     gaps = {name: [row["views"]["difference"]["gap"][name][0] for row in rows] for name in CLASSES}
     whole = [f"{100 * exact(row['by channel']['gap']):+.0f} %" for row in rows]
-    told = ", ".join(
+    words = ", ".join(
         f"{100 * one:+.0f} % and {100 * other:+.0f} % ({row['data']})"
         for row, one, other in zip(rows, *gaps.values(), strict=True)
     )
     return Outcome(
         verdict_of(held),
-        f"One step ahead PatchTST's error is above the linear model's by {told}, where the step turns against the "
+        f"One step ahead PatchTST's error is above the linear model's by {words}, where the step turns against the "
         f"last one and where it does not; over the whole horizon by {', '.join(whole)}.",
         Estimate(exact(gaps["inconsistent"]) - exact(gaps["consistent"])),
         table("set | sign of | class | PatchTST | linear | last value | gap | from | to", cells),
@@ -128,11 +128,11 @@ def judge_remedies(measured: Measured) -> Outcome:
     changes = _changes(measured["variant"])
     held = [holds(each, below=1 - MARGIN) for (_, name), each in changes.items() if name in REMEDIES]
     best = min((key for key in changes if key[1] in REMEDIES), key=lambda key: changes[key].value)
-    told = [
+    words = [
         f"{name} {', '.join(_percent(each) for (_, other), each in changes.items() if other == name)}"
         for name in REMEDIES
     ]
-    return _varied(measured["variant"], changes, verdict_of(held), changes[best], f"{'; '.join(told)}")
+    return _varied(measured["variant"], changes, verdict_of(held), changes[best], f"{'; '.join(words)}")
 
 
 def judge_order(measured: Measured) -> Outcome:
@@ -146,12 +146,12 @@ def judge_order(measured: Measured) -> Outcome:
         held += [
             holds(ratio_estimate(worst, _errors(rows, data, name)), above=1.0) for name in VARIANTS if name != "neither"
         ]
-    told = [
+    words = [
         f"{name} {', '.join(_percent(each) for (_, other), each in changes.items() if other == name)}"
         for name in ("no positions", "last token", "neither")
     ]
     last = changes[distinct(rows, "data")[0], "neither"]
-    return _varied(rows, changes, verdict_of(held), last, "; ".join(told))
+    return _varied(rows, changes, verdict_of(held), last, "; ".join(words))
 
 
 def _errors(rows: Sequence[Row], data: str, name: str) -> list[float]:
@@ -173,7 +173,7 @@ def _percent(ratio: Estimate) -> str:
 
 
 def _varied(
-    rows: Sequence[Row], changes: dict[tuple[str, str], Estimate], verdict: Any, ours: Estimate, told: str
+    rows: Sequence[Row], changes: dict[tuple[str, str], Estimate], verdict: Any, ours: Estimate, words: str
 ) -> Outcome:
     """What both claims on variants show."""
     sets = distinct(rows, "data")
@@ -187,7 +187,7 @@ def _varied(
             cells.append([data, name, error, *change, weights, looks[0], looks[-1]])
     return Outcome(
         verdict,
-        f"Change of PatchTST's test error on {' and '.join(sets)}: {told}.",
+        f"Change of PatchTST's test error on {' and '.join(sets)}: {words}.",
         ours,
         table("set | variant | MSE | over PatchTST | from | to | weights | last patch, layer 1 | last layer", cells),
         [

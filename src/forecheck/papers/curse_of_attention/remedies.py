@@ -92,7 +92,7 @@ def remedy(bench: Bench, form: Form, name: str, seeds: int, windows: int, neuron
     _, optimizer, penalty = min(tried, key=lambda each: each[0])
     repetitions = []
     for seed in range(seeds):
-        bench.told(seed / seeds, f"repetition {seed + 1} of {seeds}")
+        bench.progress(seed / seeds, f"repetition {seed + 1} of {seeds}")
         task = drawn(seed)
         fitted = trained(task, optimizer, penalty)
         x, y = (each.numpy() for each in task.train)
@@ -108,15 +108,15 @@ def remedy(bench: Bench, form: Form, name: str, seeds: int, windows: int, neuron
                 "last share": float(share.mean()),
             }
         )
-    return {"repetitions": repetitions, "taken": _told(optimizer, penalty), "tried": len(tried)}
+    return {"repetitions": repetitions, "taken": _described(optimizer, penalty), "tried": len(tried)}
 
 
-def _told(optimizer: Optimizer, penalty: PatternPenalty | None) -> str:
-    told = [f"step {optimizer.lr:g}{' / lambda_max' if optimizer.name == 'gd' else ''}"]
-    told += [f"decay {optimizer.decay:g}"] if optimizer.decay else []
-    told += [f"drift {optimizer.drift:g}"] if optimizer.drift else []
-    told += [f"mu {penalty.strength:g}"] if penalty else []
-    return ", ".join(told)
+def _described(optimizer: Optimizer, penalty: PatternPenalty | None) -> str:
+    settings = [f"step {optimizer.lr:g}{' / lambda_max' if optimizer.name == 'gd' else ''}"]
+    settings += [f"decay {optimizer.decay:g}"] if optimizer.decay else []
+    settings += [f"drift {optimizer.drift:g}"] if optimizer.drift else []
+    settings += [f"mu {penalty.strength:g}"] if penalty else []
+    return ", ".join(settings)
 
 
 def _parts(seeds: int, windows: int, neurons: int, steps: int) -> list[dict[str, Any]]:

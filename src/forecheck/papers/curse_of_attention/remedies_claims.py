@@ -65,14 +65,14 @@ def judge_remedies(names: Sequence[str], held: Held) -> Callable[[Measured], Out
         forms = list(dict.fromkeys(form for _, form in rows))
         shown = list(dict.fromkeys([*(base_of(name) for name in names), *names]))
         verdicts = [held(rows[name, form], rows[base_of(name), form]) for name in names for form in forms]
-        told = "; ".join(
+        words = "; ".join(
             f"{name}: " + ", ".join(f"{over(rows[name, form], 'floor').value:.1f} ({form})" for form in forms)
             for name in shown
         )
         best = min(names, key=lambda name: over(rows[name, forms[0]], "floor").value)
         return Outcome(
             verdict_of(verdicts),
-            f"Risk where signs differ, in floors: {told}. Forecasting zero has "
+            f"Risk where signs differ, in floors: {words}. Forecasting zero has "
             + " and ".join(f"{_zero(rows[names[0], form]):.1f} ({form})." for form in forms).replace("). and", ") and"),
             over(rows[best, forms[0]], "floor"),
             _table(rows, shown, forms),

@@ -39,12 +39,12 @@ def _order(model: str, measured: Measured) -> Outcome:
         drawn.append(curve(form, noises, [mean_risk(rows, model, "inconsistent") for _, rows in own]))
         floors = [mean(read(rows, "floor")) for _, rows in own]
         drawn.append(curve(f"floor, {form}", noises, floors, style="dashed"))
-    told = " and ".join(f"sigma^{each.value:.2f} ({form})" for form, each in orders.items())
+    words = " and ".join(f"sigma^{each.value:.2f} ({form})" for form, each in orders.items())
     name = {"attention": "attention", "residual": "the residual linear network"}[model]
     worst = max(over_floor(rows, model, "inconsistent").value for _, rows in found)
     return Outcome(
         verdict_of(held),
-        f"Where signs differ the risk of {name} falls with the noise like {told}; at most it is {worst:.3g} times the "
+        f"Where signs differ the risk of {name} falls with the noise like {words}; at most it is {worst:.3g} times the "
         "floor.",
         orders[forms[0]],
         table(
@@ -154,11 +154,11 @@ def judge_generic(measured: Measured) -> Outcome:
         cells.append([features, noise, each.value, each.low, each.high, free.value])
         cells[-1].append(mean_estimate([row["residual"] / row["bayes"] for row in same]).value)
     reach = max(row["distance"] ** 2 for row in rows)
-    told = ", ".join(f"{each.value:.3f} ({features})" for features, each in slopes.items())
+    words = ", ".join(f"{each.value:.3f} ({features})" for features, each in slopes.items())
     worst = max(cell[5] for cell in cells)
     return Outcome(
         verdict_of(held),
-        f"At sigma = {quietest:g} the residual linear network loses {told} times its squared distance to the best "
+        f"At sigma = {quietest:g} the residual linear network loses {words} times its squared distance to the best "
         f"forecast; unrestricted least squares has at most {worst:.3f} times the risk of that.",
         next(iter(slopes.values())),
         table("features | sigma | loss over squared distance | low | high | OLS over best | residual over best", cells),

@@ -54,7 +54,7 @@ def trained(
         found["low"].append(float((excess[negative] <= 0).double().mean()))
         found["negative"].append(float(last[negative].mean()))
         found["positive"].append(float(last[~negative].mean()))
-        bench.told((count + 1) / len(run.kept), "attention")
+        bench.progress((count + 1) / len(run.kept), "attention")
     every = slice(None, None, max(neurons // DOTS, 1))
     return {
         "times": [*run.kept],

@@ -91,13 +91,13 @@ def judge_convex(measured: Measured) -> Outcome:
         [*key, sum(ended[key]), *(mean([row[name] for row in group]) for name in columns[3:])]
         for key, group in groups.items()
     ]
-    told = ", ".join(
+    ends = ", ".join(
         f"{sum(sum(each) for key, each in ended.items() if key[1] == strength)} at lambda {strength:g}"
         for strength in sorted({key[1] for key in groups})
     )
     return Outcome(
         verdict_of([all_or_none(each) for each in ended.values()]),
-        f"{sum(plain)} of {len(plain)} draws end at a stationary point ({told}), {sum(aware)} of {len(aware)} with the "
+        f"{sum(plain)} of {len(plain)} draws end at a stationary point ({ends}), {sum(aware)} of {len(aware)} with the "
         "aware projection, which the theorem does not have. A small lambda leaves no support stationary, a large one "
         "takes more steps.",
         Estimate(sum(plain) / len(plain)),
@@ -141,7 +141,7 @@ def _compared(measured: Measured, of: Of, reference: Of, below: float) -> Outcom
         name: ratio_estimate([of(row) for row in rows], [reference(row) for row in rows])
         for name, rows in groups.items()
     }
-    told = "; ".join(f"{each.value:.2f} ({name})" for name, each in ratios.items())
+    words = "; ".join(f"{each.value:.2f} ({name})" for name, each in ratios.items())
     names = ["dense", "dense, trained", *WAYS]
     cells = [
         [name, *(mean([row[way] for row in rows]) for way in names), *vars(ratios[name]).values()]
@@ -158,7 +158,7 @@ def _compared(measured: Measured, of: Of, reference: Of, below: float) -> Outcom
     )
     return Outcome(
         verdict_of([holds(each, below=below) for each in ratios.values()]),
-        f"The ratio of test MSE is {told}.",
+        f"The ratio of test MSE is {words}.",
         next(iter(ratios.values())),
         Table(["setting", *names, "ratio", "low", "high"], cells),
         [chart],

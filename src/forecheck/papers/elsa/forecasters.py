@@ -72,7 +72,7 @@ def pruned(
     """Test MSE of the dense start, of the same steps without a mask, and of every way; ELSA's last residuals.
 
     Args:
-        bench: told of progress.
+        bench: its `progress` is called as parts of the experiment finish.
         data: name of a set.
         lookback, horizon: steps of input and of forecast.
         width: of the hidden layers; 0 for a linear map.
@@ -93,7 +93,7 @@ def pruned(
         found[name] = mean_squared_error(each.model, cut.test)
         if way.method == "elsa":
             found["residuals"][name] = each.trace[-1]["residual"]
-        bench.told((place + 1) / len(WAYS), f"{data}, {name}")
+        bench.progress((place + 1) / len(WAYS), f"{data}, {name}")
     return found
 
 

@@ -21,7 +21,7 @@ def memory(bench: Bench, lookback: int, horizon: int) -> dict[str, Any]:
     """Bytes of weights, z, u and Adam's two moments, in FP32 and in few bits.
 
     Args:
-        bench: told of progress.
+        bench: its `progress` is called as parts of the experiment finish.
         lookback, horizon: shape of the map.
     """
     network = nn.Linear(lookback, horizon, bias=False)
@@ -33,7 +33,7 @@ def memory(bench: Bench, lookback: int, horizon: int) -> dict[str, Any]:
     held = size * network.weight.element_size()
     moments = sum(state[name].numel() * state[name].element_size() for name in ("exp_avg", "exp_avg_sq"))
     few = 2 * (size + 4 * -(-size // _BLOCK) + 4 * _LEVELS)
-    bench.told(1.0, "bytes")
+    bench.progress(1.0, "bytes")
     return {
         "weights": size,
         "whole": held + moments + _copies(network, ("fp32", "fp32")),

@@ -37,7 +37,7 @@ def regression(bench: Bench, correlation: float, strength: float, projection: Pr
     support, and elsewhere :math:`|\nabla_i f| / \lambda` at most the smallest weight.
 
     Args:
-        bench: told of progress.
+        bench: its `progress` is called as parts of the experiment finish.
         correlation: of neighbouring inputs.
         strength: of the pull, lambda.
         projection: of ELSA.
@@ -65,7 +65,7 @@ def regression(bench: Bench, correlation: float, strength: float, projection: Pr
     weights = network.weight.detach()[0]
     gradient = -2 / ROWS * x.T @ (y - x @ weights)
     kept, asked = found.masks["weight"][0], torch.from_numpy(truth != 0)
-    bench.told(1.0, f"correlation {correlation}, {projection}")
+    bench.progress(1.0, f"correlation {correlation}, {projection}")
     return {
         "support": int((kept & asked).sum()) / SUPPORT,
         "one shot": int((largest(least_squares.abs(), SUPPORT) & asked).sum()) / SUPPORT,

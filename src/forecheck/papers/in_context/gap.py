@@ -33,7 +33,7 @@ SERIES = 40_000
 def gaps(bench: Bench, process_name: str, law: Law, columns: int, windows: int, repeats: int) -> dict[str, Any]:
     """Excess over the best linear predictor, as a share of the variance that it explains; a list a repeat.
 
-    The optimum of any number of heads is told on the windows that it was fitted to ("relaxed", no larger than the true
+    The optimum of any number of heads is given on the windows that it was fitted to ("relaxed", no larger than the true
     one) and on others; the fitted head and all else on others.
     """
     keys = ("relaxed", "relaxed on others", "fitted head", "closed form", "in context", "on the series")
@@ -58,7 +58,7 @@ def gaps(bench: Bench, process_name: str, law: Law, columns: int, windows: int, 
         }
         for key in keys:
             found[key].append(errors[key] / explained)
-        bench.told((seed + 1) / repeats, f"repeat {seed}")
+        bench.progress((seed + 1) / repeats, f"repeat {seed}")
     return found | {
         "predicted": gap(1.0, columns, kurtosis),
         "explained": explained,
@@ -84,7 +84,7 @@ def many(bench: Bench, order: int, scaled: bool, processes: int, repeats: int) -
         covariances = torch.from_numpy(Autoregression.scalar(drawn).autocovariances(order + 1)[..., 0, 0])
         covariances = covariances / covariances[:, :1] if scaled else covariances
         found.append(preconditioner(torch.from_numpy(drawn), covariances)[1])
-        bench.told((seed + 1) / repeats, f"repeat {seed}")
+        bench.progress((seed + 1) / repeats, f"repeat {seed}")
     return {"shares": found}
 
 

@@ -36,8 +36,8 @@ def _drawn(rows: Sequence[Row], name: str) -> dict[str, object]:
     lengths = [row["columns"] for row in group]
     names = ("one layer, any heads", "closed-form head", "OLS in context")
     series = [
-        curve(told, lengths, [mean(row[key]) for row in group])
-        for told, key in zip(names, ("relaxed", "closed form", "in context"), strict=True)
+        curve(words, lengths, [mean(row[key]) for row in group])
+        for words, key in zip(names, ("relaxed", "closed form", "in context"), strict=True)
     ]
     series.append(curve("2 / (n + 2)", lengths, [row["predicted"] for row in group], style="dashed"))
     levels = [("OLS on the series", mean(group[0]["on the series"]))]
@@ -155,10 +155,10 @@ def judge_many(measured: Measured) -> Outcome:
         cells.append([row["order"], "unit" if row["scaled"] else "own", share.value, share.low, share.high])
     largest = max(measured["many"], key=lambda row: (row["order"], row["scaled"]))
     ours = mean_estimate(largest["shares"])
-    told = ", ".join(f"{cell[2]:.3f} (p = {cell[0]}, {cell[1]} variance)" for cell in cells)
+    words = ", ".join(f"{cell[2]:.3f} (p = {cell[0]}, {cell[1]} variance)" for cell in cells)
     return Outcome(
         verdict_of(held),
-        f"Left without limit of context, as a share of the explained variance: {told}. Only first-order processes of "
+        f"Left without limit of context, as a share of the explained variance: {words}. Only first-order processes of "
         "unit variance are recovered.",
         ours,
         table("p | variance of prompts | excess | low | high", cells),

@@ -73,7 +73,7 @@ def published(
             reached = error(read(held_out.gram, values, key_queries, held_out.query), held_out)
         curve.append(reached)
         kept, since = (reached, 0) if reached < kept else (kept, since + 1)
-        bench.told((epoch + 1) / epochs, f"epoch {epoch + 1}")
+        bench.progress((epoch + 1) / epochs, f"epoch {epoch + 1}")
         if patience and since >= patience:
             break
     weights = closed_form(phi, noise, columns)
@@ -137,7 +137,7 @@ def deep(
         schedule.step()
         if step % max(steps // 50, 1) == 0:
             curve.append((step + 1, loss.item() * scale**2))
-            bench.told(step / steps, f"step {step}")
+            bench.progress(step / steps, f"step {step}")
     with torch.no_grad():
         made = torch.cat([model(hankel(part, order)) for part in test.split(1000)])
     best = test[:, -order:] @ phi.flip(0)

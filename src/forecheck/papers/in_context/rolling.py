@@ -52,14 +52,14 @@ def rollouts(bench: Bench, process_name: str, begun: int, histories: int, repeat
         found["own sizes"].append(median_decay(own, scale).tolist())
         found["errors"].append(missed[whole].mean(dim=0).tolist())
         found["own errors"].append(own_missed[whole].mean(dim=0).tolist())
-        # A mean over all histories overflows: what is left of them is told by the share that diverges.
+        # A mean over all histories overflows: the share that diverges stands for them.
         found["whole errors"].append([min(each, 1e300) for each in missed.mean(dim=0).tolist()])
         found["earlier"].append(int((steps < own_steps).sum()))
         found["compared"].append(int((steps != own_steps).sum()))
         found["diverging"].append(divergence_share(rolled, scale))
         found["collapse"].append(_finite(steps))
         found["own collapse"].append(_finite(own_steps))
-        bench.told((seed + 1) / repeats, f"repeat {seed}")
+        bench.progress((seed + 1) / repeats, f"repeat {seed}")
     floor = source.bayes_error(STEPS)[0, :, 0] / scale**2
     return found | {"own error, expected": floor.tolist()}
 

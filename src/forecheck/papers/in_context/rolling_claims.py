@@ -15,7 +15,7 @@ RARE = 0.005
 """Share of roll-outs that counts as none."""
 
 
-def told(row: Row) -> str:
+def process(row: Row) -> str:
     """A case in words."""
     return f"{row['process_name']}, {row['begun']} steps"
 
@@ -34,10 +34,10 @@ def judge_decay(measured: Measured) -> Outcome:
         held += [holds(sooner, above=0.5), holds(faster, below=1.0)]
         sizes, own = averaged(row["sizes"]), averaged(row["own sizes"])
         collapse, own_collapse = (sum(row[key]) / row["repeats"] for key in ("collapse", "own collapse"))
-        cells.append([told(row), collapse, own_collapse, sooner.value, sizes[4], own[4], sizes[9], own[9]])
+        cells.append([process(row), collapse, own_collapse, sooner.value, sizes[4], own[4], sizes[9], own[9]])
         steps = range(1, len(sizes) + 1)
         drawn = [curve("one layer", steps, sizes), curve("best linear forecast", steps, own, style="dashed")]
-        title = f"Median size of roll-outs, {told(row)}"
+        title = f"Median size of roll-outs, {process(row)}"
         charts.append(curves(title, "step", "size / standard deviation", drawn, log="y"))
     first = cells[0]
     return Outcome(
@@ -64,14 +64,14 @@ def judge_compounding(measured: Measured) -> Outcome:
             held.append(holds(ratio, above=1.0))
         worst = max(worst, *ratios)
         whole = averaged(row["whole errors"])[-1]
-        cells.append([told(row), *ratios, whole if whole < 1e12 else "overflow"])
+        cells.append([process(row), *ratios, whole if whole < 1e12 else "overflow"])
         steps = range(1, len(row["errors"][0]) + 1)
         drawn = [
             curve("one layer, roll-outs that stay finite", steps, averaged(row["errors"])),
             curve("best linear forecast, the same", steps, averaged(row["own errors"])),
             curve("expected of it", steps, row["own error, expected"], style="dashed"),
         ]
-        charts.append(curves(f"Error by horizon, {told(row)}", "step", "squared error / gamma_0", drawn))
+        charts.append(curves(f"Error by horizon, {process(row)}", "step", "squared error / gamma_0", drawn))
     return Outcome(
         verdict_of(held),
         f"Where it stays finite its error is at most {worst:.2f} times that of the linear forecast, and the ratio "
@@ -86,7 +86,7 @@ def judge_compounding(measured: Measured) -> Outcome:
 judge_divergence = BySetting(
     settings(ROLLOUTS),
     {
-        "process": Column("process", lambda rows: told(rows[0])),
+        "process": Column("process", lambda rows: process(rows[0])),
         "share": Column(
             "share diverging | low | high",
             lambda rows: _share(rows[0]),

@@ -78,9 +78,9 @@ def judge_trained(measured: Measured) -> Outcome:
             ]
             + [sum(row[key] for row in group) / len(group) for key in ("learnt guess", "value ratio", "learnt step")]
         )
-        for told, one in (("with guess", group[0]), ("without", without[0])):
+        for label, one in (("with guess", group[0]), ("without", without[0])):
             x, y = zip(*one["curve"], strict=True)
-            drawn.append(curve(f"{told}, prior mean {mean:g}", x, y))
+            drawn.append(curve(f"{label}, prior mean {mean:g}", x, y))
     largest = max(mean for mean in with_guess)
     ratio = mean_estimate([row["error"] / row["step on the same tasks"] for row in with_guess[largest]])
     return Outcome(

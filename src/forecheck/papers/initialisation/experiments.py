@@ -36,7 +36,7 @@ def heads(bench: Bench, mean: float, seed: int, tasks: int, sweeps: int) -> dict
     for k, count in enumerate(HEADS):
         fitted = fit_heads(moments, count, sweeps=sweeps, starts=1, seed=seed)
         found.append(fresh.loss(tensor_of(fitted.values, fitted.key_queries)))
-        bench.told((k + 1) / len(HEADS), f"{count} heads")
+        bench.progress((k + 1) / len(HEADS), f"{count} heads")
     return {
         "heads": list(HEADS),
         "errors": found,
@@ -66,7 +66,7 @@ def trained(bench: Bench, mean: float, guess: bool, seed: int, steps: int) -> di
         schedule.step()
         if step % max(steps // 60, 1) == 0:
             curve.append((step + 1, loss.item()))
-            bench.told(step / steps, f"step {step}")
+            bench.progress(step / steps, f"step {step}")
     with torch.no_grad():
         fresh = draw_tasks(TEST, CONTEXT, centre, seed=seed + 10**9)
         error = _error(fresh, start, values, key_queries).item()
@@ -121,7 +121,7 @@ HEAD_COUNT = Experiment(
 TRAINED = Experiment(
     "trained",
     trained,
-    # Training without a guess is told beside it, not judged: one seed.
+    # Training without a guess is reported beside it, not judged: one seed.
     quick=[
         {"mean": 1.0, "guess": guess, "seed": seed, "steps": 3000}
         for guess, seeds in ((True, 3), (False, 1))

@@ -49,7 +49,7 @@ def slot(bench: Bench, process: str, columns: int, windows: int, repeats: int) -
         found["zero"].append((zero - best).square().mean().item() / explained)
         found["guess"].append(excess / explained)
         found["correction"].append((excess - left) / explained)
-        bench.told((seed + 1) / repeats, f"repeat {seed}")
+        bench.progress((seed + 1) / repeats, f"repeat {seed}")
     return found | {"difference": worst}
 
 

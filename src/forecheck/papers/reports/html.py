@@ -96,13 +96,13 @@ def _index(data: Json, papers: Sequence[Paper]) -> str:
 def _page(data: Json, paper: Paper, back: str) -> str:
     given = [claim.data for claim in paper.claims]
     shared = _shared(data, given, str(paper.data.get("name"))) | {"paper": paper, "back": back}
-    page = fill("paper.html", data, shared | {"told": True}, __package__)
-    return page if len(page.encode()) <= MOST_BYTES else fill("paper.html", data, shared | {"told": False}, __package__)
+    page = fill("paper.html", data, shared | {"full": True}, __package__)
+    return page if len(page.encode()) <= MOST_BYTES else fill("paper.html", data, shared | {"full": False}, __package__)
 
 
 def _shared(data: Json, claims: Sequence[Json], where: str) -> dict[str, Any]:
     return {
-        "where": f"{where} · {outcomes.told(data)}",
+        "where": f"{where} · {outcomes.budget(data)}",
         "head": outcomes.sentence(claims),
         "verdict": {},
         "counts": [(name, outcomes.counts(claims).get(name, 0)) for name in outcomes.VERDICTS],
@@ -120,8 +120,8 @@ def _paper(data: Json, link: str = "", *, drawn: bool = False) -> Paper:
     for claim, anchor in zip(given, anchors, strict=True):
         place = f"claim-{anchor}"
         to = f"{link}#{place}" if drawn or link else ""
-        told = f"{claim.get('id')}: the numbers behind it"
-        table = given_table(claim.get("table") if drawn else None, told, MOST_ROWS)
+        caption = f"{claim.get('id')}: the numbers behind it"
+        table = given_table(claim.get("table") if drawn else None, caption, MOST_ROWS)
         drawings = charts.of_claim(claim) if drawn else []
         claims.append(Claim(claim, place, to, outcomes.ours(claim), outcomes.published(claim), drawings, table))
     return Paper(data, outcomes.counts(given), outcomes.ours_sentence(given), claims, link)

@@ -79,7 +79,7 @@ def published(claim: Json, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def told(data: Json) -> str:
+def budget(data: Json) -> str:
     """How it was run: `budget quick, 35.0 s`."""
     return f"budget {data.get('budget')}, {numbers.seconds(data.get('seconds'))}"
 

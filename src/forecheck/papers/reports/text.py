@@ -43,8 +43,10 @@ def blocks(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     given = outcomes.claims(data)
     if len(given) == 1:
         yield Padding(Text(clean(given[0].get("found"))), (1, 0, 0, 0))
-    told = Text(outcomes.sentence(given), style="bold").append(f"  {clean(outcomes.told(data))}", style="not bold dim")
-    yield Padding(told, (1, 0, 0, 0))
+    head = Text(outcomes.sentence(given), style="bold").append(
+        f"  {clean(outcomes.budget(data))}", style="not bold dim"
+    )
+    yield Padding(head, (1, 0, 0, 0))
 
 
 def listing(known: Sequence[Mapping[str, Any]]) -> RenderableType:

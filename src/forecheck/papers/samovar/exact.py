@@ -64,7 +64,7 @@ def stack(bench: Bench, layers: int, tokens: int, width: int, seed: int) -> dict
     outputs = _stacked(coefficients, x)[:, :, -1]
     rows = [torch.autograd.grad(outputs[:, :, a].sum(), x, retain_graph=True)[0] for a in range(width)]
     mixture = last.sum(dim=0)
-    told = torch.einsum("shjab,shjb->sha", mixture, x.detach())
+    mixed = torch.einsum("shjab,shjb->sha", mixture, x.detach())
     return {
         "paths": paths,
         "miscounted": miscounted,
@@ -72,7 +72,7 @@ def stack(bench: Bench, layers: int, tokens: int, width: int, seed: int) -> dict
         "sum of paths": summed,
         "horner": _difference(mixture_row(coefficients), mixture),
         "derivative": _difference(torch.stack(rows, dim=3), mixture),
-        "output": _difference(told, outputs.detach()),
+        "output": _difference(mixed, outputs.detach()),
     }
 
 
@@ -81,9 +81,9 @@ def parts(bench: Bench, structure: str, layers: int, seed: int) -> dict[str, Any
     del bench
     network = untrained("samovar", TASK, seed, AWAY, structure=structure, layers=layers, **SIZES)
     x = random_walks(8, TASK, seed)
-    told, forecast = explain(network, x, paths=0), network(x).detach()
-    by_token = told.constant + told.parts.sum(axis=(1, 2))
-    by_layer = told.constant + told.by_layer.sum(axis=1)
+    explained, forecast = explain(network, x, paths=0), network(x).detach()
+    by_token = explained.constant + explained.parts.sum(axis=(1, 2))
+    by_layer = explained.constant + explained.by_layer.sum(axis=1)
     return {
         "by token": _difference(torch.from_numpy(by_token), forecast),
         "by layer": _difference(torch.from_numpy(by_layer), forecast),

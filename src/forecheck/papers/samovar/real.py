@@ -23,7 +23,7 @@ def real(bench: Bench, horizon: int, stride: int, epochs: int, seed: int) -> dic
     trial = Trial(panel.fingerprint, panel.split, LOOKBACKS[horizon], horizon, "samovar", config, seed=seed)
     if trial not in bench.store:
         bench.store.put_panel(panel)
-        run_trial(trial, bench.store, bench.told)
+        run_trial(trial, bench.store, bench.progress)
     found = bench.store.need(trial)
     details = found.summary["fit"]["details"]
     return {

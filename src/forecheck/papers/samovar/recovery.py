@@ -48,10 +48,10 @@ def recovery(bench: Bench, network: str, windows: int, epochs: int, seed: int) -
         "Jacobian, with channel": _shares_with_channel(np.abs(answers)),
     }
     if network == "samovar":
-        told = explain(forecaster.module, x, paths=1)
-        found["path"] = _shares(_sources(told.path_nodes[:, :, 0]))
-        found["coefficient"] = _shares(_by_patch(np.linalg.norm(told.coefficients, axis=(4, 5)) ** 2))
-        found["part"] = _shares(np.abs(told.parts.sum(axis=2)[:, :, 0]).swapaxes(1, 2))
+        explained = explain(forecaster.module, x, paths=1)
+        found["path"] = _shares(_sources(explained.path_nodes[:, :, 0]))
+        found["coefficient"] = _shares(_by_patch(np.linalg.norm(explained.coefficients, axis=(4, 5)) ** 2))
+        found["part"] = _shares(np.abs(explained.parts.sum(axis=2)[:, :, 0]).swapaxes(1, 2))
     fitted = fit_windows(torch.from_numpy(experiment.train.values[None, : windows + LOOKBACK]), 3)[0].numpy()
     return {
         "found": found,

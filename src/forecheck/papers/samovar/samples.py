@@ -36,7 +36,7 @@ def fit(
     trial = Trial(panel.fingerprint, split, lookback, 1, name, config, step=step, seed=seed)
     if trial not in bench.store:
         bench.store.put_panel(panel)
-        run_trial(trial, bench.store, bench.told)
+        run_trial(trial, bench.store, bench.progress)
     return bench.store.need(trial)
 
 

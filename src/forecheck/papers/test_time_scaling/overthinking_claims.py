@@ -155,8 +155,8 @@ def judge_transformer(measured: Measured) -> Outcome:
             cells.append([spectrum, train, averaged([row["errors"] for row in group])[0], gain.value, rise.value])
     for row in measured["transformer"]:
         if row["seed"] == 0:
-            told = "direct" if row["thoughts"] == 1 else f"{row['thoughts']} thoughts in training"
-            drawn.append(banded(f"{row['spectrum']}, n = {row['train']}, {told}", [row["errors"]]))
+            training = "direct" if row["thoughts"] == 1 else f"{row['thoughts']} thoughts in training"
+            drawn.append(banded(f"{row['spectrum']}, n = {row['train']}, {training}", [row["errors"]]))
     aligned = [row for row in rows if row["spectrum"] == "flat"]
     ours = ratio_estimate([min(row["errors"]) for row in aligned], [row["errors"][0] for row in aligned])
     return Outcome(

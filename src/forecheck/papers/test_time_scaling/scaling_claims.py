@@ -37,15 +37,15 @@ def banded(label: str, repeats: Sequence[Sequence[float]]) -> dict[str, object]:
 
 
 def judge_law(measured: Measured) -> Outcome:
-    """Errors with unlimited prompts under the law; those with finite prompts are told."""
+    """Errors with unlimited prompts under the law; those with finite prompts are reported."""
     rows = [*measured["aligned"], *measured["hardness"]]
     worst = max(max(error / law for error, law in zip(row["unlimited"], row["law"], strict=True)) for row in rows)
     exceeded = [_exceeds(row) for row in measured["aligned"]]
-    told = f"{min(exceeded):g} to {max(exceeded):g}" if max(exceeded) < math.inf else "some on"
+    steps = f"{min(exceeded):g} to {max(exceeded):g}" if max(exceeded) < math.inf else "some on"
     return Outcome(
         verdict_of([worst <= 1 + 1e-9]),
         f"With unlimited prompts the error is at most {worst:.6f} times the bound. With prompts of "
-        f"{measured['aligned'][0]['prompt']} it is above it by a tenth from step {told}: the factor 1 + o(1) is not "
+        f"{measured['aligned'][0]['prompt']} it is above it by a tenth from step {steps}: the factor 1 + o(1) is not "
         "uniform in k.",
         Estimate(worst),
         table(

@@ -49,7 +49,7 @@ def descent(bench: Bench, spectrum: str, train: int, seed: int, steps: int, batc
         if step >= steps // 2:
             learnt += value.detach()[W, X] * key_query.detach()[Y, ONE] / (steps - steps // 2)
         if step % 50 == 0:
-            bench.told(step / steps, f"step {step}")
+            bench.progress(step / steps, f"step {step}")
     expected, plain = torch.linalg.inv(trained_matrix(second, train)), torch.linalg.inv(second)
     return {
         "from the inverse of Gamma": ((learnt - expected).norm() / expected.norm()).item(),

@@ -94,7 +94,7 @@ def train_and_think(
         schedule.step()
         if step % max(steps // 50, 1) == 0:
             curve.append((step + 1, loss.item()))
-            bench.told(step / steps, f"step {step}")
+            bench.progress(step / steps, f"step {step}")
     model.eval()
     with torch.no_grad():
         x, y, w = draw(4 * batch, prompt, torch.eye(WIDTH, device=device))

@@ -94,19 +94,19 @@ def plan(bench: Bench, data: str, recipe: Recipe, seed: int, edit: Edit | None =
 
 def run(bench: Bench, trial: Trial) -> Result:
     """The result of a trial, from the store if it is there."""
-    run_inline([trial], bench.store, _Telling(bench.told))
+    run_inline([trial], bench.store, _Telling(bench.progress))
     return bench.store.need(trial)
 
 
 class _Telling(Silent):
     """Hands on the progress of a trial."""
 
-    def __init__(self, told: Progress) -> None:
-        self._told = told
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
         """A share and a word."""
-        self._told(fraction, word)
+        self._progress(fraction, word)
 
 
 def cut(store: Store, trial: Trial) -> Experiment:

@@ -70,7 +70,7 @@ def judge(measured: Measured) -> Outcome:
     shares = [lead.share for lead in found if lead.share is not None]
     held = [True if share >= MOST else False if share < LITTLE else None for share in shares]
     hardest = max(linear, key=lambda row: row["share"]["128"])
-    told = "; ".join(_told(lead) for lead in found)
+    words = "; ".join(_described(lead) for lead in found)
     other = "".join(
         f" PatchTST, trained here for four epochs on {row['data']} at horizon {row['horizon']}, has {row['mse']:.4f} "
         f"and {row['kept']['128']:.4f}."
@@ -78,7 +78,7 @@ def judge(measured: Measured) -> Outcome:
     )
     return Outcome(
         verdict_of(held),
-        f"NLinear in closed form, on all windows and without the last batch: {told}. On {hardest['data']} at horizon "
+        f"NLinear in closed form, on all windows and without the last batch: {words}. On {hardest['data']} at horizon "
         f"{hardest['horizon']} the last {hardest['left']['128']} of {hardest['windows']} windows hold "
         f"{hardest['share']['128']:.1%} of the squared error.{other}",
         _asked(found),
@@ -90,7 +90,7 @@ def judge(measured: Measured) -> Outcome:
     )
 
 
-def _told(lead: Lead) -> str:
+def _described(lead: Lead) -> str:
     against = f"{lead.data} {lead.all_windows:.4f} and {lead.kept:.4f} beside {lead.published.model}'s "
     against += f"{lead.published.mse[lead.data]:.3f} (batches of {lead.published.batch})"
     return f"{against}, no lead" if lead.share is None else f"{against}, {lead.share:.0%} of the lead"

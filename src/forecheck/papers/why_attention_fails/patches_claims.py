@@ -42,14 +42,14 @@ def judge_sweep(measured: Measured) -> Outcome:
     raw, overlap = losses(shortest), shortest[0]["overlap"]
     changes = {patch: change(losses(of), raw, overlap) for patch, of in by_length.items() if of is not shortest}
     single = change(losses(narrow), raw, overlap)
-    told = listed([f"{patch} steps {worded(c)}" for patch, c in changes.items()])
+    words = listed([f"{patch} steps {worded(c)}" for patch, c in changes.items()])
     cells = [_cells(shortest)]
     cells += [_cells(by_length[patch], percents(c)) for patch, c in changes.items()]
     cells.append(_cells(narrow, percents(single)))
     linear = [("closed-form linear map", row["nlinear"]) for row in measured[PATCHTST_REFERENCES.name][:1]]
     return Outcome(
         verdict_of([held(c, below=MARGIN) for c in changes.values()]),
-        f"ETTh1, against patches of {WIDTH} steps: {told}. A single token of {WIDTH} features, through which the "
+        f"ETTh1, against patches of {WIDTH} steps: {words}. A single token of {WIDTH} features, through which the "
         f"whole window must go: {worded(single)}.",
         percents(changes[LOOKBACK]),
         table("patch | tokens | features a token | MSE | change (%) | from | to | parameters", cells),

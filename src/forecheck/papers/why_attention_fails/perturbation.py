@@ -65,7 +65,7 @@ def disturbed(
     edits = [EDITS[kind, part](strength) for strength in strengths]
     edited = []
     for k, edit in enumerate(edits):
-        bench.told(k / len(edits), edit.label)
+        bench.progress(k / len(edits), edit.label)
         edited.append(scored(bench, replace(raw, edit=edit.to_dict(), posthoc=True)))
     return {
         "losses": [each["losses"] for each in edited],

@@ -48,16 +48,16 @@ def _cases(rows: Sequence[Row]) -> list[tuple[str, str]]:
 def judge_same(measured: Measured) -> Outcome:
     """At the greatest strength of every kind: attention hardly matters, and the feed-forward part does."""
     rows = measured[SAME.name]
-    verdicts, told = [], []
+    verdicts, words = [], []
     for data, kind in _cases(rows):
         attention, feed_forward = (_against_raw(each)[-1] for each in _of(rows, data, kind))
         verdicts.append(both(held(attention, below=HARDLY), held(feed_forward, above=HARDLY)))
-        told.append(f"{data}, {kind}: attention {worded(attention)}, feed-forward {worded(feed_forward)}")
+        words.append(f"{data}, {kind}: attention {worded(attention)}, feed-forward {worded(feed_forward)}")
     data, kind = _cases(rows)[0]
     strongest = [_sizes(each)[-1] for each in _of(rows, data, kind)]
     return Outcome(
         verdict_of(verdicts),
-        f"Change of test MSE at the greatest strength: {'; '.join(told)}. The same {kind} changes what the sublayers "
+        f"Change of test MSE at the greatest strength: {'; '.join(words)}. The same {kind} changes what the sublayers "
         f"give by {100 * strongest[0]:.0f} % and {100 * strongest[1]:.0f} %.",
         percents(_against_raw(_of(rows, data, kind)[0])[-1]),
         _table(rows),
@@ -68,7 +68,7 @@ def judge_same(measured: Measured) -> Outcome:
 def judge_equal(measured: Measured) -> Outcome:
     """Feed-forward parts against attention, both changed by the same share of what they give."""
     rows = measured[EQUAL.name]
-    verdicts, told, first = [], [], None
+    verdicts, words, first = [], [], None
     for data, kind in _cases(rows):
         attention, feed_forward = _of(rows, data, kind)
         raw = float(_raw(attention).mean())
@@ -77,11 +77,11 @@ def judge_equal(measured: Measured) -> Outcome:
         first = first or c
         verdicts.append(held(c, above=MARGIN))
         alone = [worded(_against_raw(each)[-1]) for each in (attention, feed_forward)]
-        told.append(f"{data}, {kind}: attention {alone[0]}, feed-forward {alone[1]}, difference {worded(c)}")
+        words.append(f"{data}, {kind}: attention {alone[0]}, feed-forward {alone[1]}, difference {worded(c)}")
     assert first is not None
     return Outcome(
         verdict_of(verdicts),
-        f"Change of test MSE at the greatest strength: {'; '.join(told)}.",
+        f"Change of test MSE at the greatest strength: {'; '.join(words)}.",
         percents(first),
         _table(rows),
         _charts(rows),

@@ -43,7 +43,7 @@ def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict
     raw = scored(bench, trial)
     losses = {}
     for k, (name, edit) in enumerate(EDITS.items()):
-        bench.told(k / len(EDITS), name)
+        bench.progress(k / len(EDITS), name)
         losses[name] = scored(bench, replace(trial, edit=edit.to_dict(), posthoc=True))["losses"]
     run(bench, trial)
     forecaster = registry.load(bench.store.model(trial))

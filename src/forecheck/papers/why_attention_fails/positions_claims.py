@@ -33,7 +33,7 @@ def _changes(rows: Sequence[Row]) -> dict[str, Comparison]:
 def _outcome(rows: Sequence[Row], asked: Sequence[str]) -> Outcome:
     """Whether none of these edits hurts."""
     found = {data: _changes(picked(rows, data=data)) for data in values(rows, "data")}
-    told = [
+    words = [
         f"{data}: {listed([f'{edit} {worded(changes[edit])}' for edit in asked])}" for data, changes in found.items()
     ]
     cells: list[list[Any]] = []
@@ -45,7 +45,7 @@ def _outcome(rows: Sequence[Row], asked: Sequence[str]) -> Outcome:
     size = float(np.mean([row["size"] for row in rows]))
     return Outcome(
         verdict_of([held(changes[edit], below=MARGIN) for changes in found.values() for edit in asked]),
-        f"Change of test MSE, {'; '.join(told)}. Codes have a root mean square of {size:.3f}, {START:.3f} before "
+        f"Change of test MSE, {'; '.join(words)}. Codes have a root mean square of {size:.3f}, {START:.3f} before "
         "training.",
         percents(first[asked[0]]),
         table("set | codes | change of MSE (%) | from | to", cells),

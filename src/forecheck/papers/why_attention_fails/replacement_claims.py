@@ -61,13 +61,13 @@ def judge_replacement(experiment: str, references: str, model: str) -> Callable[
                 for name in ("last", "nlinear")
             ]
         first = found[sets[0]]
-        told = listed([f"{mode} {worded(c)}" for mode, c in first.items()])
+        words = listed([f"{mode} {worded(c)}" for mode, c in first.items()])
         raw = _mean(picked(rows, data=sets[0], mode=RAW))
         linear = next((row["nlinear"] for row in measured[references] if row["data"] == sets[0]), None)
         beside = "" if linear is None else f" (a closed-form linear map: {linear:.3f})"
         return Outcome(
             verdict_of([held(c, below=MARGIN) for changes in found.values() for c in changes.values()]),
-            f"{sets[0]}: raw attention {raw:.3f}{beside}; replaced: {told}. {_training(model, rows)}",
+            f"{sets[0]}: raw attention {raw:.3f}{beside}; replaced: {words}. {_training(model, rows)}",
             percents(first["identity"]),
             table("set | attention | MSE | seeds' SD | change (%) | from | to | authors' MSE", cells),
             [_chart(data, changes, AUTHORS.get((model, data), {})) for data, changes in found.items()],

@@ -191,7 +191,7 @@ def looks(
         among = any_event[:, :, None] & any_event[:, None] & ~torch.eye(without.shape[1], dtype=torch.bool)
         beside = any_event[:, :, None] & without[:, None]
         pairs = [(weights * mask[:, None]).sum() / mask.sum() / weights.shape[1] for mask in (among, beside)]
-        told = total.summary()
+        summary = total.summary()
         found.append(
             {
                 "by rank": on_events.mean(dim=1).tolist(),
@@ -199,8 +199,8 @@ def looks(
                 "ratio": float(on_all.mean() / on_others.mean()),
                 "heads": (on_all / on_others).tolist(),
                 "from events": float(pairs[0] / pairs[1]),
-                "variation": told["total_variation"],
-                "content": told["content_share"],
+                "variation": summary["total_variation"],
+                "content": summary["content_share"],
             }
         )
     return found
@@ -251,7 +251,7 @@ class _Told(Silent):
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
         """A trial got so far; post-hoc trials take little."""
         if not trial.posthoc:
-            self._bench.told(fraction, word)
+            self._bench.progress(fraction, word)
 
 
 _QUICK = {"windows": 6000, "epochs": 8}

@@ -124,10 +124,10 @@ def _looking(rows: Sequence[Row], verdict: Verdict) -> Outcome:
         cells.append([layer + 1, ratio.value, ratio.low, ratio.high, min(heads), max(heads), *means, untrained[layer]])
         ranks = [[*each["by rank"], each["others"]] for each in looks]
         weights.append([exact(values) for values in zip(*ranks, strict=True)])
-    told = ", ".join(f"{ratio.value:.2f}" for ratio in ratios)
+    words = ", ".join(f"{ratio.value:.2f}" for ratio in ratios)
     return Outcome(
         verdict,
-        f"A patch with an event gets {told} times the weight of one without, layer by layer; in untrained networks "
+        f"A patch with an event gets {words} times the weight of one without, layer by layer; in untrained networks "
         f"{', '.join(f'{each:.2f}' for each in untrained)}. Rows of the last layer are {100 * cells[-1][7]:.0f} % "
         "away from uniform (total variation).",
         ratios[-1],
@@ -164,10 +164,10 @@ def judge_retrained(measured: Measured) -> Outcome:
             gone = [*vars(lost[depth, arm]).values()] if arm != "raw" else [None] * 3
             cells.append([depth, arm, share.value, *gone])
     worst = max(lost.values(), key=lambda each: each.value)
-    told = ", ".join(f"{each.value:+.3f} ({arm}, {depth})" for (depth, arm), each in lost.items())
+    words = ", ".join(f"{each.value:+.3f} ({arm}, {depth})" for (depth, arm), each in lost.items())
     return Outcome(
         verdict_of([holds(each, below=SAME) for each in lost.values()]),
-        f"Trained without attention, PatchTST loses of the achievable gain {told}; with it, it gets "
+        f"Trained without attention, PatchTST loses of the achievable gain {words}; with it, it gets "
         f"{series['raw'][0]:.2f} in one layer and {series['raw'][1]:.2f} in three.",
         worst,
         table("depth | pattern | share of the achievable gain | lost without attention | from | to", cells),
@@ -198,10 +198,10 @@ def judge_edited(measured: Measured) -> Outcome:
             after = [row["edited"][mode] for row in rows]
             grown[depth, mode] = ratio_estimate(after, before)
             cells.append([depth, mode, exact(before), exact(after), *vars(grown[depth, mode]).values()])
-    told = ", ".join(f"{each.value:.1f} times ({mode}, {depth})" for (depth, mode), each in grown.items())
+    words = ", ".join(f"{each.value:.1f} times ({mode}, {depth})" for (depth, mode), each in grown.items())
     return Outcome(
         verdict_of([holds(each, below=1 + HARDLY) for each in grown.values()]),
-        f"With its attention replaced, a trained model's error is {told} what it was.",
+        f"With its attention replaced, a trained model's error is {words} what it was.",
         grown["three layers", "mean"],
         table("depth | pattern | error when trained | error when replaced | ratio | from | to", cells),
         [
@@ -260,7 +260,7 @@ def judge_codes(measured: Measured) -> Outcome:
     lost = {name: _lost(select(rows, embedding=name), "mean") for name in names}
     best = max(gained, key=lambda name: gained[name].value)
     used = select(measured["coded"], arm="raw")
-    told = {name: exact(row["codes"]["perplexity"] for row in select(used, embedding=name)) for name in names[1:]}
+    words = {name: exact(row["codes"]["perplexity"] for row in select(used, embedding=name)) for name in names[1:]}
     blurred = exact(row["codes"]["reconstruction_mse"] for row in used)
     heights = exact(row["references"]["no event"] for row in used)
     events = heights / (CARRIER_VARIANCE + heights)
@@ -274,7 +274,7 @@ def judge_codes(measured: Measured) -> Outcome:
         + "; what attention is worth goes from "
         + f"{lost['linear'].value:+.2f} to "
         + ", ".join(f"{lost[name].value:+.2f} ({name})" for name in gained)
-        + f". Perplexity of the codes: {', '.join(f'{name} {each:.0f}' for name, each in told.items())}; they restore "
+        + f". Perplexity of the codes: {', '.join(f'{name} {each:.0f}' for name, each in words.items())}; they restore "
         f"patches to {blurred:.3f} of a window's variance, of which events make up {events:.3f}.",
         gained[best],
         _pairs(rows, lost),

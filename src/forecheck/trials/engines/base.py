@@ -1,4 +1,4 @@
-"""What engines share: which trials are left, in which order, and how progress is told."""
+"""What engines share: which trials are left, in which order, and how progress is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forecheck.trials.trial import Trial
 
 @runtime_checkable
 class Watcher(Protocol):
-    """Told what happens; a progress bar, or nothing."""
+    """Receives what happens; a progress bar, or nothing."""
 
     def planned(self, total: int, finished: int) -> None:
         """So many trials more, of which so many were in the store already; may be called again."""

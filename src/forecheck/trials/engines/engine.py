@@ -22,7 +22,7 @@ class Engine:
     Args:
         workers: processes; None for one a core, 0 for this process (nothing is started, good for small runs); or a Ray
             cluster.
-        watcher: told of progress.
+        watcher: receives the progress.
         models: by fingerprint, models that were trained elsewhere; they are run in this process.
     """
 

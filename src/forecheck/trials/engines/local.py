@@ -46,7 +46,7 @@ def run_local(
     Args:
         trials: what to run.
         store: where results are kept.
-        watcher: told of progress.
+        watcher: receives the progress.
         workers: processes of this call, None for one a core.
         pool: workers that stay, see `trial_pool`; None for some of this call's own.
 
