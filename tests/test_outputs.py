@@ -119,7 +119,7 @@ def test_what_the_system_refuses_leaves_the_earlier_file(tmp_path, monkeypatch, 
     with pytest.raises(WriteError, match=os.strerror(code)) as told:
         write_output(path, b"x")
     assert ("Free some space" in str(told.value)) == (code in (errno.ENOSPC, errno.EDQUOT))
-    assert "What was finished before is kept" in str(told.value)
+    assert "What was finished before is saved" in str(told.value)
     assert list(tmp_path.iterdir()) == []
 
 

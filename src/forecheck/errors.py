@@ -38,12 +38,12 @@ class WriteError(ForecheckError):
 
 
 class TrialError(RuntimeError):
-    """A trial failed; the others' results are kept."""
+    """A trial failed; the others' results are saved."""
 
 
 NO_MEMORY = (
     "there is not enough memory\n  Give a shorter --lookback or --horizon, smaller options, or fewer --workers and "
-    "columns; what was finished before is kept."
+    "columns; what was finished before is saved."
 )
 
 
@@ -72,10 +72,10 @@ def writing(path: Path) -> Iterator[None]:
 
 _NUMBERED = re.compile(r"os error (\d+)")
 _NO_SPACE = (
-    "What was finished before is kept. Free some space (forecheck runs --prune removes results that are no longer "
+    "What was finished before is saved. Free some space (forecheck runs --prune removes results that are no longer "
     "used), and run the same command again."
 )
-_NO_PLACE = "What was finished before is kept. Name another place, or mend this one, and run the same command again."
+_NO_PLACE = "What was finished before is saved. Name another place, or mend this one, and run the same command again."
 
 
 def printable(text: str) -> str:

@@ -75,7 +75,7 @@ def _imports(node: ast.AST) -> list[str]:
     return []
 
 
-# Parsing takes ten times as long as all the rest of a fingerprint, so what was read is kept beside the compiled
+# Parsing takes ten times as long as all the rest of a fingerprint, so what was read is saved beside the compiled
 # modules: by contents, so that it is never out of date, in a file that is named after this file's own contents.
 _fresh: list[str] = []
 

@@ -119,7 +119,7 @@ def test_an_interrupt_keeps_what_is_finished(start, waves, tmp_path):
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[-1] == (
-        "forecheck: interrupted; finished trials are kept, the same command goes on from here"
+        "forecheck: interrupted; finished trials are saved, the same command goes on from here"
     )
     assert "Traceback" not in err
     assert not any(alive(pid) for pid in children)

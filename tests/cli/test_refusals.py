@@ -172,7 +172,7 @@ def test_a_failed_trial_is_exit_code_1(forecheck, waves, monkeypatch):
     monkeypatch.setattr(Engine, "__call__", fail)
     done = forecheck("backtest", waves, *SMALL, "--quiet")
     assert (done.code, done.out) == (1, "")
-    assert done.err == "forecheck: a trial failed, the others are kept\n  nlinear, seed 0: out of luck\n"
+    assert done.err == "forecheck: a trial failed, the others are saved\n  nlinear, seed 0: out of luck\n"
 
 
 def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
@@ -182,7 +182,7 @@ def test_an_interrupt_is_exit_code_130(forecheck, waves, monkeypatch):
     monkeypatch.setattr(Engine, "__call__", interrupt)
     done = forecheck("backtest", waves, *SMALL, "--quiet")
     assert done.code == 130
-    assert done.err == "forecheck: interrupted; finished trials are kept, the same command goes on from here\n"
+    assert done.err == "forecheck: interrupted; finished trials are saved, the same command goes on from here\n"
 
 
 def test_a_worker_that_is_gone_is_no_closed_pipe(forecheck, waves, monkeypatch):

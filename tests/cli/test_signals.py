@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin at any time: a clean exit that says what is kept, and the code of the signal."""
+"""Ctrl-C and its kin at any time: a clean exit that says what is saved, and the code of the signal."""
 
 import signal
 import subprocess
@@ -67,7 +67,7 @@ def test_a_signal_is_a_clean_exit(name, code):
     number = getattr(signal, name)
     ended, out, err = stopped(code, number)
     assert ended == 128 + number
-    assert err == "forecheck: interrupted; finished trials are kept, the same command goes on from here\n"
+    assert err == "forecheck: interrupted; finished trials are saved, the same command goes on from here\n"
     assert out == ("cleaned\n" if code is WHILE_WORKING else "")
 
 

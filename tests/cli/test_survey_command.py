@@ -131,7 +131,7 @@ def test_a_failed_trial_is_a_cell_and_exit_code_1(forecheck, waves, others, audi
     audited[1]["patchtst", "waves.csv"] = TrialError("patchtst, seed 0: the loss is not finite\nTraceback")
     done = forecheck("audit", waves, others, *SMALL, "--json", "-", "--quiet")
     assert done.code == 1
-    assert done.err == "forecheck: a trial failed in patchtst on waves.csv; all others are kept\n"
+    assert done.err == "forecheck: a trial failed in patchtst on waves.csv; all others are saved\n"
     cells = json.loads(done.out)["cells"]
     assert [cell["state"] for cell in cells] == ["failed", "done"]
     assert cells[0]["why"] == "patchtst, seed 0: the loss is not finite"
@@ -145,7 +145,7 @@ def test_an_interrupt_leaves_what_is_finished(forecheck, waves, others, audited,
     assert done.err.splitlines() == [
         "wrote s.json",
         "wrote s.html",
-        "forecheck: interrupted; finished trials are kept, the same command goes on from here",
+        "forecheck: interrupted; finished trials are saved, the same command goes on from here",
     ]
     assert [cell.state for cell in Report.load(tmp_path / "s.json").cells] == ["done", "not run"]
     assert (tmp_path / "s-patchtst-waves.csv.html").exists()

@@ -59,16 +59,16 @@ def run_calibration(
 ) -> Calibration:
     """Put the audit to data on which the right answer is known.
 
-    What is finished is kept in the store; a calibration that was stopped goes on from there.
+    What is finished is saved in the store; a calibration that was stopped goes on from there.
 
     Args:
         budget: quick or full.
-        means: engine, and the store where results are kept.
+        means: engine, and the store of results.
         only: names of parts, see `PARTS`; none for all.
 
     Raises:
         UsageError: if there is no such budget or part.
-        TrialError: if a trial fails; finished ones are kept.
+        TrialError: if a trial fails; finished ones are saved.
     """
     names, scale = check_parts(only), find_scale(budget)
     started = time.perf_counter()

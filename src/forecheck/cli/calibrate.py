@@ -29,7 +29,7 @@ def calibrate(
 ) -> None:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
 
-    Exits with 1 if something does not keep its bound. What is finished is kept; the same command goes on from there.
+    Exits with 1 if something does not keep its bound. What is finished is saved; the same command goes on from there.
 
     For example:
 

@@ -40,7 +40,7 @@ app = typer.Typer(
     help="Tests for your forecaster: does attention earn its keep on your data, and what should you forecast with?",
     epilog="Exit codes: 0 done, 1 a trial failed, something could not be written, or doctor found something wrong, "
     "2 bad input or usage, 3 found what --fail-on names, 130 interrupted, 143 ended by SIGTERM "
-    "(finished trials are kept).",
+    "(finished trials are saved).",
 )
 app.command()(audit)
 app.command()(forecast)
@@ -117,7 +117,7 @@ def _reported(error: BaseException) -> int:
         _say(str(error))
         return _FAILED if isinstance(error, WriteError) else _USAGE
     if isinstance(error, TrialError):
-        _say(f"a trial failed, the others are kept\n  {error}")
+        _say(f"a trial failed, the others are saved\n  {error}")
         return _FAILED
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _INTERRUPTED
@@ -128,7 +128,7 @@ def _reported(error: BaseException) -> int:
         return _FAILED
     elif isinstance(error, OSError) and error.errno is not None:  # of the machine, not of ours
         where = error.filename or "standard output"
-        _say(f"{where}: {error.strerror}\n  What was finished before is kept; the same command goes on from here.")
+        _say(f"{where}: {error.strerror}\n  What was finished before is saved; the same command goes on from here.")
         if error.filename is None:  # standard output, which Python would flush at exit, and fail again
             _drop_output()
         return _USAGE if error.errno in _NAMES else _FAILED

@@ -23,7 +23,7 @@ def reproduce(
         str | None,
         typer.Option(
             help="quick (all papers in a quarter of an hour on two cores; the default of a paper) or full; or "
-            "finished, to run nothing and judge what is kept."
+            "finished, to run nothing and judge what is saved."
         ),
     ] = None,
     html: Annotated[
@@ -42,7 +42,7 @@ def reproduce(
 ) -> None:
     """Test what papers claim: each claim ends confirmed, refuted, uneven or not testable here.
 
-    Without arguments it lists papers and claims with their last verdicts. What is finished is kept; the same command
+    Without arguments it lists papers and claims with their last verdicts. What is finished is saved; the same command
     goes on from there.
 
     For example:

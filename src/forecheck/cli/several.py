@@ -95,7 +95,7 @@ def audit_several(
         raise
     write(report)
     if failed := [f"{cell.model} on {cell.set}" for cell in report.cells if cell.state == "failed"]:
-        say(f"forecheck: a trial failed in {', '.join(failed)}; all others are kept", err=True)
+        say(f"forecheck: a trial failed in {', '.join(failed)}; all others are saved", err=True)
         raise typer.Exit(_FAILED)
     reasons = {f"{cell.model} on {cell.set}": failing(Report(cell.report)) for cell in report.cells if cell.report}
     if reasons := {where: reason for where, reason in reasons.items() if reason}:

@@ -1,4 +1,4 @@
-"""What Ctrl-C, a request to end and a closed terminal mean: the run stops, and what is finished is kept."""
+"""What Ctrl-C, a request to end and a closed terminal mean: the run stops, and what is finished is saved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-_MESSAGE = "forecheck: interrupted; finished trials are kept, the same command goes on from here"
+_MESSAGE = "forecheck: interrupted; finished trials are saved, the same command goes on from here"
 # There is no SIGHUP everywhere.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _CURSOR = "\x1b[?25h"

@@ -243,7 +243,7 @@ class Anchored(Forecaster):
         return {"weights": weights} | self.named(maps)
 
     def named(self, maps: Maps) -> dict[str, Tensor]:
-        """Maps as `fit_members` gives them, by the names under which they are kept."""
+        """Maps as `fit_members` gives them, by the names under which they are saved."""
         return dict(zip([*(f"map_{L}" for L in self.lookbacks), "map_free"], maps, strict=True))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:

@@ -31,7 +31,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, eq=False)
 class Combined:
-    """A forecast combination as it can be kept: nothing that was fitted, since all of it is fitted anew in seconds.
+    """A forecast combination as it can be saved: nothing that was fitted, since all of it is fitted anew in seconds.
 
     Attributes:
         horizon: H.

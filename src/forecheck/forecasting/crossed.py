@@ -149,7 +149,7 @@ def rolling_frame(behind: Behind) -> CrossValidation:
 def _columns_of(name: str, result: Result, experiment: Experiment, levels: Sequence[float]) -> dict[str, Forecasts]:
     """Forecasts and intervals of all test windows, in real units."""
     peer = is_peer(name)
-    y = _kept(result, "forecasts") if peer else window_forecasts(result, experiment, np.arange(len(experiment.test)))
+    y = _saved(result, "forecasts") if peer else window_forecasts(result, experiment, np.arange(len(experiment.test)))
     of = experiment.panel.series_of(experiment.test.origins)
     mean, std = (part[of][:, None, :] for part in (experiment.scaler.mean, experiment.scaler.std))
     found = {name: y * std + mean}
@@ -171,18 +171,18 @@ def _widths(
         return calibrated_widths(registry.load(result.folder / "model"), calibrated, levels, set(levels))
     validation = experiment.validation
     y = np.concatenate([y.numpy() for _, _, y in validation.batches(batch_size(validation))])
-    return conformal_widths(np.abs(_kept(result, "validation_forecasts") - y), levels, set(levels))
+    return conformal_widths(np.abs(_saved(result, "validation_forecasts") - y), levels, set(levels))
 
 
-def _kept(result: Result, part: str) -> Forecasts:
+def _saved(result: Result, part: str) -> Forecasts:
     """Forecasts of a model that forecasts series from their end.
 
     Raises:
-        UsageError: if there were too many to be kept.
+        UsageError: if there were too many to be saved.
     """
     if part not in result.arrays:
         raise UsageError(
-            f"the forecasts of {result.trial.forecaster} are too many to be kept",
+            f"the forecasts of {result.trial.forecaster} are too many to be saved",
             "Give a larger --step or a shorter --horizon, or leave it out.",
         )
     return np.asarray(result.arrays[part], dtype=np.float64)

@@ -83,7 +83,7 @@ def run_fit(
     Args:
         panel: the data.
         protocol: horizon, split and margin; without a lookback every model has its own, as far as the data allow.
-        means: engine, and the store where fits are kept.
+        means: engine, and the store of fits.
         model: name of a forecaster, `combination`, or `auto`.
         candidates: what `auto` chooses from.
         levels: coverage of the intervals, in percent.

@@ -1,4 +1,4 @@
-"""One part of an experiment is run and kept."""
+"""One part of an experiment is run and saved."""
 
 from __future__ import annotations
 

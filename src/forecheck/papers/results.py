@@ -32,7 +32,7 @@ def put_part(store: Store, paper: str, part: Part, measured: Mapping[str, Any], 
     """Store a part's numbers.
 
     Args:
-        store: where results are kept.
+        store: of results.
         paper: its name.
         part: what was run.
         measured: what its function gave.
@@ -56,7 +56,7 @@ def put_verdict(store: Store, paper: str, claim: str, verdict: Mapping[str, Any]
     """Store the last verdict on a claim.
 
     Args:
-        store: where results are kept.
+        store: of results.
         paper: its name.
         claim: its id.
         verdict: with budget and number.

@@ -38,13 +38,13 @@ def reproduce(
 ) -> dict[str, Any]:
     """Test the claims of papers.
 
-    Every part of an experiment is kept in the store when it is finished; what was stopped goes on from there.
+    Every part of an experiment is saved in the store when it is finished; what was stopped goes on from there.
 
     Args:
         papers: names, see `forecheck.papers.catalogue.PAPERS`; none for all.
         claims: ids of claims, of one paper; none for all.
         budget: quick or full; or `finished`, which runs nothing and judges what is in the store.
-        store: where results are kept; the user's cache by default.
+        store: of results; the user's cache by default.
         workers: processes, None for one a core, 0 for none; or a Ray cluster.
         tell: called as tasks finish.
 
@@ -53,7 +53,7 @@ def reproduce(
 
     Raises:
         UsageError: if there is no such paper, claim or budget.
-        TrialError: if an experiment fails; finished parts are kept.
+        TrialError: if an experiment fails; finished parts are saved.
     """
     check_budget(budget)
     if claims and len(papers) != 1:
@@ -143,7 +143,7 @@ class _Task:
         self.left = {address: each for address, each in self.left.items() if each is not part}
 
     def judged(self) -> dict[str, Any]:
-        """The paper with the outcomes of its claims, which are kept as the last ones."""
+        """The paper with the outcomes of its claims, saved as the last ones."""
         described = []
         for claim in self.claims:
             budget = self.budget_of(claim)
@@ -220,7 +220,7 @@ class _Parts:
         task.done(part, answer)
         self._tell(task.paper.name, task.finished, len(task.parts))
         if not task.left:
-            task.judged()  # and its verdicts are kept, whatever becomes of the other papers
+            task.judged()  # and its verdicts are saved, whatever becomes of the other papers
 
 
 def _run(tasks: Sequence[_Task], store: Store, workers: Workers, tell: Tell) -> None:

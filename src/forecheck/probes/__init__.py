@@ -1,4 +1,4 @@
-"""Measures: what is computed once on a trained model and kept as a trial's result. No edits, no verdicts."""
+"""Measures: what is computed once on a trained model and saved as a trial's result. No edits, no verdicts."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def log_report(
     Args:
         data: the report.
         verdict: of it.
-        files: by name, the forms in which it is kept beside the run.
+        files: by name, the forms in which it is saved beside the run.
         uri: see `open_client`.
         experiment: is made if it is not there.
 
@@ -78,7 +78,7 @@ def log_report(
         client.set_terminated(identifier)
     except Exception as error:
         what = f"cannot log the report to MLflow at {_shown(uri)}: {_first_line(error, uri)}"
-        raise WriteError(what, "What was finished is kept: the same command makes the same report at once.") from error
+        raise WriteError(what, "What was finished is saved: the same command makes the same report at once.") from error
     return identifier
 
 

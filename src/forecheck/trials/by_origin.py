@@ -26,7 +26,7 @@ from forecheck.trials.store import Store
 from forecheck.trials.trial import Trial
 
 _KEPT = 10_000_000
-"""Forecasts of a part that are kept."""
+"""Forecasts of a part that are saved."""
 RELEASE = "release"
 """Option of a peer's trial that says which release of its library made the result."""
 

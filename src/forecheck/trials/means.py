@@ -31,6 +31,6 @@ class Means:
         """Run what is not in the store yet.
 
         Raises:
-            TrialError: if a trial fails; finished ones are kept.
+            TrialError: if a trial fails; finished ones are saved.
         """
         self.run(list(trials), self.store)

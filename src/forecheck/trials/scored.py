@@ -1,4 +1,4 @@
-"""What is kept of a scored forecaster: losses of every window, their means in both units, examples, versions."""
+"""What is saved of a scored forecaster: losses of every window, their means in both units, examples, versions."""
 
 from __future__ import annotations
 

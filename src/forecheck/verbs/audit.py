@@ -88,7 +88,7 @@ def audit(
     Raises:
         DataError: if the data cannot be used as they are.
         UsageError: if a name or option does not exist.
-        TrialError: if a trial fails; finished ones are kept.
+        TrialError: if a trial fails; finished ones are saved.
     """
     panel = as_panel(data)
     check_uses(panel, "an audit")

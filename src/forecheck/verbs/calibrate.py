@@ -33,7 +33,7 @@ def calibrate(
 
     Raises:
         UsageError: if there is no such budget or part.
-        TrialError: if a trial fails; finished ones are kept.
+        TrialError: if a trial fails; finished ones are saved.
     """
     with means_of(workers, store, progress) as means:
         return run_calibration(budget, means, only=only)

@@ -92,7 +92,7 @@ def _store(
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         do = "Name another folder with --store, or in the environment variable FORECHECK_HOME."
         why = "no permission to write" if place.is_dir() else f"{place} is a file"
-        problems.append(_problem(f"results cannot be kept in {store.root}: {why}", do))
+        problems.append(_problem(f"results cannot be saved in {store.root}: {why}", do))
     found = check_store(store, mend=mend, progress=progress)
     for path in sorted(set(found.damaged) - set(found.mended)):
         do = "What needs it makes it anew. To remove it now: forecheck doctor --mend"

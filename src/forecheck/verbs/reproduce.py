@@ -28,7 +28,7 @@ def reproduce(
         papers: a name or several, see `forecheck.papers.catalogue.PAPERS`; none for all.
         claims: ids of claims, of one paper; none for all.
         budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
-            and judges what is kept.
+            and judges what is saved.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
@@ -38,7 +38,7 @@ def reproduce(
 
     Raises:
         UsageError: if there is no such paper, claim or budget.
-        TrialError: if an experiment fails; finished parts are kept.
+        TrialError: if an experiment fails; finished parts are saved.
     """
     names = (papers,) if isinstance(papers, str) else papers
     with watching(progress) as watcher:

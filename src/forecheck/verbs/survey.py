@@ -25,7 +25,7 @@ def survey(
 ) -> Report:
     """Audit several models on several sets: one table of what attention is worth, and every audit's own report.
 
-    A model that cannot be run on a set, or a trial that fails, is a cell with its reason. What is finished is kept in
+    A model that cannot be run on a set, or a trial that fails, is a cell with its reason. What is finished is saved in
     the store, so the same call goes on where it was.
 
     Args:

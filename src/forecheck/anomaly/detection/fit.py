@@ -119,7 +119,7 @@ def fit_detectors(
         panel: the data.
         protocol: horizon, lookback, period and margin; its split is not used.
         settings: shares, scores, rate and rule.
-        means: engine, and the store where fits are kept.
+        means: engine, and the store of fits.
         model: name of a forecaster, or `auto`: the simplest whose loss on the second part is not beaten.
         candidates: what `auto` chooses from.
         options: by model, options that differ from the defaults.

@@ -196,7 +196,7 @@ def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: in
 class LastTokenPatchTST(PatchTST):
     """PatchTST whose head sees the last token only, as the paper's network reads the last value's output only.
 
-    Not known by name: it is a control of one experiment, and so not kept as a trial.
+    Not known by name: it is a control of one experiment, and so not saved as a trial.
     """
 
     def build(self) -> nn.Module:

@@ -41,11 +41,11 @@ def run_local(
 ) -> None:
     """Run what is not in the store yet, a trial a worker at a time.
 
-    Finished trials are in the store at once; on Ctrl-C or an error the workers are stopped and the rest is kept.
+    Finished trials are in the store at once; on Ctrl-C or an error the workers are stopped and the rest is saved.
 
     Args:
         trials: what to run.
-        store: where results are kept.
+        store: of results.
         watcher: receives the progress.
         workers: processes of this call, None for one a core.
         pool: workers that stay, see `trial_pool`; None for some of this call's own.

@@ -18,7 +18,7 @@ def pool_on(store: Store, module: str, workers: Workers) -> AnyPool[J]:
     """Workers on a store.
 
     Args:
-        store: where results are kept; of a cluster, in a folder that all its machines share.
+        store: of results; of a cluster, in a folder that all its machines share.
         module: has `start`, and can be run as a program with the folder of the store as its argument.
         workers: which.
     """
