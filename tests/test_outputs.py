@@ -116,10 +116,10 @@ def test_what_the_system_refuses_leaves_the_earlier_file(tmp_path, monkeypatch, 
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("os.fsync" if call == "fsync" else "pathlib.Path.replace", refuse)
-    with pytest.raises(WriteError, match=os.strerror(code)) as told:
+    with pytest.raises(WriteError, match=os.strerror(code)) as caught:
         write_output(path, b"x")
-    assert ("Free some space" in str(told.value)) == (code in (errno.ENOSPC, errno.EDQUOT))
-    assert "What was finished before is saved" in str(told.value)
+    assert ("Free some space" in str(caught.value)) == (code in (errno.ENOSPC, errno.EDQUOT))
+    assert "What was finished before is saved" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -96,7 +96,7 @@ def test_models_that_cannot_split_their_forecasts_say_so(check):
     assert "samovar" in check.run(evidence(e, external=True, model="mine")).why
 
 
-def test_too_many_paths_are_told(tmp_path):
+def test_too_many_paths_are_refused(tmp_path):
     # 84 tokens and three layers: 102,340 paths and fewer; with four layers there are two million.
     options = {"samovar": {"width": 4, "heads": 1, "layers": 4}}
     means = Means(Store(tmp_path))

@@ -144,7 +144,7 @@ def test_what_the_user_chose_is_not_searched(tmp_path):
     assert not found.converged("raw"), "convergence is measured all the same"
 
 
-def test_what_the_time_does_not_allow_is_left_and_told(tmp_path):
+def test_what_the_time_does_not_allow_is_left_and_refused(tmp_path):
     engine = MadeUp(hourly(900), lambda trial: 1 / epochs(trial))
     found, _ = searched(tmp_path, engine, clock=Clock(1.0))
     assert {options["epochs"] for options in found.tuned.values()} == {100}
@@ -297,7 +297,7 @@ def test_no_durations(text):
         find_budget("quick", text)
 
 
-def test_what_can_be_resolved_is_told_before_training(tmp_path):
+def test_what_can_be_resolved_is_refused_before_training(tmp_path):
     said = []
     engine = MadeUp(hourly(1200), test=losses(1.3, 1.2), noise=0.3)
     report = audited(tmp_path, engine, BUDGET, said)
@@ -308,7 +308,7 @@ def test_what_can_be_resolved_is_told_before_training(tmp_path):
     assert trained == 7, "the references come first"
 
 
-def test_too_little_test_data_is_told_before_training(tmp_path):
+def test_too_little_test_data_is_refused_before_training(tmp_path):
     said = []
     report = audited(tmp_path, MadeUp(hourly(400)), BUDGET, said)
     assert "fewer than the 8 that a verdict needs" in said[0]

@@ -55,15 +55,15 @@ def test_every_cell_has_a_verdict_or_a_reason():
     assert found["kind"] == "survey"
 
 
-def test_what_is_finished_is_told_after_every_cell():
-    told = []
-    run_survey(["mild", "wild"], ["long"], fails, told.append)
-    states = [[cell["state"] for cell in survey["cells"]] for survey in told]
+def test_what_is_finished_is_refused_after_every_cell():
+    reported = []
+    run_survey(["mild", "wild"], ["long"], fails, reported.append)
+    states = [[cell["state"] for cell in survey["cells"]] for survey in reported]
     assert states == [["done", "not run"], ["done", "failed"]]
 
 
-def test_an_interrupt_ends_the_survey_and_the_rest_was_told():
-    told = []
+def test_an_interrupt_ends_the_survey_and_the_rest_was_refused():
+    reported = []
 
     def interrupted(model, data):
         if data == "second":
@@ -71,8 +71,8 @@ def test_an_interrupt_ends_the_survey_and_the_rest_was_told():
         return report()
 
     with pytest.raises(KeyboardInterrupt):
-        run_survey(["mild"], ["first", "second", "third"], interrupted, told.append)
-    assert [cell["state"] for cell in told[-1]["cells"]] == ["done", "not run", "not run"]
+        run_survey(["mild"], ["first", "second", "third"], interrupted, reported.append)
+    assert [cell["state"] for cell in reported[-1]["cells"]] == ["done", "not run", "not run"]
 
 
 def test_an_error_of_the_program_is_no_cell():

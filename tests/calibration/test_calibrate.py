@@ -236,7 +236,7 @@ def test_stopping_when_it_is_decided():
     assert undecided["undecided"][1] == 20 * undecided["undecided"][0]
 
 
-def test_a_stopping_procedure_that_errs_is_told(at, monkeypatch):
+def test_a_stopping_procedure_that_errs_is_refused(at, monkeypatch):
     part = sequential.run_sequential(at[0])
     assert [check.count for check in part.checks] == [SMALLEST.decisions] * len(part.checks)
     assert len(part.tables[0].rows) == len(sequential.SIDES) * len(sequential.ERRORS) * len(sequential.SPREADS)
@@ -256,15 +256,15 @@ def test_folds_that_differ_for_all_seeds_alike_are_not_covered(at):
     assert max(steady, luck) < 0.1
     assert changing > 0.3
     part = folds.run_folds(at[0])
-    told = [check.name for check in part.checks if not check.required]
-    assert len(told) == 4 * len(folds.FOLDS)
+    reported = [check.name for check in part.checks if not check.required]
+    assert len(reported) == 4 * len(folds.FOLDS)
 
 
 def test_raw_against_raw_of_fresh_panels(at, quick_fits):
-    made, told = at
+    made, reported = at
     part = negative.run_negative(made)
     assert [check.count for check in part.checks] == [2, 2, 2, 2]
-    assert told[-1] == ("negative", 2, 2)
+    assert reported[-1] == ("negative", 2, 2)
     first, second = negative.season_panel(0), negative.season_panel(1)
     assert first.fingerprint == negative.season_panel(0).fingerprint != second.fingerprint
     entries = [json.loads(path.read_text()) for path in stored(made)]
@@ -295,7 +295,7 @@ def test_splits_are_disjoint_threes_each_pair_once():
     assert len(negative.splits(12, 50)) == 50
 
 
-def test_real_data_that_are_not_here_are_told(at, monkeypatch, tmp_path):
+def test_real_data_that_are_not_here_are_refused(at, monkeypatch, tmp_path):
     monkeypatch.setenv("FORECHECK_DATA", str(tmp_path))
     part = negative.run_real(at[0])
     assert "ETTh1 is not on this machine" in part.skipped
@@ -363,14 +363,14 @@ def test_a_sum_over_events_is_as_good_as_the_optimum():
 
 
 def test_a_calibration_is_written_down(tmp_path):
-    checks = [Check.share("a | b", 1, 20, 0.05), Check.share("told", 9, 20, 0.05, required=False)]
+    checks = [Check.share("a | b", 1, 20, 0.05), Check.share("reported", 9, 20, 0.05, required=False)]
     part = Part("p", "A part", "What it does.", checks, [Table("Details", ("x", "y"), [("1", "2")], "A note.")])
     found = Calibration([part, Part("q", "Other", "About.", skipped="no data.")], {"budget": "quick"})
     assert found.passed
     text = found.to_markdown(tmp_path / "c.md")
     assert (tmp_path / "c.md").read_text() == text
     assert "| a / b | at most 5.0 % | 5.0 % | 0.9 % to 23.6 % | 20 | pass |" in text
-    assert "| told |  | 45.0 % |" in text
+    assert "| reported |  | 45.0 % |" in text
     assert "Not run: no data." in text
     plain = json.loads(found.to_json(tmp_path / "c.json"))
     assert plain["passed"] is True

@@ -189,10 +189,10 @@ def test_audit(audited, forecheck, waves, tmp_path):
     assert report["kind"] == "audit"
     assert report["protocol"]["config"]["width"] == 8
     assert (tmp_path / "a.html").stat().st_size > 10_000
-    told = forecheck("audit", waves, *SMALL, *tiny(), "--verbose")
-    assert "FC201" in told.out
-    assert "trials are in the store already" in told.err
-    assert report["verdict"]["outcome"] in told.out
+    verbose = forecheck("audit", waves, *SMALL, *tiny(), "--verbose")
+    assert "FC201" in verbose.out
+    assert "trials are in the store already" in verbose.err
+    assert report["verdict"]["outcome"] in verbose.out
 
 
 # Lists

@@ -15,15 +15,15 @@ def test_options_become_workers():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ((None, "spark", None), "no engine is called 'spark'"),
         ((None, None, "auto"), "--address has no effect without --engine ray"),
         ((2, "ray", None), "--workers has no effect on a cluster"),
     ],
 )
-def test_what_does_not_go_together_is_told(given, told):
-    with pytest.raises(fc.UsageError, match=told):
+def test_what_does_not_go_together_is_refused(given, message):
+    with pytest.raises(fc.UsageError, match=message):
         read_workers(*given)
 
 

@@ -23,15 +23,15 @@ def test_progress_and_messages_are_json(forecheck, waves, monkeypatch):
     small = ("--horizon", 6, "--lookback", 24, "--models", "last,patchtst", "--workers", 0)
     done = forecheck("--log-json", "backtest", waves, *small, *tiny())
     assert done.code == 0
-    told = events(done)
-    assert all({"time", "event"} <= set(each) for each in told)
-    assert next(each for each in told if each["event"] == "planned") | {"time": ""} == {
+    logged = events(done)
+    assert all({"time", "event"} <= set(each) for each in logged)
+    assert next(each for each in logged if each["event"] == "planned") | {"time": ""} == {
         "time": "", "event": "planned", "trials": 2, "finished": 0,
     }  # fmt: skip
-    assert sorted(each["trial"] for each in told if each["event"] == "trial") == ["last, seed 0", "patchtst, seed 0"]
-    assert any(each["event"] == "progress" and each["total"] == 2 and "epoch" in each["message"] for each in told)
-    assert any("read 400 rows" in each.get("message", "") for each in told)
-    assert told[-1] | {"time": ""} == {"time": "", "event": "exit", "code": 0}
+    assert sorted(each["trial"] for each in logged if each["event"] == "trial") == ["last, seed 0", "patchtst, seed 0"]
+    assert any(each["event"] == "progress" and each["total"] == 2 and "epoch" in each["message"] for each in logged)
+    assert any("read 400 rows" in each.get("message", "") for each in logged)
+    assert logged[-1] | {"time": ""} == {"time": "", "event": "exit", "code": 0}
     assert "Forecast with" in done.out
 
 
@@ -47,9 +47,9 @@ def test_progress_and_messages_are_json(forecheck, waves, monkeypatch):
 def test_errors_are_json(arguments, code, forecheck, waves):
     done = forecheck("--log-json", *arguments)
     assert done.code == code
-    told = events(done)
-    assert [each["event"] for each in told[-2:]] == ["message", "exit"]
-    assert told[-1]["code"] == code
+    logged = events(done)
+    assert [each["event"] for each in logged[-2:]] == ["message", "exit"]
+    assert logged[-1]["code"] == code
 
 
 def test_a_text_of_several_lines_is_one_message(capsys):
@@ -57,6 +57,6 @@ def test_a_text_of_several_lines_is_one_message(capsys):
     print("one\n  two", file=stream)
     stream.write("th")
     stream.write("ree\n\n")
-    told = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
-    assert told == ["one\n  two", "three"]
+    logged = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert logged == ["one\n  two", "three"]
     assert not stream.isatty()

@@ -151,10 +151,10 @@ def test_correlations_that_are_none_are_refused(correlation, tmp_path):
     folder = shutil.copytree(saved()[0], tmp_path / "made")
     arrays = load_file(folder / "detector.safetensors")
     save_file(arrays | {"correlation": correlation}, folder / "detector.safetensors")
-    told = json.loads((folder / "detector.json").read_text())
-    told["files"]["detector.safetensors"] = checksum(folder / "detector.safetensors")
-    del told["sha256"]
-    (folder / "detector.json").write_text(sealed(told))
+    record = json.loads((folder / "detector.json").read_text())
+    record["files"]["detector.safetensors"] = checksum(folder / "detector.safetensors")
+    del record["sha256"]
+    (folder / "detector.json").write_text(sealed(record))
     with pytest.raises(DataError, match="the correlations are none"):
         load_detector(folder)
 

@@ -315,15 +315,15 @@ def test_every_check_is_shown_to_fail():
     assert {check for check, _, _ in BROKEN} == set(FORECASTER_CHECKS)
 
 
-def test_all_failures_are_told_at_once():
+def test_all_failures_are_refused_at_once():
     class Twice(Double, Pickles):
         pass
 
     with pytest.raises(AssertionError) as caught:
         check_forecaster(Twice)
-    told = str(caught.value).splitlines()
-    assert told[0] == "Twice breaks the contract of a forecaster"
-    assert [line.split(":")[0].strip() for line in told[1:]] == ["check_shape", "check_save_and_load"]
+    reported = str(caught.value).splitlines()
+    assert reported[0] == "Twice breaks the contract of a forecaster"
+    assert [line.split(":")[0].strip() for line in reported[1:]] == ["check_shape", "check_save_and_load"]
 
 
 def test_other_exceptions_fail_a_check_too():

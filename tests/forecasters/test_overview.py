@@ -1,4 +1,4 @@
-"""What is told of every forecaster: found out on the untrained one."""
+"""What is reported of every forecaster: found out on the untrained one."""
 
 import json
 from dataclasses import asdict, fields
@@ -18,23 +18,23 @@ NO_PATTERN = {"nlinear-sgd", "dlinear-sgd", "tsmixer", "fedformer"}
 
 
 @pytest.fixture(scope="module")
-def told():
+def reported():
     return {forecaster.name: overview(forecaster, TASK) for forecaster in registry.all_forecasters()}
 
 
-def test_every_forecaster_says_what_it_mixes(told):
-    assert list(told) == [forecaster.name for forecaster in registry.all_forecasters()]
-    assert all(one["mixes"] and one["source"] and one["summary"] for one in told.values())
+def test_every_forecaster_says_what_it_mixes(reported):
+    assert list(reported) == [forecaster.name for forecaster in registry.all_forecasters()]
+    assert all(one["mixes"] and one["source"] and one["summary"] for one in caught.values())
 
 
-def test_what_an_audit_reaches(told):
-    trained = {name for name, one in told.items() if one["trained"]}
-    reached = {name for name, one in told.items() if one["attention"]}
+def test_what_an_audit_reaches(reported):
+    trained = {name for name, one in reported.items() if one["trained"]}
+    reached = {name for name, one in reported.items() if one["attention"]}
     assert trained - reached == NO_PATTERN
-    assert "3 attention sites through the native adapter (4 heads" in told["patchtst"]["attention"]
-    assert "FFT" in told["fedformer"]["why_not"]
-    assert told["linear"]["why_not"] == "it is a closed form"
-    assert all(bool(one["attention"]) != bool(one["why_not"]) for one in told.values())
+    assert "3 attention sites through the native adapter (4 heads" in reported["patchtst"]["attention"]
+    assert "FFT" in reported["fedformer"]["why_not"]
+    assert reported["linear"]["why_not"] == "it is a closed form"
+    assert all(bool(one["attention"]) != bool(one["why_not"]) for one in caught.values())
 
 
 def test_parameters_are_those_of_the_task():
@@ -51,7 +51,7 @@ def test_parameters_are_those_of_the_task():
 
 
 @pytest.mark.parametrize("forecaster", registry.all_forecasters(), ids=lambda forecaster: forecaster.name)
-def test_the_remedies_that_are_told_are_those_that_can_be_taken(forecaster):
+def test_the_remedies_that_are_refused_are_those_that_can_be_taken(forecaster):
     known = {field.name for field in fields(forecaster.Config)}
     small = {"width": 8, "heads": 2, "hidden": 8, "layers": 1, "label": 8, "modes": 4, "span": 24, "patch": 12}
     made = registry.create(forecaster.name, TASK, {key: value for key, value in small.items() if key in known})

@@ -225,45 +225,45 @@ def test_training_learns_a_wave(name):
 def test_additive_parts_sum_to_the_forecast(structure, scale):
     made = forecaster(structure=structure, scale=scale)
     x = windows()
-    told = made.explain(x)
-    np.testing.assert_allclose(told.forecast, made.predict(x).numpy())
-    assert told.parts.shape == (3, 4, 2, 6, 3)
-    np.testing.assert_allclose(told.constant + told.parts.sum(axis=(1, 2)), told.forecast, rtol=1e-8)
-    assert told.by_layer.shape == (3, 3, 6, 3)
-    np.testing.assert_allclose(told.constant + told.by_layer.sum(axis=1), told.forecast, rtol=1e-8)
+    explained = made.explain(x)
+    np.testing.assert_allclose(explained.forecast, made.predict(x).numpy())
+    assert explained.parts.shape == (3, 4, 2, 6, 3)
+    np.testing.assert_allclose(explained.constant + explained.parts.sum(axis=(1, 2)), explained.forecast, rtol=1e-8)
+    assert explained.by_layer.shape == (3, 3, 6, 3)
+    np.testing.assert_allclose(explained.constant + explained.by_layer.sum(axis=1), explained.forecast, rtol=1e-8)
 
 
 @pytest.mark.parametrize("structure", ["direct", "inverse"])
 def test_coefficients_times_observations_are_the_last_token(structure):
     made = forecaster(structure=structure)
     x, stack = windows(), made.module.stack
-    told = made.explain(x)
+    explained = made.explain(x)
     tokens = made.module.tokens(made.module.tokens.patches_of(made.module.normalise(x).z))
     seen = stack.trace(tokens).observations.detach().view(3, 3, 2, 8, 4)
-    y = torch.einsum("bchjxy,bchjy->bchx", torch.from_numpy(told.coefficients), seen)
+    y = torch.einsum("bchjxy,bchjy->bchx", torch.from_numpy(explained.coefficients), seen)
     torch.testing.assert_close(y.reshape(9, 8), stack(tokens)[:, -1].detach())
     d = stack.matrix.matrix().detach().numpy()
     now = np.arange(8)[:, None, None] == 7
     if structure == "direct":  # Γ = D'C + I
-        expected = np.einsum("hyx,bchjyz->bchjxz", d, told.mixture) + now * np.eye(4)
+        expected = np.einsum("hyx,bchjyz->bchjxz", d, explained.mixture) + now * np.eye(4)
     else:  # Γ = D'^-1 (C + I)
-        expected = np.einsum("hyx,bchjyz->bchjxz", np.linalg.inv(d), told.mixture + now * np.eye(4))
-    np.testing.assert_allclose(told.coefficients, expected, rtol=1e-7, atol=1e-9)
+        expected = np.einsum("hyx,bchjyz->bchjxz", np.linalg.inv(d), explained.mixture + now * np.eye(4))
+    np.testing.assert_allclose(explained.coefficients, expected, rtol=1e-7, atol=1e-9)
 
 
 def test_all_paths_sum_to_the_mixture():
-    told = forecaster().explain(windows(), paths=10**6)
-    assert told.path_nodes.shape == (3, 3, 8 + 36, 3)  # C(8, 1) + C(9, 2)
-    assert (np.diff(told.path_norms) <= 0).all()
-    sources = np.where(told.path_nodes[..., 2] >= 0, told.path_nodes[..., 2], told.path_nodes[..., 1])
+    explained = forecaster().explain(windows(), paths=10**6)
+    assert explained.path_nodes.shape == (3, 3, 8 + 36, 3)  # C(8, 1) + C(9, 2)
+    assert (np.diff(explained.path_norms) <= 0).all()
+    sources = np.where(explained.path_nodes[..., 2] >= 0, explained.path_nodes[..., 2], explained.path_nodes[..., 1])
     for token in range(8):
-        total = np.einsum("bcp,bcphxy->bchxy", sources == token, told.path_matrices)
-        np.testing.assert_allclose(total, told.mixture[:, :, :, token], rtol=1e-8, atol=1e-12)
+        total = np.einsum("bcp,bcphxy->bchxy", sources == token, explained.path_matrices)
+        np.testing.assert_allclose(total, explained.mixture[:, :, :, token], rtol=1e-8, atol=1e-12)
     assert forecaster().explain(windows(), paths=4).path_nodes.shape == (3, 3, 4, 3)
     assert forecaster().explain(windows(), paths=0).path_matrices.shape == (3, 3, 0, 2, 4, 4)
 
 
-def test_chosen_channels_are_told_as_among_all():
+def test_chosen_channels_are_refused_as_among_all():
     made, x = forecaster(), windows()
     whole, part = made.explain(x, paths=4), made.explain(x, 4, [2, 0])
     for name in ("forecast", "constant", "parts", "by_layer"):
@@ -275,15 +275,15 @@ def test_chosen_channels_are_told_as_among_all():
 
 def test_the_jacobian_is_how_the_forecast_changes_and_not_its_parts():
     made, x = forecaster(), windows(batch=2)
-    told = made.jacobian(x).values
-    assert told.shape == (2, 6, 3, 20, 3)
+    explained = made.jacobian(x).values
+    assert explained.shape == (2, 6, 3, 20, 3)
     step = 1e-5
     for position, source in [(0, 0), (19, 1), (7, 2)]:
         up, down = x.clone(), x.clone()
         up[:, position, source] += step
         down[:, position, source] -= step
         slope = (made.predict(up) - made.predict(down)) / (2 * step)
-        np.testing.assert_allclose(told[..., position, source], slope.numpy(), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(explained[..., position, source], slope.numpy(), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(

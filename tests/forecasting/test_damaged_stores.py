@@ -22,7 +22,7 @@ def backtest(store, models=MODELS, progress=False):
     )
 
 
-def told(report):
+def outcome(report):
     """A report without what no two runs share."""
 
     def plain(value):
@@ -49,7 +49,7 @@ def stop_after_an_epoch():
 def stores(tmp_path_factory):
     """A finished store, one with a checkpoint, and the report of both."""
     home = tmp_path_factory.mktemp("stores")
-    report = told(backtest(home / "finished"))
+    report = outcome(backtest(home / "finished"))
     with pytest.raises(KeyboardInterrupt):
         backtest(home / "begun", ("patchtst",), progress=stop_after_an_epoch())
     assert list((home / "begun").rglob("state.safetensors"))
@@ -126,7 +126,7 @@ def test_a_damaged_file_changes_no_report(which, damage, stores, tmp_path):
     for number, name in enumerate(files_of(stores[which])):
         store = shutil.copytree(stores[which], tmp_path / str(number))
         DAMAGES[damage](store / name)
-        assert told(backtest(store)) == stores["report"], name
+        assert outcome(backtest(store)) == stores["report"], name
         assert not list(store.rglob("*.part")), name
         shutil.rmtree(store)
 
@@ -136,12 +136,12 @@ def test_an_unreadable_file_changes_no_report(stores, tmp_path):
     for number, name in enumerate(files_of(stores["finished"])):
         store = shutil.copytree(stores["finished"], tmp_path / str(number))
         (store / name).chmod(0)
-        assert told(backtest(store)) == stores["report"], name
+        assert outcome(backtest(store)) == stores["report"], name
 
 
 def test_all_files_damaged_at_once(stores, tmp_path):
     store = shutil.copytree(stores["finished"], tmp_path / "store")
     for name in files_of(store):
         (store / name).write_bytes(b"")
-    assert told(backtest(store)) == stores["report"]
+    assert outcome(backtest(store)) == stores["report"]
     assert {entry["used"] for entry in fc.runs(store)} == {True}

@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on(small, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [
         ({"horizon": 6}, "another request .*horizon"),
         ({"level": 90}, "another request .*levels"),
@@ -174,11 +174,11 @@ def test_a_killed_run_goes_on(small, data, tmp_path):
         ({"level": 99.999, "output": "other"}, "calibration windows"),
     ],
 )
-def test_what_cannot_be_done_is_told(how, told, small, data, tmp_path):
+def test_what_cannot_be_done_is_refused(how, message, small, data, tmp_path):
     out = tmp_path / how.pop("output", "out")
     usual = {"horizon": 5, "model": "nlinear"}
     fc.stream(data, output=tmp_path / "out", **usual)
-    with pytest.raises(fc.ForecheckError, match=told):
+    with pytest.raises(fc.ForecheckError, match=message):
         fc.stream(data, output=out, **(usual | how))
 
 
@@ -212,7 +212,7 @@ def broken(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("interleaved", "do not follow each other"),
         ("missing value", "1 missing value .*row 700"),
@@ -223,9 +223,9 @@ def broken(name):
         ("no series", "no column that names series"),
     ],
 )
-def test_data_that_cannot_be_streamed_are_told(name, told, small, tmp_path):
+def test_data_that_cannot_be_streamed_are_refused(name, message, small, tmp_path):
     pq.write_table(broken(name), tmp_path / "panel.parquet")
-    with pytest.raises(fc.ForecheckError, match=told):
+    with pytest.raises(fc.ForecheckError, match=message):
         fc.stream(tmp_path / "panel.parquet", horizon=5, output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -77,9 +77,9 @@ def test_the_closure_is_judged_by_its_difference(difference, verdict):
     [((5.0, 5.0), Verdict.CONFIRMED), ((7.0, 7.0), Verdict.REFUTED), ((5.0, 7.0), Verdict.UNEVEN)],
 )
 def test_training_is_judged_beside_the_step(errors, verdict):
-    told = {"step from the mean": 5.0, "step on the same tasks": 5.0, "learnt guess": 1.0, "value ratio": -1.0}
+    reported = {"step from the mean": 5.0, "step on the same tasks": 5.0, "learnt guess": 1.0, "value ratio": -1.0}
     rows = [
-        told | {"mean": mean, "guess": guess, "error": error * f, "learnt step": 0.5, "curve": [(1, 9.0), (2, 6.0)]}
+        reported | {"mean": mean, "guess": guess, "error": error * f, "learnt step": 0.5, "curve": [(1, 9.0), (2, 6.0)]}
         for mean, error in zip((1.0, 2.0), errors, strict=True)
         for guess in (True, False)
         for f in (0.999, 1.0, 1.001)

@@ -74,8 +74,8 @@ def outcomes(found):
 
 
 def test_every_claim_gets_its_verdict(store):
-    told = []
-    found = reproduce(store=store, workers=0, tell=lambda *state: told.append(state))
+    reported = []
+    found = reproduce(store=store, workers=0, tell=lambda *state: reported.append(state))
     assert outcomes(found) == {
         "grows": ("refuted", "[0, 1]"),
         "open": ("not testable here", "It is open. The intervals do not decide it; --budget full has more seeds."),
@@ -86,8 +86,8 @@ def test_every_claim_gets_its_verdict(store):
     }
     assert found["counts"] == {"confirmed": 0, "refuted": 1, "uneven": 0, "not testable here": 5}
     assert ran == [0, 1]  # an experiment of several claims is run once
-    assert told[0] == ("made-up", 0, 4)
-    assert told[-1] == ("made-up", 4, 4)
+    assert reported[0] == ("made-up", 0, 4)
+    assert reported[-1] == ("made-up", 4, 4)
     assert json.loads(json.dumps(found)) == found
 
 
@@ -110,10 +110,10 @@ def test_an_interrupt_keeps_what_is_finished(store):
     with pytest.raises(KeyboardInterrupt):
         reproduce(store=store, workers=0, tell=interrupt)
     assert ran == [0]
-    told = []
-    reproduce(store=store, workers=0, tell=lambda *state: told.append(state))
+    reported = []
+    reproduce(store=store, workers=0, tell=lambda *state: reported.append(state))
     assert ran == [0, 1]
-    assert told[0] == ("made-up", 1, 4)
+    assert reported[0] == ("made-up", 1, 4)
 
 
 def test_a_damaged_result_counts_as_not_there(store):
@@ -193,11 +193,11 @@ def test_papers_are_well_formed(name):
 
 
 def test_running_parts_move_the_bar(store):
-    told = []
-    reproduce(store=store, workers=0, tell=lambda *state: told.append(state[1]))
-    assert 0.5 in told
-    assert 1.5 in told
-    assert told == sorted(told)
+    reported = []
+    reproduce(store=store, workers=0, tell=lambda *state: reported.append(state[1]))
+    assert 0.5 in reported
+    assert 1.5 in reported
+    assert reported == sorted(reported)
 
 
 def test_what_is_finished_is_judged_without_running(store):

@@ -113,9 +113,9 @@ def repeats(*errors):
 
 
 def thought(means, **settings):
-    told = {"unlimited": [0.1] * 20, "law": [0.2] * 20, "bound": 1.0, "hardness": 10.0, "unlimited top": 1.0}
-    told |= {"share above 2": [0.1, 0.2, 0.15], "spectrum": "flat", "train": 10, "prompt": 1000, "scaled": False}
-    return told | {"means": means, "medians": means} | settings
+    reported = {"unlimited": [0.1] * 20, "law": [0.2] * 20, "bound": 1.0, "hardness": 10.0, "unlimited top": 1.0}
+    reported |= {"share above 2": [0.1, 0.2, 0.15], "spectrum": "flat", "train": 10, "prompt": 1000, "scaled": False}
+    return reported | {"means": means, "medians": means} | settings
 
 
 @pytest.mark.parametrize(("away", "verdict"), [(0.01, Verdict.CONFIRMED), (0.4, Verdict.REFUTED)])

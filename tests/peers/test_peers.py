@@ -118,7 +118,7 @@ def test_series_that_cannot_be_fitted_are_named_and_the_last_value_stands_in(sta
     assert "statsforecast:LastOfStats" in report.to_markdown()
 
 
-def test_forecasts_that_are_not_finite_are_told(statsforecast, monkeypatch, tmp_path):
+def test_forecasts_that_are_not_finite_are_refused(statsforecast, monkeypatch, tmp_path):
     monkeypatch.setattr(LastOfStats, "forward", lambda self, y, h: {"mean": np.full(h, np.inf)})
     report = backtest(ragged((120, 150, 90)), ["last", "statsforecast:LastOfStats"], tmp_path)
     notes = " ".join(report.to_dict()["protocol"]["notes"])
@@ -220,12 +220,12 @@ def test_an_option_that_there_is_not(statsforecast):
 
 
 @pytest.mark.parametrize("library", ["statsforecast", "mlforecast", "neuralforecast", "chronos"])
-def test_what_is_not_installed_is_told_with_how_to_install_it(library, monkeypatch, tmp_path):
+def test_what_is_not_installed_is_refused_with_how_to_install_it(library, monkeypatch, tmp_path):
     monkeypatch.setattr(find, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=f"needs {library}") as told:
+    with pytest.raises(UsageError, match=f"needs {library}") as caught:
         backtest(hourly(200), ["last", f"{library}:Model"], tmp_path)
-    assert "pip install" in str(told.value)
-    assert "forecheck[peers]" in str(told.value)
+    assert "pip install" in str(caught.value)
+    assert "forecheck[peers]" in str(caught.value)
 
 
 def test_a_library_that_breaks_is_named(statsforecast, monkeypatch, tmp_path):

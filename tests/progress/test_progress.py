@@ -29,10 +29,10 @@ def lines(capsys, monkeypatch, clock):
         monkeypatch.delenv(name, raising=False)
     bars = Bar(clock=clock)
 
-    def told():
+    def printed():
         return capsys.readouterr().err.splitlines()
 
-    return bars, told
+    return bars, printed
 
 
 def trials(count):
@@ -40,13 +40,13 @@ def trials(count):
 
 
 def test_a_line_every_ten_seconds_at_most(lines, clock):
-    bars, told = lines
+    bars, printed = lines
     first, second, _ = made = trials(3)
     bars.planned(3, 0)
     for step in range(1, 40):
         clock.now += 1
         bars.progressed(first, step / 40, f"epoch {step}/40")
-    assert told() == [
+    assert printed() == [
         "0/3, patchtst, seed 0: epoch 10/40, about 1 min 50 s left",
         "0/3, patchtst, seed 0: epoch 20/40, about 1 min 40 s left",
         "0/3, patchtst, seed 0: epoch 30/40, about 1 min 30 s left",
@@ -55,28 +55,28 @@ def test_a_line_every_ten_seconds_at_most(lines, clock):
     bars.progressed(second, 0.5, "epoch 1/2")
     clock.now += 10
     bars.progressed(made[2], 0.5, "epoch 2/4")
-    assert told() == ["1/3, patchtst, seed 1: epoch 1/2, 1 more, about 24 s left"]  # 49 s made two trials' worth
+    assert printed() == ["1/3, patchtst, seed 1: epoch 1/2, 1 more, about 24 s left"]  # 49 s made two trials' worth
 
 
-def test_what_is_in_the_store_is_told_once_and_takes_no_time(lines, clock):
-    bars, told = lines
+def test_what_is_in_the_store_is_refused_once_and_takes_no_time(lines, clock):
+    bars, printed = lines
     bars.planned(10, 8)
-    assert told() == ["8 of 10 trials are in the store already"]
+    assert printed() == ["8 of 10 trials are in the store already"]
     first, second, third = trials(3)
     clock.now += 60
     bars.finished(first)
-    assert told() == ["1/2, about 1 min 0 s left"]
+    assert printed() == ["1/2, about 1 min 0 s left"]
     bars.finished(second)
     clock.now += 1000  # between rounds nothing is run
     bars.planned(11, 10)
-    assert told()[-1] == "2/3, about 30 s left"
+    assert printed()[-1] == "2/3, about 30 s left"
     clock.now += 30
     bars.finished(third)
-    assert told() == ["3/3"]
+    assert printed() == ["3/3"]
 
 
 def test_the_plan_can_grow_while_trials_run(lines, clock):
-    bars, told = lines
+    bars, printed = lines
     first, *_ = trials(1)
     bars.planned(1, 0)
     clock.now += 20
@@ -84,41 +84,41 @@ def test_the_plan_can_grow_while_trials_run(lines, clock):
     bars.planned(3, 0)
     clock.now += 20
     bars.finished(first)
-    assert told()[-1] == "1/4, about 2 min 0 s left"
+    assert printed()[-1] == "1/4, about 2 min 0 s left"
 
 
 def test_repetitions_of_several_things_are_one_count(lines, clock):
-    bars, told = lines
+    bars, printed = lines
     bars.part("one", 4, 10)  # four were done before
     bars.part("two", 0, 10)
     clock.now += 30
     bars.part("one", 5.5, 10)
-    assert told() == ["5/20, one 5/10, two 0/10, about 4 min 50 s left"]
+    assert printed() == ["5/20, one 5/10, two 0/10, about 4 min 50 s left"]
     clock.now += 30
     bars.part("one", 10, 10)
-    assert told() == ["10/20, two 0/10, about 1 min 40 s left"]
+    assert printed() == ["10/20, two 0/10, about 1 min 40 s left"]
     clock.now += 30
     bars.part("two", 10, 10)
-    assert told() == ["20/20"]
+    assert printed() == ["20/20"]
     bars.part("three", 0, 4)
     clock.now += 30
     bars.part("three", 1, 4)
-    assert told() == ["1/4, three 1/4, about 1 min 30 s left"]
+    assert printed() == ["1/4, three 1/4, about 1 min 30 s left"]
 
 
 def test_trials_of_a_repetition_are_shown_with_it(lines, clock):
-    bars, told = lines
+    bars, printed = lines
     bars.part("recall", 1, 10)
     bars.planned(2, 0)
     clock.now += 10
     bars.progressed(trials(1)[0], 0.5, "epoch 1/2")
-    assert told() == ["0/2, recall 1/10, patchtst, seed 0: epoch 1/2, about 30 s left"]
+    assert printed() == ["0/2, recall 1/10, patchtst, seed 0: epoch 1/2, about 30 s left"]
 
 
 def test_what_is_said_is_a_line_of_its_own_whatever_its_length(lines):
-    bars, told = lines
+    bars, printed = lines
     bars.say("431 windows [16 independent stretches] " * 8)
-    assert told() == ["431 windows [16 independent stretches] " * 8]
+    assert printed() == ["431 windows [16 independent stretches] " * 8]
 
 
 def test_quiet_says_nothing(capsys, clock):
@@ -156,7 +156,7 @@ def test_watchers_all_hear_what_is_said(clock):
     assert isinstance(Announced(bars), Watcher)
 
 
-def test_no_time_is_told_before_anything_is_done(clock):
+def test_no_time_is_refused_before_anything_is_done(clock):
     pace = Pace(clock)
     pace.grow(4)
     clock.now += 5

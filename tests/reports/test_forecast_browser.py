@@ -86,8 +86,8 @@ def test_series_are_found_drawn_and_read(forecast, dump, width, dark):
     assert said["scroll"] <= width
     assert said["tip"].startswith("2022-09")
     last = forecast.columns["combination"].reshape(-1, 3)[order[0]]
-    told = float(said["tip"].split("forecast")[1].split("80 %")[0])
-    assert told == pytest.approx(last[-1], rel=2e-3)
+    reported = float(said["tip"].split("forecast")[1].split("80 %")[0])
+    assert reported == pytest.approx(last[-1], rel=2e-3)
     assert "80 %" in said["tip"]
     assert "95 %" in said["tip"]
     assert said["before"].startswith("2020-01")

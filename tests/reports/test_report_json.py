@@ -126,7 +126,7 @@ def test_a_file_that_is_no_report(content, tmp_path):
 
 
 def test_a_report_of_which_a_part_is_something_else(backtest, tmp_path):
-    """A file from others; what we make ourselves and cannot show is a fault of ours, and told as one."""
+    """A file from others; what we make ourselves and cannot show is a fault of ours, and reported as one."""
     data = {**backtest, "table": 7, "protocol": "x", "winner": ["x"]}
     path = tmp_path / "a.json"
     path.write_text(json.dumps(plain(data)))

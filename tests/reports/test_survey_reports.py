@@ -66,10 +66,10 @@ def test_without_any_verdict_the_reasons_are_counted():
     assert survey.multiplicity(report.data) == ""
 
 
-def test_chance_among_many_is_told(full):
-    told = survey.multiplicity(full.data)
-    assert "of 7 up to 0.35 may be wrong by chance on average" in told
-    assert told.endswith("* marks what holds for attention among all cells at once (Holm, 4 of 7).")
+def test_chance_among_many_is_refused(full):
+    reported = survey.multiplicity(full.data)
+    assert "of 7 up to 0.35 may be wrong by chance on average" in reported
+    assert reported.endswith("* marks what holds for attention among all cells at once (Holm, 4 of 7).")
     plain = assemble(["patchtst"], ["ETTh1"], [samples.done("helps")])
     assert survey.multiplicity(plain).endswith("They are not adjusted for being many.")
     assert "*" not in Report(plain).to_text()

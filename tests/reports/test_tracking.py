@@ -95,6 +95,6 @@ def test_without_mlflow_it_is_said_how_to_get_it(monkeypatch, backtest):
 
 
 def test_where_no_server_answers_it_is_said_without_the_password(client):
-    with pytest.raises(UsageError, match="no MLflow server answers at http:") as told:
+    with pytest.raises(UsageError, match="no MLflow server answers at http:") as caught:
         tracking.open_client("http://somebody:secret@127.0.0.1:9")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)

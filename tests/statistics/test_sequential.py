@@ -14,9 +14,9 @@ def test_levels_sum_to_alpha_and_the_first_has_half_of_it(looks, alpha):
     assert len(set(levels[1:])) <= 1
 
 
-@pytest.mark.parametrize(("looks", "told"), [((), "none"), ((3, 3), "3, 3"), ((5, 3), "5, 3"), ((0, 3), "0, 3")])
-def test_looks_rise(looks, told):
-    with pytest.raises(UsageError, match=f"looks are rising numbers of seeds, got {told}"):
+@pytest.mark.parametrize(("looks", "message"), [((), "none"), ((3, 3), "3, 3"), ((5, 3), "5, 3"), ((0, 3), "0, 3")])
+def test_looks_rise(looks, message):
+    with pytest.raises(UsageError, match=f"looks are rising numbers of seeds, got {message}"):
         spend(looks)
 
 

@@ -82,12 +82,12 @@ def test_a_resumed_run_is_the_same_and_does_not_prepare_again(tmp_path, stop_at)
 
 
 def test_progress_goes_through_both_stages_and_never_falls(tmp_path):
-    checkpoint, told = tmp_path / "checkpoint.safetensors", []
-    prepared(checkpoint=checkpoint, progress=lambda done, word: told.append((done, word)))
-    assert told[:2] == [(0.1, "preparing"), (0.2, "prepared")]
-    fractions = [done for done, _ in told]
+    checkpoint, progress = tmp_path / "checkpoint.safetensors", []
+    prepared(checkpoint=checkpoint, progress=lambda done, word: progress.append((done, word)))
+    assert progress[:2] == [(0.1, "preparing"), (0.2, "prepared")]
+    fractions = [done for done, _ in progress]
     assert fractions == sorted(fractions)
-    assert told[2][0] > 0.2
+    assert progress[2][0] > 0.2
     assert fractions[-1] == 1
     again = []
     prepared(checkpoint=checkpoint, progress=lambda done, _: again.append(done))
@@ -95,13 +95,13 @@ def test_progress_goes_through_both_stages_and_never_falls(tmp_path):
 
 
 def test_a_part_of_the_work():
-    told = []
-    part = within(lambda done, _: told.append(done), 0.1, 0.7)
+    progress = []
+    part = within(lambda done, _: progress.append(done), 0.1, 0.7)
     for step in range(8):
         part(step / 7, "")
-    assert told[0] == 0.1
-    assert told[-1] == 0.7
-    assert told == sorted(told)
+    assert progress[0] == 0.1
+    assert progress[-1] == 0.7
+    assert progress == sorted(progress)
     assert within(None, 0, 1) is None
 
 
@@ -157,10 +157,10 @@ def test_targets_and_what_follows_are_not_looked_at():
 
 
 def test_progress_of_the_codes():
-    told = []
-    coded(updates=4, progress=lambda done, word: told.append((done, word)))
-    assert told[0] == (0.25, "codes 1/4")
-    assert [done for done, _ in told] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    progress = []
+    coded(updates=4, progress=lambda done, word: progress.append((done, word)))
+    assert progress[0] == (0.25, "codes 1/4")
+    assert [done for done, _ in progress] == [0.25, 0.5, 0.75, 1.0, 1.0]
 
 
 def test_measured_by_hand():

@@ -28,11 +28,11 @@ def store(tmp_path):
 
 
 def test_what_is_whole_is_counted(store):
-    told = []
-    found = check_store(store, progress=lambda done, word: told.append(done))
+    reported = []
+    found = check_store(store, progress=lambda done, word: reported.append(done))
     size = sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file() and path.name != "lock")
     assert (found.results, found.size, found.damaged, found.unfinished) == (3, size, {}, [])
-    assert told == pytest.approx([1 / 3, 2 / 3, 1])
+    assert reported == pytest.approx([1 / 3, 2 / 3, 1])
 
 
 def flip(path):
@@ -108,13 +108,13 @@ def test_packages_that_lack_are_named(monkeypatch, store):
     real = installed.version_of
     monkeypatch.setattr(installed, "version_of", lambda name: names.get(name, real(name)))
     monkeypatch.setattr("forecheck.verbs.doctor.version_of", names.get)
-    told = "\n".join(f"{each['what']}. {each['do']}" for each in fc.doctor(store.root)["problems"])
-    assert "forecheck needs torch>=2.6 (has 2.5.1+cpu)" in told
-    assert "forecheck needs numpy>=2.0. pip install 'numpy>=2.0'" in told
-    assert "lightning 2.6.2 was published by thieves" in told
+    reported = "\n".join(f"{each['what']}. {each['do']}" for each in fc.doctor(store.root)["problems"])
+    assert "forecheck needs torch>=2.6 (has 2.5.1+cpu)" in reported
+    assert "forecheck needs numpy>=2.0. pip install 'numpy>=2.0'" in reported
+    assert "lightning 2.6.2 was published by thieves" in reported
 
 
-def test_a_package_that_does_not_load_is_told(monkeypatch, store):
+def test_a_package_that_does_not_load_is_refused(monkeypatch, store):
     def broken():
         raise ImportError("libtorch_cpu.so: cannot open shared object file")
 

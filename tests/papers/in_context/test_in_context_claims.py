@@ -103,9 +103,16 @@ def spread(value):
 
 
 def gaps_row(n, relaxed, **other):
-    told = {"process_name": "AR", "law": "normal", "columns": n, "explained": 1.0, "order": 1, "predicted": 2 / (n + 2)}
-    told |= {key: spread(relaxed) for key in ("relaxed", "relaxed on others", "fitted head", "closed form")}
-    return told | {"in context": spread(1 / n), "on the series": spread(1e-4)} | other
+    reported = {
+        "process_name": "AR",
+        "law": "normal",
+        "columns": n,
+        "explained": 1.0,
+        "order": 1,
+        "predicted": 2 / (n + 2),
+    }
+    reported |= {key: spread(relaxed) for key in ("relaxed", "relaxed on others", "fitted head", "closed form")}
+    return reported | {"in context": spread(1 / n), "on the series": spread(1e-4)} | other
 
 
 @pytest.mark.parametrize(
@@ -171,11 +178,11 @@ def test_the_baseline_is_judged_by_side(easy, hard, verdict):
 
 def rolled(**other):
     fall = [[f * 0.5**k for k in range(1, 61)] for f in (0.9, 1.0, 1.1)]
-    told = {"process_name": "AR(1) 0.9", "begun": 20, "histories": 1000, "repeats": 3, "own sizes": fall}
-    told |= {"sizes": [[size / 2 for size in sizes] for sizes in fall], "earlier": [800] * 3, "compared": [900] * 3}
-    told |= {"collapse": [6.0] * 3, "own collapse": [24.0] * 3, "diverging": [0.05] * 3}
-    told |= {"own errors": [[1.0 * f] * 60 for f in (0.99, 1.0, 1.01)], "own error, expected": [1.0] * 60}
-    return told | {"errors": [[1.2 * f] * 60 for f in (0.99, 1.0, 1.015)], "whole errors": [[9.0] * 60] * 3} | other
+    reported = {"process_name": "AR(1) 0.9", "begun": 20, "histories": 1000, "repeats": 3, "own sizes": fall}
+    reported |= {"sizes": [[size / 2 for size in sizes] for sizes in fall], "earlier": [800] * 3, "compared": [900] * 3}
+    reported |= {"collapse": [6.0] * 3, "own collapse": [24.0] * 3, "diverging": [0.05] * 3}
+    reported |= {"own errors": [[1.0 * f] * 60 for f in (0.99, 1.0, 1.01)], "own error, expected": [1.0] * 60}
+    return reported | {"errors": [[1.2 * f] * 60 for f in (0.99, 1.0, 1.015)], "whole errors": [[9.0] * 60] * 3} | other
 
 
 @pytest.mark.parametrize(
@@ -230,9 +237,9 @@ def test_optimisation_is_judged_by_its_share(fitted, verdict):
 
 
 def deep_rows(*excess, softmax=False):
-    told = {"process_name": "AR", "columns": 25, "softmax": softmax, "one layer, closed form": 0.37}
+    reported = {"process_name": "AR", "columns": 25, "softmax": softmax, "one layer, closed form": 0.37}
     return [
-        told | {"layers": layers, "seed": seed, "excess": each * f}
+        reported | {"layers": layers, "seed": seed, "excess": each * f}
         for layers, each in enumerate(excess, 1)
         for seed, f in enumerate((0.99, 1.0, 1.01))
     ]
