@@ -52,7 +52,7 @@ def judge_recovery(measured: Measured) -> Outcome:
     paths = [share for channel in CAUSES for share in shares[names[0]][channel]]
     jacobian = [share for channel in CAUSES for share in shares[names[3]][channel]]
     share = mean_estimate(paths) if paths else None
-    found = (
+    sentence = (
         f"The strongest path ends at the cause's lag in {share.value:.0%} of windows (chance: {CHANCE:.0%}), the same "
         f"network's Jacobian points there in {mean_estimate(jacobian).value:.0%}."
         if share
@@ -60,7 +60,7 @@ def judge_recovery(measured: Measured) -> Outcome:
     )
     return Outcome(
         verdict_of(held),
-        found,
+        sentence,
         share,
         Table(
             ["found by", *(f"{channel}: {cause} at lag {lag}" for channel, (cause, lag) in CAUSES.items())],
