@@ -79,7 +79,10 @@ class NeuralForecaster(Forecaster):
         """Train; with `checkpoint`, resumable after every epoch.
 
         Args:
-            train_windows, validation, seed, progress: as in `Forecaster.fit`.
+            train_windows: as in `Forecaster.fit`.
+            validation: as in `Forecaster.fit`.
+            seed: as in `Forecaster.fit`.
+            progress: as in `Forecaster.fit`.
             checkpoint: file that an interrupted fit goes on from; it is written after every epoch.
         """
         started = time.perf_counter()

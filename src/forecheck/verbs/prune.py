@@ -78,7 +78,9 @@ def prune(
         period: steps a season; None for that of the data.
         options: by forecaster, options that differ from the defaults.
         output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
-        workers, store, progress: as in `forecast`.
+        workers: worker processes; None for one a core, 0 for none.
+        store: folder of results; None for the user's cache.
+        progress: how it is shown, as in `forecast`.
 
     Returns:
         The pruned forecaster: `.info`, `.module`, `.masks`, and `.fitted` for forecasts.

@@ -38,9 +38,15 @@ def stream(
         output: folder of the forecasts, a Parquet file some series. A run that was stopped goes on there.
         model: nlinear, rlinear, linear or dlinear.
         level: coverages of intervals in percent, one or several.
-        lookback, options, refit, period: as in `forecast`.
+        lookback: steps of input; None for that which validation prefers.
+        options: of the model, where they differ from its defaults.
+        refit: fit once more on all rows before forecasting, as `forecast` does.
+        period: steps a season; None for that of the data.
         split: as in `forecast`, in percent or two dates.
-        time, series, target, drop: columns, as in `load`.
+        time: column of stamps; found by content by default, as the next three.
+        series: column of series' names.
+        target: columns to forecast.
+        drop: columns to leave out.
         progress: how it is shown.
 
     Returns:
