@@ -24,7 +24,7 @@ def reported():
 
 def test_every_forecaster_says_what_it_mixes(reported):
     assert list(reported) == [forecaster.name for forecaster in registry.all_forecasters()]
-    assert all(one["mixes"] and one["source"] and one["summary"] for one in caught.values())
+    assert all(one["mixes"] and one["source"] and one["summary"] for one in reported.values())
 
 
 def test_what_an_audit_reaches(reported):
@@ -34,7 +34,7 @@ def test_what_an_audit_reaches(reported):
     assert "3 attention sites through the native adapter (4 heads" in reported["patchtst"]["attention"]
     assert "FFT" in reported["fedformer"]["why_not"]
     assert reported["linear"]["why_not"] == "it is a closed form"
-    assert all(bool(one["attention"]) != bool(one["why_not"]) for one in caught.values())
+    assert all(bool(one["attention"]) != bool(one["why_not"]) for one in reported.values())
 
 
 def test_parameters_are_those_of_the_task():
