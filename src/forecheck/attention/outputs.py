@@ -79,7 +79,13 @@ class OutputEdit(Edit):
         return self.part + ("" if self.layers is None else f" layers {','.join(map(str, self.layers))}")
 
     def means(self, attached: Attached, parts: list[Part], calibration: Iterable[Tensor]) -> Mapping[int, Tensor]:
-        """Mean outputs by layer, for edits that need them."""
+        """Mean outputs by layer, for edits that need them.
+
+        Args:
+            attached: the model.
+            parts: the sublayers that the edit is put on.
+            calibration: batches of training inputs.
+        """
         return {}
 
     @abstractmethod
@@ -250,7 +256,14 @@ class NoAttention(nn.Module):
         bias: Scores | None = None,
         memory: Float[Tensor, "batch key width"] | None = None,
     ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
-        """Zeros, and the scores that came."""
+        """Zeros, and the scores that came.
+
+        Args:
+            x: tokens; only their size and type matter.
+            mask: ignored.
+            bias: scores of the layer before, handed on to the next.
+            memory: ignored.
+        """
         return torch.zeros_like(x), bias
 
 

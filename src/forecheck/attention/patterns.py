@@ -247,7 +247,14 @@ class OnHeads(PatternEdit):
         return self.replace(torch.matmul(weights, values), weights, allowed, values)
 
     def replace(self, mixed: Mixed, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
-        """The chosen heads of what was mixed by the raw pattern; `weights` only if the inner edit needs them."""
+        """The chosen heads of what was mixed by the raw pattern; `weights` only if the inner edit needs them.
+
+        Args:
+            mixed: values mixed by the raw pattern, all heads.
+            weights: the raw pattern; None unless the inner edit needs it.
+            allowed: what the mask lets through.
+            values: what is mixed.
+        """
         edited = self.inner(weights if self.inner.needs_weights else None, allowed, values)
         if edited.shape[1] > 1:
             edited = edited[:, self.chosen]
