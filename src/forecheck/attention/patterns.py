@@ -89,6 +89,11 @@ class Fixed(PatternEdit):
 
     A true parameter: it is part of `model.parameters()` and learns with the rest. Not normalised, as in the paper's
     token-mixing reading.
+
+    Args:
+        heads: number of matrices.
+        queries: their rows.
+        keys: their columns.
     """
 
     needs_weights = False

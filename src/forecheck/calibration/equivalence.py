@@ -32,7 +32,13 @@ _FOUND, _NEARLY = 1.0, 0.95
 
 
 class WithBranch(nn.Module):
-    """A network with a frozen branch that adds nothing."""
+    """A network with a frozen branch that adds nothing.
+
+    Args:
+        base: the network.
+        lookback: steps of input.
+        horizon: steps of its forecast.
+    """
 
     def __init__(self, base: nn.Module, lookback: int, horizon: int) -> None:
         super().__init__()

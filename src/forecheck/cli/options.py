@@ -188,6 +188,12 @@ def load_panel(
     """The panel that a command's data options describe, after a line on what was read.
 
     Args:
+        data: as `forecheck.load` takes it, as the next five.
+        time: likewise.
+        series: likewise.
+        target: likewise.
+        fill: likewise.
+        drop: likewise.
         quiet: say it only if something was decided without being asked.
         written: header, decimal, thousands, delimiter and skip of `forecheck.load`.
     """
