@@ -188,7 +188,7 @@ class Ablate(OutputEdit):
 
     @property
     def label(self) -> str:
-        """Where."""
+        """The name of the arm in reports: which parts of which layers."""
         return f"ablate {self.where}"
 
     def means(self, attached: Attached, parts: list[Part], calibration: Iterable[Tensor]) -> Mapping[int, Tensor]:
@@ -196,7 +196,7 @@ class Ablate(OutputEdit):
         return mean_outputs(attached, parts, calibration)
 
     def change(self, part: Part, means: Mapping[int, Tensor]) -> Change:
-        """The mean output."""
+        """The mean over training windows in the place of the output."""
         mean, axis = means[part.layer], part.axis
         assert axis is not None
 
@@ -222,11 +222,11 @@ class Remove(OutputEdit):
 
     @property
     def label(self) -> str:
-        """Where."""
+        """The name of the arm in reports: which parts of which layers."""
         return f"remove {self.where}"
 
     def change(self, part: Part, means: Mapping[int, Tensor]) -> Change:
-        """Nothing."""
+        """Zeros in the place of the output."""
         return torch.zeros_like
 
     def install(self, module: nn.Module, example: Tensor) -> None:
@@ -273,5 +273,5 @@ class NoMixing(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch token width"], *others: Tensor | None
     ) -> Float[Tensor, "*batch token width"]:
-        """Zeros."""
+        """Zeros of the size of `x`."""
         return torch.zeros_like(x)

@@ -33,7 +33,7 @@ class Zero(PatternEdit):
     stochastic = False
 
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
-        """Zeros."""
+        """A pattern of zeros."""
         return like.new_zeros(1, 1, *allowed.shape[-2:])
 
     def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:

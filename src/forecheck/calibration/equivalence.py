@@ -48,7 +48,7 @@ class WithBranch(nn.Module):
         nn.init.zeros_(self.branch.bias)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
-        """Both added up."""
+        """The network's forecast plus that of the branch."""
         forecast: Tensor = self.base(x) + self.branch(x.mT).mT
         return forecast
 

@@ -60,7 +60,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The setting in words, as reports name it."""
         words = [f"H {self.horizon}", f"step {self.step}", self.shape]
         return ", ".join(words + ["filled"] * self.filled + [f"{self.folds} folds"] * (self.folds > 1))
 

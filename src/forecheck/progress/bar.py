@@ -24,7 +24,7 @@ class Labelled(Protocol):
 
     @property
     def label(self) -> str:
-        """The name."""
+        """The name of the trial, as the bar shows it."""
 
 
 class Bar:

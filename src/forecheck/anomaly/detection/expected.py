@@ -105,7 +105,7 @@ class MovingSource:
 
     @property
     def context(self) -> int:
-        """The window."""
+        """The rows of the window that the mean is taken of."""
         return self.window
 
     def expect(

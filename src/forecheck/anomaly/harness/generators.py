@@ -100,7 +100,7 @@ class Base:
 
     @property
     def y(self) -> Bool[np.ndarray, "time"]:
-        """Labels."""
+        """Labels of the draw, one a row."""
         return _marked(self.anomalies)
 
     def marked(self, *more: tuple[int, int]) -> Bool[np.ndarray, "time"]:

@@ -124,7 +124,7 @@ class Query:
         return laid.permute([self.axes.index(x) for x in self.order]).reshape(self.shape)
 
     def unlaid(self, result: Tensor) -> Float[Tensor, "batch query width"]:
-        """The reverse."""
+        """A result of the model's product, laid out as `laid` takes it."""
         sizes = dict(zip(self.axes, (*self.lead, self.q.shape[1], -1), strict=True))
         laid = result.reshape([sizes[x] for x in self.order])
         laid = laid.permute([self.order.index(x) for x in self.axes])

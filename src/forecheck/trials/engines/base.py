@@ -45,19 +45,19 @@ class Silent:
     """Watches and says nothing."""
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def planned(self, total: int, finished: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def finished(self, trial: Trial) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def say(self, line: str) -> None:
-        """Nothing."""
+        """Ignore it."""
 
 
 Run = Callable[[list[Trial], Store], None]
@@ -74,7 +74,7 @@ class Announced:
         self.say = watcher.say
 
     def planned(self, total: int, finished: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
 
 def to_run(trials: Iterable[Trial], store: Store, watcher: Watcher) -> list[Trial]:
