@@ -29,7 +29,7 @@ def series(kind: Kind, persistence: float, count: int, generator: torch.Generato
     e normal of standard deviation 0.5, whose square is the smallest error a channel.
 
     Args:
-        kind: g: `linear` or `tanh`.
+        kind: of g, `linear` or `tanh`.
         persistence: factor of I in A.
         count: windows, each from a path of its own; A is the same for all.
         generator: of A and noise.

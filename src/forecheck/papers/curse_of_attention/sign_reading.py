@@ -26,7 +26,7 @@ def over_floor(rows: Sequence[Row], model: str, signs: str) -> Estimate:
     Args:
         rows: repetitions of one setting.
         model: whose risk, `attention` or a reference such as `residual`.
-        signs: of the test set, one of `SETS`.
+        signs: of the test set, one of `sign_task.SETS`.
     """
     return mean_estimate([row[model][signs] / row["floor"] for row in rows])
 
@@ -37,7 +37,7 @@ def mean_risk(rows: Sequence[Row], model: str, signs: str) -> float:
     Args:
         rows: repetitions of one setting.
         model: whose risk, `attention` or a reference such as `residual`.
-        signs: of the test set, one of `SETS`.
+        signs: of the test set, one of `sign_task.SETS`.
     """
     return mean([row[model][signs] for row in rows])
 
@@ -47,7 +47,7 @@ def fails(rows: Sequence[Row], signs: str, model: str = "attention") -> bool | N
 
     Args:
         rows: repetitions of one setting.
-        signs: of the test set, one of `SETS`.
+        signs: of the test set, one of `sign_task.SETS`.
         model: the network.
     """
     more = mean_estimate([row[model][signs] - row["residual"][signs] for row in rows])
@@ -70,7 +70,7 @@ def times_floor(head: str, model: str, signs: str, **bounds: Any) -> Column:
     Args:
         head: name of its cells, see `Column`.
         model: whose risk, `attention` or a reference such as `residual`.
-        signs: of the test set, one of `SETS`.
+        signs: of the test set, one of `sign_task.SETS`.
         **bounds: `above`, `below` and `where` of `Column`.
     """
     return Column(head, lambda rows: over_floor(rows, model, signs), **bounds)

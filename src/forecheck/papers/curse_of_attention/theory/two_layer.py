@@ -169,7 +169,7 @@ class TwoLayer:
             yield "second", -parameters["mix"], self.response(parameters["second"], bias, x)
 
     def predict(self, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> Float64[Tensor, " sample"]:
-        """F of every window."""
+        """Forecast f of every window."""
         scaled = parameters["output"] / len(parameters["output"]) ** 0.5
         out = x[:, -1].clone() if self.skip else x.new_zeros(len(x))
         for x_, out_ in pieces(self.rows(parameters, x), x, out):
