@@ -222,7 +222,8 @@ def estimated(
     Args:
         head: names of its cells, ` | ` between them: of the value alone, or of value, low and high.
         of: a number of every row, by name or by function.
-        above, below: the bounds that the claim sets for the mean, if any; numbers, or functions of the rows.
+        above: what the mean exceeds by the claim, if anything; a number, or a function of the rows.
+        below: what exceeds the mean by the claim, if anything; a number, or a function of the rows.
         where: of which settings the bounds decide.
     """
     return Column(head, lambda rows: mean_estimate(read(rows, of)), above, below, where)

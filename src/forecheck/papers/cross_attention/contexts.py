@@ -59,7 +59,8 @@ def contexts(bench: Bench, low: float, high: float, length: int, tasks: int, rep
 
     Args:
         bench: reports progress.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
         length: L, labelled examples a prompt.
         tasks: prompts a repeat, each of a task of its own.
         repeats: how many; a repeat's number is its seed.

@@ -21,7 +21,8 @@ def minimisers(bench: Bench, low: float, high: float, depth: int) -> dict[str, A
 
     Args:
         bench: not needed.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
         depth: T, the number of layers.
 
     Returns:
@@ -47,7 +48,8 @@ def loss(pair: Float[Tensor, "2"], depth: int, low: float, high: float) -> Tenso
     Args:
         pair: alpha and beta.
         depth: T, the number of layers.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
     """
     m = low + (high - low) * (NODES + 1) / 2
     left, power = torch.ones_like(m), torch.ones_like(m)
@@ -62,7 +64,8 @@ def flow(bench: Bench, low: float, high: float, depth: int, time: float) -> dict
 
     Args:
         bench: reports progress.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
         depth: T, the number of layers.
         time: until when it is integrated, from 0.
 

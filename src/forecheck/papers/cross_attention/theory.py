@@ -69,7 +69,8 @@ def draw_factors(count: int, width: int, low: float, high: float, factors: int =
     Args:
         count: tasks.
         width: of x; at least `factors`.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
         factors: r, factors a task.
         seed: of all tasks.
     """
@@ -157,7 +158,8 @@ def excess(depth: int, step: float, low: float, high: float, coupling: float | N
     Args:
         depth: T, the number of layers.
         step: alpha.
-        low, high: bounds of m.
+        low: lower bound of m.
+        high: upper bound of m.
         coupling: beta; -alpha if not given.
     """
     m = low + (high - low) * (_NODES + 1) / 2
@@ -174,7 +176,8 @@ def trained_step(depth: int, low: float, high: float) -> float:
 
     Args:
         depth: T, the number of layers.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
     """
     found = minimize_scalar(
         lambda step: np.log(excess(depth, step, low, high)),
@@ -190,7 +193,8 @@ def trained_pair(depth: int, low: float, high: float) -> tuple[float, float]:
 
     Args:
         depth: T, the number of layers; at least 2.
-        low, high: bounds of the eigenvalues m of M'M.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
     """
     step = trained_step(depth, low, high)
     found = minimize(

@@ -30,7 +30,8 @@ def learning(
 
     Args:
         bench: not needed.
-        form, gamma: of the process, see `residual_ssm`.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
         samples: training windows.
         neurons: m.
         seed: of process, windows and weights.
@@ -79,7 +80,8 @@ def endless(bench: Bench, form: Form, gamma: float, samples: int, seeds: int) ->
 
     Args:
         bench: not needed.
-        form, gamma: of the process, see `residual_ssm`.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
         samples: training windows.
         seeds: draws of process and windows, numbered from 0.
     """

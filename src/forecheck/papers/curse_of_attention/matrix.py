@@ -54,7 +54,8 @@ def local_scores(
 
     Args:
         bench: reports progress.
-        kind, persistence: of the series, see `series`.
+        kind: of the series, `linear` or `tanh`.
+        persistence: of the series, see `series`.
         head: `last` or `flatten`.
         optimizer: `adam` or `sgd`, on all windows at once.
         seed: of series and weights.

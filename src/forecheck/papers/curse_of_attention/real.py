@@ -125,7 +125,8 @@ def by_sign(
     """Shares, losses and gaps of pairs that turn over and of pairs that do not.
 
     Args:
-        one, other: the two numbers of every pair, whose product has the sign.
+        one: first number of every pair.
+        other: second number; the sign of the product decides the class.
         errors: squared errors by predictor, `PatchTST` and the one fit of `linear` among them.
 
     Returns:

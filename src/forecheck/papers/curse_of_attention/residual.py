@@ -53,7 +53,9 @@ def optimum(bench: Bench, features: Features, gamma: float, seed: int) -> dict[s
 
     Args:
         bench: not needed.
-        features, gamma, seed: of the law, see `random_features`; its noise is 0.1.
+        features: kind of the law's features, see `random_features`.
+        gamma: of the law, whose noise is 0.1.
+        seed: of the law.
 
     Returns:
         What is left by the equations as `printed` and corrected (`distance`; `affine distance` is its closed form); the
@@ -79,7 +81,8 @@ def noise_risk(bench: Bench, form: Form, gamma: float, seed: int, count: int) ->
 
     Args:
         bench: not needed.
-        form, gamma: of the law, whose noise is 0.1.
+        form: of the law, see `residual_ssm`; its noise is 0.1.
+        gamma: covariance of the last and the next step.
         seed: of law and windows.
         count: windows.
     """
@@ -95,7 +98,8 @@ def calibration(bench: Bench, form: Form, gamma: float, seed: int, count: int) -
 
     Args:
         bench: not needed.
-        form, gamma: of the law, whose noise is 0.1.
+        form: of the law, see `residual_ssm`; its noise is 0.1.
+        gamma: covariance of the last and the next step.
         seed: of law and windows.
         count: windows.
     """
@@ -135,7 +139,9 @@ def generic(bench: Bench, features: Features, gamma: float, noise: float, seed: 
 
     Args:
         bench: not needed.
-        features, gamma, noise: of the law, see `random_features`.
+        features: kind of the law's features, see `random_features`.
+        gamma: of the law, see `random_features`.
+        noise: sigma.
         seed: of law and windows.
         windows: that the rules are fitted to.
 

@@ -52,7 +52,8 @@ def trained(
 
     Args:
         bench: reports progress.
-        form, gamma: of the process, see `residual_ssm`.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
         samples: training windows.
         neurons: m.
         seed: of process, windows and weights.

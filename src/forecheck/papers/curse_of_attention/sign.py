@@ -74,10 +74,13 @@ def test_mix(
 
     Args:
         bench: not needed.
-        form, gamma: of the data, whose noise is 0.1.
+        form: of the data, see `residual_ssm`; their noise is 0.1.
+        gamma: covariance of the last and the next step.
         seed: of data and network.
         shares: of sign-inconsistent windows, one for each test set.
-        windows, neurons, steps: in training.
+        windows: in training.
+        neurons: m.
+        steps: of training.
 
     Returns:
         Risks by share of `attention` and of the `residual` linear network; the `ends`, attention's risks on purely

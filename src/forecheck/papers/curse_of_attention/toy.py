@@ -22,7 +22,8 @@ def windows(
     """A process, and windows x (sample, step) with next steps y (sample) of it.
 
     Args:
-        form, gamma: of the process, see `residual_ssm`.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
         samples: windows.
         seed: of process and windows.
         steps: d, the length of a window.

@@ -75,7 +75,8 @@ def orders(
         data: `published` or `stable`, see `task`.
         network: one of `NETWORKS`.
         clipped: whether the norm of the gradient is bounded in training.
-        lookback, windows: see `task`.
+        lookback: steps of input, see `task`.
+        windows: in training, see `task`.
         epochs: of training.
         seed: of the fit.
 
@@ -97,7 +98,8 @@ def references(bench: Bench, data: str, lookback: int) -> dict[str, Any]:
 
     Args:
         bench: not needed.
-        data, lookback: see `task`.
+        data: `published` or `stable`, see `task`.
+        lookback: steps of input, see `task`.
 
     Returns:
         Their `errors`, as `orders` gives them, and the `ridge` that is best on held-out samples.

@@ -83,7 +83,8 @@ def train_and_think(
         thoughts: of training: 1 for direct answers only, as the paper trains; more if the answer after every one of
             several thoughts is to be right, which shows the model its own thoughts.
         steps: of training.
-        layers, width: of the model, which has 8 heads.
+        layers: of the model, of 8 heads each.
+        width: features a token.
         batch: prompts a step.
 
     Returns:

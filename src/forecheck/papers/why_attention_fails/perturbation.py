@@ -59,7 +59,8 @@ def disturbed(
     Args:
         bench: its store holds the trials; reports progress.
         data: name of the set.
-        model, recipe: see `RECIPES`.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
         kind: of disturbance, one of those of `EDITS`.
         part: what is disturbed.
         strengths: of the disturbance.

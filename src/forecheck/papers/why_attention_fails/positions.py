@@ -38,7 +38,8 @@ def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict
     Args:
         bench: its store holds the trials; reports progress.
         data: name of the set.
-        model, recipe: see `RECIPES`.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
         seed: of the fit.
 
     Returns:

@@ -20,7 +20,8 @@ def replaced(bench: Bench, data: str, model: str, recipe: str, mode: str, seed: 
     Args:
         bench: its store holds the trial; reports progress.
         data: name of the set.
-        model, recipe: see `RECIPES`.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
         mode: `raw`, or a mode of `Replace`.
         seed: of the fit.
 
@@ -40,7 +41,8 @@ def references(bench: Bench, data: str, model: str, recipe: str) -> dict[str, An
     Args:
         bench: its store holds the trials; reports progress.
         data: name of the set.
-        model, recipe: whose windows are forecast, see `RECIPES`.
+        model: whose windows are forecast, `patchtst` or `itransformer`.
+        recipe: by which it is trained, by its name in `RECIPES`.
 
     Returns:
         Mean squared errors on the test windows by forecaster.

@@ -64,7 +64,8 @@ class Grid:
         """`masses` of weights that have been placed.
 
         Args:
-            index, share: nodes around each weight and the polynomials' values there, from `around`.
+            index: nodes around each weight, from `around`.
+            share: the polynomials' values there, from `around`.
             mass: of each weight.
         """
         return torch.zeros_like(self.nodes).index_add_(0, index.flatten(), (share * mass).flatten())
