@@ -50,7 +50,13 @@ class Jobs(Protocol[J_contra]):
         """Whether all that it needs is finished."""
 
     def progressed(self, job: J_contra, fraction: float, word: str) -> None:
-        """It got so far."""
+        """It got so far.
+
+        Args:
+            job: that is running.
+            fraction: the share that is done, in [0, 1].
+            word: on what is going on.
+        """
 
     def finished(self, job: J_contra, answer: Any) -> None:
         """It is done, and gave this."""

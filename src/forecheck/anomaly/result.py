@@ -69,6 +69,11 @@ def f_score(precision: float, recall: float, beta: float = 1.0) -> float:
     r"""The weighted harmonic mean of precision and recall, 0 if both are 0 or one is not defined.
 
     .. math:: F_\beta = \frac{(1 + \beta^2) P R}{\beta^2 P + R}
+
+    Args:
+        precision: P, in 0..1, or NaN where it is not defined.
+        recall: R, likewise.
+        beta: weight of recall; above 1 recall counts more.
     """
     if not precision > 0 or not recall > 0:
         return 0.0
@@ -76,11 +81,24 @@ def f_score(precision: float, recall: float, beta: float = 1.0) -> float:
 
 
 def ratio(part: float, whole: float, empty: float = 0.0) -> float:
-    """`part / whole`; `empty` if the whole is 0."""
+    """`part / whole`; `empty` if the whole is 0.
+
+    Args:
+        part: numerator.
+        whole: denominator.
+        empty: what the ratio counts as if there is nothing to divide by.
+    """
     return float(part / whole) if whole else empty
 
 
 def measured(precision: float, recall: float, beta: float = 1.0, **details: float) -> Measured:
-    """The F of a precision and a recall."""
+    """The F of a precision and a recall.
+
+    Args:
+        precision: P, in 0..1, or NaN where it is not defined.
+        recall: R, likewise.
+        beta: weight of recall in F.
+        **details: numbers to be reported beside it, by name.
+    """
     precision, recall = float(precision), float(recall)
     return Measured(f_score(precision, recall, beta), precision, recall, details)

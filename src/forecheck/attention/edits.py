@@ -47,6 +47,11 @@ class Edit(ABC):
     def applied(self, attached: Attached, example: Tensor, calibration: Iterable[Tensor]) -> Iterator[Attached]:
         """Put the edit on an attached model for the time of a `with` block; yields what forecasts with it.
 
+        Args:
+            attached: the model.
+            example: an input batch (batch, lookback, channel), for shapes.
+            calibration: batches of training inputs, read only by edits that put a mean in place of something.
+
         Raises:
             UsageError: if it cannot be put on this model; the reason stands in findings as *not applicable*.
         """

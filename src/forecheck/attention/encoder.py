@@ -86,6 +86,11 @@ def find_encoder(attached: Attached, example: Tensor, traces: tuple[Trace, Trace
     matter between its ends but for attention: with every pattern the identity, permuting them there and back must
     leave the forecast as it is.
 
+    Args:
+        attached: the model.
+        example: an input batch (batch, lookback, channel); its first two windows are forecast to test a choice.
+        traces: what ran for few and for many windows, as `two_traces` returns them.
+
     Raises:
         UsageError: if no blocks pass that test.
     """

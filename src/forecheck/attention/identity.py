@@ -76,6 +76,11 @@ def identity_test(subject: Subject, attached: Attached, example: Tensor) -> Iden
     """Run the identity test on the model itself, over windows of `example`.
 
     The untouched forecast is taken from the subject, around the adapter.
+
+    Args:
+        subject: the model, called without its adapter.
+        attached: the same model as its adapter reached it.
+        example: windows (batch, lookback, channel).
     """
     with evaluating(subject.module):
         untouched = subject(example)

@@ -50,6 +50,11 @@ def mean_patterns(attached: Attached, batches: Iterable[Tensor]) -> dict[int, Te
 def mean_outputs(attached: Attached, parts: list[Part], batches: Iterable[Tensor]) -> dict[int, Tensor]:
     """Mean output (token, feature) of every part over all series of all batches, by layer.
 
+    Args:
+        attached: the model.
+        parts: sublayers whose output is averaged.
+        batches: inputs (batch, lookback, channel) that are averaged over.
+
     Raises:
         UsageError: if there are no batches, a part mixes windows and tokens in one axis, or its tokens change in number
             from pass to pass.

@@ -79,7 +79,13 @@ class OutputEdit(Edit):
         return self.part + ("" if self.layers is None else f" layers {','.join(map(str, self.layers))}")
 
     def means(self, attached: Attached, parts: list[Part], calibration: Iterable[Tensor]) -> Mapping[int, Tensor]:
-        """Mean outputs by layer, for edits that need them."""
+        """Mean outputs by layer, for edits that need them.
+
+        Args:
+            attached: the model.
+            parts: the sublayers that the edit is put on.
+            calibration: batches of training inputs.
+        """
         return {}
 
     @abstractmethod
@@ -182,7 +188,7 @@ class Ablate(OutputEdit):
 
     @property
     def label(self) -> str:
-        """Where."""
+        """The name of the arm in reports: which parts of which layers."""
         return f"ablate {self.where}"
 
     def means(self, attached: Attached, parts: list[Part], calibration: Iterable[Tensor]) -> Mapping[int, Tensor]:
@@ -190,7 +196,7 @@ class Ablate(OutputEdit):
         return mean_outputs(attached, parts, calibration)
 
     def change(self, part: Part, means: Mapping[int, Tensor]) -> Change:
-        """The mean output."""
+        """The mean over training windows in the place of the output."""
         mean, axis = means[part.layer], part.axis
         assert axis is not None
 
@@ -216,11 +222,11 @@ class Remove(OutputEdit):
 
     @property
     def label(self) -> str:
-        """Where."""
+        """The name of the arm in reports: which parts of which layers."""
         return f"remove {self.where}"
 
     def change(self, part: Part, means: Mapping[int, Tensor]) -> Change:
-        """Nothing."""
+        """Zeros in the place of the output."""
         return torch.zeros_like
 
     def install(self, module: nn.Module, example: Tensor) -> None:
@@ -250,7 +256,14 @@ class NoAttention(nn.Module):
         bias: Scores | None = None,
         memory: Float[Tensor, "batch key width"] | None = None,
     ) -> tuple[Float[Tensor, "batch token width"], Scores | None]:
-        """Zeros, and the scores that came."""
+        """Zeros, and the scores that came.
+
+        Args:
+            x: tokens; only their size and type matter.
+            mask: ignored.
+            bias: scores of the layer before, handed on to the next.
+            memory: ignored.
+        """
         return torch.zeros_like(x), bias
 
 
@@ -260,5 +273,5 @@ class NoMixing(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch token width"], *others: Tensor | None
     ) -> Float[Tensor, "*batch token width"]:
-        """Zeros."""
+        """Zeros of the size of `x`."""
         return torch.zeros_like(x)

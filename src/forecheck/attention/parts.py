@@ -141,7 +141,13 @@ def modules_by_part(attached: Attached, example: Tensor) -> dict[nn.Module, str]
 
 
 def token_axis(few: tuple[int, ...], many: tuple[int, ...], tokens: int) -> int | None:
-    """The axis of tokens of a (..., feature) tensor, by its shapes for few and for many windows; None if none is."""
+    """The axis of tokens of a (..., feature) tensor, by its shapes for few and for many windows; None if none is.
+
+    Args:
+        few: shape of the tensor for few windows.
+        many: its shape for many windows.
+        tokens: how many there are.
+    """
     same = [axis for axis in range(len(few) - 1) if few[axis] == many[axis] == tokens]
     return same[-1] if len(few) == len(many) and same else None
 

@@ -33,7 +33,7 @@ class Zero(PatternEdit):
     stochastic = False
 
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
-        """Zeros."""
+        """A pattern of zeros."""
         return like.new_zeros(1, 1, *allowed.shape[-2:])
 
     def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
@@ -89,6 +89,11 @@ class Fixed(PatternEdit):
 
     A true parameter: it is part of `model.parameters()` and learns with the rest. Not normalised, as in the paper's
     token-mixing reading.
+
+    Args:
+        heads: number of matrices.
+        queries: their rows.
+        keys: their columns.
     """
 
     needs_weights = False
@@ -247,7 +252,14 @@ class OnHeads(PatternEdit):
         return self.replace(torch.matmul(weights, values), weights, allowed, values)
 
     def replace(self, mixed: Mixed, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
-        """The chosen heads of what was mixed by the raw pattern; `weights` only if the inner edit needs them."""
+        """The chosen heads of what was mixed by the raw pattern; `weights` only if the inner edit needs them.
+
+        Args:
+            mixed: values mixed by the raw pattern, all heads.
+            weights: the raw pattern; None unless the inner edit needs it.
+            allowed: what the mask lets through.
+            values: what is mixed.
+        """
         edited = self.inner(weights if self.inner.needs_weights else None, allowed, values)
         if edited.shape[1] > 1:
             edited = edited[:, self.chosen]

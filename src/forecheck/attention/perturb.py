@@ -109,7 +109,7 @@ class FreezeToMean(AttentionEdit):
 
     @property
     def needs_means(self) -> bool:
-        """E[A] is one."""
+        """Whether the edit needs mean patterns: E[A] is one."""
         return True
 
     def pattern(self, site: Site, means: Mapping[int, Tensor]) -> PatternEdit:

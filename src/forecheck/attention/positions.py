@@ -45,11 +45,11 @@ class ZeroPositions(PositionEdit):
 
     @property
     def label(self) -> str:
-        """What is done."""
+        """The name of the arm in reports."""
         return "zero positions"
 
     def values(self, code: Code) -> Tensor:
-        """Zeros."""
+        """Zeros in the place of every code."""
         return torch.zeros_like(code.rows())
 
 
@@ -69,11 +69,11 @@ class FillPositions(PositionEdit):
 
     @property
     def label(self) -> str:
-        """What is done."""
+        """The name of the arm in reports."""
         return f"positions {self.value:g}"
 
     def values(self, code: Code) -> Tensor:
-        """The number."""
+        """The same number in every row and feature."""
         return torch.full_like(code.rows(), self.value)
 
 
@@ -88,7 +88,7 @@ class MeanPositions(PositionEdit):
 
     @property
     def label(self) -> str:
-        """What is done."""
+        """The name of the arm in reports."""
         return "mean positions"
 
     def values(self, code: Code) -> Tensor:
@@ -111,7 +111,7 @@ class ShufflePositions(PositionEdit):
 
     @property
     def label(self) -> str:
-        """What is done."""
+        """The name of the arm in reports."""
         return "shuffle positions"
 
     def values(self, code: Code) -> Tensor:
@@ -146,7 +146,7 @@ class ShuffleTokens(Edit):
 
     @property
     def label(self) -> str:
-        """What is done."""
+        """The name of the arm in reports."""
         return "shuffle tokens"
 
     @contextmanager

@@ -148,7 +148,7 @@ class ChannelPermutation(BlackBox):
     code, title, severity = "FC903", "channel permutation", "info"
 
     def judge(self, evidence: Evidence, results: Sequence[Result]) -> Finding:
-        """Two facts."""
+        """Whether the forecast of channels depends on their order, and on the other channels."""
         found = [result.summary["channels"] for result in results]
         if why := found[0].get("why_not"):
             return self.not_applicable(why)

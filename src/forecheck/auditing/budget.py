@@ -167,7 +167,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return clock.perf_counter() - self._started
 
     def affords(self, work: float) -> bool:

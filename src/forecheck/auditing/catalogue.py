@@ -55,6 +55,11 @@ class Selection:
     def of(cls, select: Iterable[str] = (), ignore: Iterable[str] = (), options: Iterable[str] = ()) -> Selection:
         """A selection of codes or their beginnings (`FC3`, `FC401`).
 
+        Args:
+            select: only these; empty for all that the budget runs.
+            ignore: not these; wins over `select`.
+            options: of the audit that ask for checks of their own.
+
         Raises:
             UsageError: if no check has such a code; of one that was removed the message says what stands for it.
         """

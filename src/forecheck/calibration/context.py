@@ -79,7 +79,13 @@ class Context:
     means: Means
 
     def report(self, part: str, done: int, total: int) -> None:
-        """Report progress: of a part, so many repetitions of all."""
+        """Report progress: of a part, so many repetitions of all.
+
+        Args:
+            part: name of the part.
+            done: repetitions so far.
+            total: repetitions in all.
+        """
         self.means.watcher.part(part, done, total)
 
     def once(self, described: Mapping[str, Any], make: Callable[[], Any]) -> Any:

@@ -36,6 +36,13 @@ def two_way(
     r"""Loss differences d_{s,t} = a_s + b_t + e_{s,t}, scaled so that the windows' standard error is one.
 
     A third of the windows' variance is the seeds' own (e), the rest they share (b).
+
+    Args:
+        rng: to draw from.
+        seeds: rows of the differences, all seeds of an audit.
+        spread: standard deviation of the mean of a over the seeds, in standard errors of the windows.
+        count: test windows.
+        horizon: H; windows of successive steps overlap by H - 1 of them.
     """
     shared, *own = overlapping_losses(rng, seeds + 1, count, horizon)
     windows = math.sqrt(2 / 3) * shared + math.sqrt(1 / 3) * np.stack(own)
@@ -50,7 +57,7 @@ def _mean_variance(count: int, horizon: int) -> float:
     return float(np.square(weights).sum())
 
 
-def seed_size(seeds: int, spread: float, repeats: int) -> list[int]:
+def _seed_size(seeds: int, spread: float, repeats: int) -> list[int]:
     """Rejections of the two-way test at nominal 5 %, and repetitions."""
     rng = np.random.default_rng(derive(0, f"two-way {seeds} {spread}"))
     hits = 0
@@ -61,7 +68,17 @@ def seed_size(seeds: int, spread: float, repeats: int) -> list[int]:
 
 
 def outcomes(truth: float, error: float, seeds: int, repeats: int) -> dict[str, int]:
-    """What `compare` says if the true relative effect is `truth` and its standard error `error`."""
+    """What `compare` says if the true relative effect is `truth` and its standard error `error`.
+
+    Args:
+        truth: relative effect that is true.
+        error: standard error of the effect that is measured, in the same unit.
+        seeds: fits of each arm.
+        repeats: simulated audits.
+
+    Returns:
+        How often each outcome came up.
+    """
     rng = np.random.default_rng(derive(0, f"decision {truth} {error} {seeds}"))
     said: Counter[str] = Counter()
     for _ in range(repeats):
@@ -96,7 +113,7 @@ def run_decisions(context: Context) -> Part:
         context.report("decisions", done, total)
         done += 1
         key: dict[str, Any] = {"part": "seeds", "seeds": seeds, "spread": spread, "repeats": repeats}
-        hits = context.once(key, partial(seed_size, seeds, spread, repeats))
+        hits = context.once(key, partial(_seed_size, seeds, spread, repeats))
         name = f"two-way test rejects a true zero; {seeds} seeds, their spread {spread:g} x the windows' error"
         checks.append(Check.share(name, hits[0], hits[1], LIBERAL, required=seeds > 2, strict=False))
     for truth, error in truths:

@@ -32,7 +32,13 @@ _FOUND, _NEARLY = 1.0, 0.95
 
 
 class WithBranch(nn.Module):
-    """A network with a frozen branch that adds nothing."""
+    """A network with a frozen branch that adds nothing.
+
+    Args:
+        base: the network.
+        lookback: steps of input.
+        horizon: steps of its forecast.
+    """
 
     def __init__(self, base: nn.Module, lookback: int, horizon: int) -> None:
         super().__init__()
@@ -42,7 +48,7 @@ class WithBranch(nn.Module):
         nn.init.zeros_(self.branch.bias)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
-        """Both added up."""
+        """The network's forecast plus that of the branch."""
         forecast: Tensor = self.base(x) + self.branch(x.mT).mT
         return forecast
 
@@ -62,7 +68,7 @@ class WithNoise(nn.Module):
         return y + self.scale * torch.randn(y.shape, generator=self.generator)
 
 
-def permuted(model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
+def _permuted(model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
     """Put the hidden units of every feed-forward part into another order."""
     for part in model.module.modules():
         if isinstance(part, FeedForward):
@@ -73,16 +79,16 @@ def permuted(model: NeuralForecaster, _experiment: Experiment, _result: Result) 
                 part.outer.weight.copy_(part.outer.weight[:, order])
 
 
-def branched(model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
+def _branched(model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
     """Add a frozen branch of zeros."""
     model.module = WithBranch(model.module, model.task.lookback, model.task.horizon)
 
 
-def same(_model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
+def _same(_model: NeuralForecaster, _experiment: Experiment, _result: Result) -> None:
     """Nothing: the saved weights under another name."""
 
 
-def refitted(model: NeuralForecaster, experiment: Experiment, result: Result) -> None:
+def _refitted(model: NeuralForecaster, experiment: Experiment, result: Result) -> None:
     """Train once more with the same seed."""
     train, validation = blind(experiment)
     again = type(model)(model.task, model.config)
@@ -90,22 +96,22 @@ def refitted(model: NeuralForecaster, experiment: Experiment, result: Result) ->
     model.module = again.module
 
 
-def nearly(model: NeuralForecaster, _experiment: Experiment, result: Result) -> None:
+def _nearly(model: NeuralForecaster, _experiment: Experiment, result: Result) -> None:
     """Add as much noise to the forecasts as makes the expected loss 0.1 % larger."""
     model.module = WithNoise(model.module, NEAR * float(result.summary["mse"]))
 
 
 Variant = Callable[[NeuralForecaster, Experiment, Result], None]
 VARIANTS: dict[str, Variant] = {
-    "the same weights under another name": same,
-    "trained again with the same seed": refitted,
-    "hidden units in another order": permuted,
-    "a frozen branch of zeros added": branched,
-    "loss + 0.1 %": nearly,
+    "the same weights under another name": _same,
+    "trained again with the same seed": _refitted,
+    "hidden units in another order": _permuted,
+    "a frozen branch of zeros added": _branched,
+    "loss + 0.1 %": _nearly,
 }
 
 
-def rescored(result: Result, experiment: Experiment, variant: Variant) -> Result:
+def _rescored(result: Result, experiment: Experiment, variant: Variant) -> Result:
     """The result of a fit whose model was changed by `variant`."""
     model = registry.load(result.folder / "model")
     assert isinstance(model, NeuralForecaster)
@@ -116,7 +122,7 @@ def rescored(result: Result, experiment: Experiment, variant: Variant) -> Result
 
 def _repetition(experiment: Experiment, results: list[Result]) -> dict[str, Any]:
     return {
-        name: compare_fits(experiment, results, [rescored(result, experiment, variant) for result in results])
+        name: compare_fits(experiment, results, [_rescored(result, experiment, variant) for result in results])
         for name, variant in VARIANTS.items()
     }
 

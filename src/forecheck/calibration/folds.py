@@ -76,7 +76,13 @@ def fold_differences(rng: np.random.Generator, folds: int, levels: Levels) -> Fl
 
 
 def fold_size(folds: int, levels: Levels, repeats: int) -> int:
-    """Rejections of a true zero at nominal 5 %."""
+    """Rejections of a true zero at nominal 5 %.
+
+    Args:
+        folds: how many are laid end to end.
+        levels: what folds and seeds have of their own.
+        repeats: simulated comparisons.
+    """
     rng = np.random.default_rng(derive(0, f"folds {folds} {levels}"))
     hits = 0
     for _ in range(repeats):

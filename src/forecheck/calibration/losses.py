@@ -72,7 +72,16 @@ def stride(d: Float[np.ndarray, "repeat time"], horizon: int) -> Bool[np.ndarray
 def block_bootstrap(
     d: Float[np.ndarray, "repeat time"], length: int, rng: np.random.Generator
 ) -> Bool[np.ndarray, " repeat"]:
-    """Percentile interval of the circular block bootstrap (Politis and Romano 1992), of as many blocks as cover d."""
+    """Percentile interval of the circular block bootstrap (Politis and Romano 1992), of as many blocks as cover d.
+
+    Args:
+        d: differences of losses, a simulated test part a row; a true mean of zero is tested.
+        length: of a block, in steps.
+        rng: to draw the blocks from.
+
+    Returns:
+        Whether zero lies outside the 95 % interval.
+    """
     blocks = -(-d.shape[1] // length)
     rejected = []
     for row in d:

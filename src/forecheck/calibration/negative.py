@@ -63,7 +63,14 @@ def season_panel(seed: int) -> Panel:
 
 
 def fits(experiment: Experiment, options: dict[str, Any], seeds: Sequence[int], period: int = PERIOD) -> list[Trial]:
-    """PatchTST with `options` on an experiment, a trial a seed."""
+    """PatchTST with `options` on an experiment, a trial a seed.
+
+    Args:
+        experiment: the panel, cut into windows.
+        options: of PatchTST, that differ from the defaults.
+        seeds: of the trials.
+        period: steps a season.
+    """
     test = experiment.test
     task = Task(test.lookback, test.horizon, test.channels, period)
     config = asdict(registry.create("patchtst", task, options).config)
@@ -81,7 +88,14 @@ def season_experiment(seed: int) -> Experiment:
 def compare_fits(
     experiment: Experiment, raw: Sequence[Result], other: Sequence[Result], margin: float = 0.01
 ) -> dict[str, Any]:
-    """The audit's verdict on two sets of fits: by question its outcome, effect and interval."""
+    """The audit's verdict on two sets of fits: by question its outcome, effect and interval.
+
+    Args:
+        experiment: the panel, cut into windows.
+        raw: results of the fits that count as the raw model.
+        other: results of the others, seed by seed.
+        margin: relative difference of test MSE below which two forecasters count as equal.
+    """
     arms = (
         Arm("patchtst", "raw", tuple(raw)),
         Arm("other fits", "retrained", tuple(other)),
@@ -95,7 +109,7 @@ def compare_fits(
     return {question: {key: found[question][key] for key in keys} for question in ("architecture", "checkpoint")}
 
 
-def true_effect(experiment: Experiment, raw: Sequence[Result], other: Sequence[Result]) -> float:
+def _true_effect(experiment: Experiment, raw: Sequence[Result], other: Sequence[Result]) -> float:
     """The relative difference of these very fits on fresh windows after the test part, none of which overlap."""
     rows = experiment.test.values
     origins = np.arange(TRAIN + VALIDATION + TEST + LOOKBACK, len(rows) - HORIZON + 1, HORIZON)
@@ -128,7 +142,7 @@ def run_negative(context: Context) -> Part:
 def _repetition(experiment: Experiment, results: list[Result]) -> dict[str, Any]:
     raw, other = results[:3], results[3:]
     wide = compare_fits(experiment, raw, other, WIDE)["architecture"]
-    return compare_fits(experiment, raw, other) | {"wide": wide, "truth": true_effect(experiment, raw, other)}
+    return compare_fits(experiment, raw, other) | {"wide": wide, "truth": _true_effect(experiment, raw, other)}
 
 
 def describe(found: list[dict[str, Any]]) -> Part:

@@ -105,7 +105,13 @@ def _events(windows: int) -> Control:
 
 
 def audited(control: Control, panel: Panel, context: Context) -> dict[str, Any]:
-    """What the audit says of one panel, and the loss of every arm in standardised and in real units."""
+    """What the audit says of one panel, and the loss of every arm in standardised and in real units.
+
+    Args:
+        control: names the model, its options, and the arms.
+        panel: the data of one seed.
+        context: whose engine and store the audit uses.
+    """
     if control.options is None:
         budget, selection, options = find_budget("quick"), None, {}
     else:
@@ -148,7 +154,7 @@ def _all_seeds(control: Control, count: int, context: Context) -> list[dict[str,
     return found
 
 
-def loss(found: dict[str, Any], family: str, label: str = "", unit: str = "mse") -> float:
+def _loss(found: dict[str, Any], family: str, label: str = "", unit: str = "mse") -> float:
     """Loss of an arm of one data seed; of the best of a family without a label."""
     return min(arm[unit] for arm in found["arms"] if arm["family"] == family and label in ("", arm["label"]))
 
@@ -161,7 +167,7 @@ def run_positive(context: Context, name: str) -> Part:
 
 def describe(control: Control, found: list[dict[str, Any]]) -> Part:
     """Checks and tables of the data seeds."""
-    learnt = [one for one in found if loss(one, "raw") <= control.learnt * loss(one, "reference")]
+    learnt = [one for one in found if _loss(one, "raw") <= control.learnt * _loss(one, "reference")]
     helps = sum(one["outcome"] == "helps" for one in found)
     checks = [
         Check.share("the model learns the task", len(learnt), len(found), POWER, above=True),
@@ -176,10 +182,10 @@ def describe(control: Control, found: list[dict[str, Any]]) -> Part:
     for seed, one in enumerate(found):
         low, high = one["interval"]
         effect = f"{100 * one['effect']:+.0f} % [{100 * low:+.0f}, {100 * high:+.0f}]"
-        losses = [f"{loss(one, family, label):.4f}" for family, label in labels]
+        losses = [f"{_loss(one, family, label):.4f}" for family, label in labels]
         cost = [str(one["fits"]), f"{one['seconds']:.0f}"]
         said = [one["outcome"], effect, one["worth"], one["checkpoint"]]
-        rows.append([str(seed), *losses, f"{loss(one, 'reference'):.4f}", *said, *cost])
+        rows.append([str(seed), *losses, f"{_loss(one, 'reference'):.4f}", *said, *cost])
     columns = ("data seed", *(label for _, label in labels), "best reference", "attention", "worth of attention")
     columns += ("is it worth it", "checkpoints", "seeds", "seconds")
     table = Table("Test MSE, and what the audit says", columns, rows)
@@ -211,7 +217,7 @@ def run_events(context: Context) -> Part:
 
 def describe_events(control: Control, found: list[dict[str, Any]]) -> Part:
     """The share of the achievable gain of every arm."""
-    learnt = sum(gain(loss(one, "raw", unit="mse_real")) >= LEARNT for one in found)
+    learnt = sum(gain(_loss(one, "raw", unit="mse_real")) >= LEARNT for one in found)
     helps = sum(one["outcome"] == "helps" for one in found)
     checks = [
         Check.share("the model learns the task", learnt, len(found), POWER, above=True),
@@ -221,9 +227,9 @@ def describe_events(control: Control, found: list[dict[str, Any]]) -> Part:
     rows = []
     for seed, one in enumerate(found):
         arms: dict[str, float] = {
-            "raw": loss(one, "raw", unit="mse_real"),
-            **{mode: loss(one, "retrained", mode, "mse_real") for mode in control.retrained},
-            "best closed-form linear": min(loss(one, "reference", name, "mse_real") for name in linear),
+            "raw": _loss(one, "raw", unit="mse_real"),
+            **{mode: _loss(one, "retrained", mode, "mse_real") for mode in control.retrained},
+            "best closed-form linear": min(_loss(one, "reference", name, "mse_real") for name in linear),
         }
         said = [one["outcome"], f"{100 * one['effect']:+.1f} %", one["checkpoint"]]
         for index, (name, error) in enumerate(arms.items()):

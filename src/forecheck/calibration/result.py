@@ -44,7 +44,15 @@ class Check:
 
     @classmethod
     def share(cls, name: str, hits: int, count: int, bound: float, **kind: bool) -> Check:
-        """A share of repetitions, with Wilson's interval (1927)."""
+        """A share of repetitions, with Wilson's interval (1927).
+
+        Args:
+            name: what was counted.
+            hits: how often it was so.
+            count: repetitions, at least 1.
+            bound: of the share.
+            **kind: above, required, strict and whole, see the class.
+        """
         interval = stats.binomtest(hits, count).proportion_ci(0.95, "wilson")
         return cls(name, bound, hits / count, float(interval.low), float(interval.high), count, **kind)
 

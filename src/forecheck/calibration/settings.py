@@ -60,7 +60,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The setting in words, as reports name it."""
         words = [f"H {self.horizon}", f"step {self.step}", self.shape]
         return ", ".join(words + ["filled"] * self.filled + [f"{self.folds} folds"] * (self.folds > 1))
 
@@ -110,7 +110,7 @@ def panel_of(case: Case, rng: np.random.Generator) -> Panel:
     )
 
 
-def losses(
+def _losses(
     experiment: Experiment, rng: np.random.Generator, lean: float = 0.3
 ) -> tuple[Float[np.ndarray, "window channel"], Float[np.ndarray, "window channel"]]:
     r"""Losses of two forecasters that are equally good: the last value plus and minus something unrelated.
@@ -140,7 +140,7 @@ def said(case: Case, seed: int) -> str:
     whole = prepare(panel, 8, case.horizon, step=case.step)
     splits = fold_splits(panel, whole.split, case.folds, 8, case.horizon) if case.folds > 1 else [whole.split]
     experiments = [prepare(panel, 8, case.horizon, split, case.step) for split in splits]
-    pairs = [losses(experiment, rng) for experiment in experiments]
+    pairs = [_losses(experiment, rng) for experiment in experiments]
     arms = []
     for number, family in enumerate(("raw", "post-hoc")):
         results = [

@@ -77,7 +77,15 @@ _COLUMNS = (*TESTS, *BOOTSTRAPS)
 
 
 def simulate(count: int, horizon: int, memory: float, repeats: int, bootstraps: int) -> dict[str, list[int]]:
-    """Rejections and repetitions of every test at one (n, H)."""
+    """Rejections and repetitions of every test at one (n, H).
+
+    Args:
+        count: n, test windows.
+        horizon: H; windows of successive steps overlap by H - 1 of them.
+        memory: autocorrelation of the steps' losses; 0 for independent ones.
+        repeats: simulated test parts.
+        bootstraps: of these, how many are also tested by the block bootstraps, which are slow.
+    """
     rng = np.random.default_rng(derive(0, f"size {count} {horizon} {memory}"))
     hits: dict[str, list[int]] = {name: [0, 0] for name in _COLUMNS}
     for start in range(0, repeats, _BATCH):
@@ -92,7 +100,14 @@ def simulate(count: int, horizon: int, memory: float, repeats: int, bootstraps: 
 
 
 def our_size(count: int, horizon: int, memory: float, repeats: int) -> int:
-    """Rejections of our test alone."""
+    """Rejections of our test alone.
+
+    Args:
+        count: n, test windows.
+        horizon: H; windows of successive steps overlap by H - 1 of them.
+        memory: autocorrelation of the steps' losses; 0 for independent ones.
+        repeats: simulated test parts.
+    """
     rng = np.random.default_rng(derive(0, f"our size {count} {horizon} {memory}"))
     test = TESTS[OURS]
     parts = [min(_BATCH, repeats - start) for start in range(0, repeats, _BATCH)]
@@ -108,6 +123,12 @@ def agree(ours: float, count: int, earlier: float, earlier_count: int) -> bool:
     """Whether two simulated shares lie within their 99 % simulation error and the rounding to two digits.
 
     The difference of two independent binomial shares has variance p (1 - p) (1/n + 1/m), with p their pooled value.
+
+    Args:
+        ours: our share.
+        count: repetitions that it is of.
+        earlier: the other share, rounded to two digits.
+        earlier_count: repetitions that it is of.
     """
     pooled = (ours * count + earlier * earlier_count) / (count + earlier_count)
     error = math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / earlier_count))

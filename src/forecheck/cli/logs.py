@@ -32,13 +32,13 @@ class JsonLines(io.TextIOBase):
         return len(text)
 
     def event(self, name: str, **about: Any) -> None:
-        """Log an event."""
+        """Write one line of JSON with the time, the event and what is known of it."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._stream.write(json.dumps({"time": time, "event": name, **about}) + "\n")
         self._stream.flush()
 
     def writable(self) -> bool:
-        """It is."""
+        """True, as a stream that is printed to has to say."""
         return True
 
     def isatty(self) -> bool:

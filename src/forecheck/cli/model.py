@@ -58,6 +58,12 @@ def read_call(text: str | None) -> Any:
 def build_model(build: Any, lookback: int, horizon: int, channels: int) -> Any:
     """What the user's function gives.
 
+    Args:
+        build: the function, called with the other arguments by name.
+        lookback: steps of input.
+        horizon: steps of a forecast.
+        channels: of the data.
+
     Raises:
         UsageError: if it fails or gives nothing.
     """

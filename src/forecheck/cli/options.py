@@ -92,6 +92,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 def read_workers(workers: int | None, engine: str | None, address: str | None) -> Any:
     """Where trials run, as the verbs take it.
 
+    Args:
+        workers: processes on this machine; None for the default.
+        engine: name of an engine; None for processes on this machine.
+        address: of a cluster's scheduler; None to start or find one.
+
     Raises:
         UsageError: if there is no such engine, or options do not go together.
     """
@@ -137,7 +142,14 @@ def read_beside(
     calendar: Sequence[str] | None,
     future: Path | None,
 ) -> dict[str, Any]:
-    """What stands beside the channels, as `forecheck.load` takes it; nothing for what was not said."""
+    """Options on columns beside the channels, as `forecheck.load` takes them; without those that were not used.
+
+    Args:
+        known: values of `--known`, each one name or several separated by commas.
+        static: values of `--static`, likewise.
+        calendar: values of `--calendar`, likewise.
+        future: file with known values of the steps after the end.
+    """
     given = {"known": known, "static": static, "calendar": calendar}
     found: dict[str, Any] = {part: read_names(",".join(names)) for part, names in given.items() if names}
     return found | ({} if future is None else {"future": future})
@@ -176,6 +188,12 @@ def load_panel(
     """The panel that a command's data options describe, after a line on what was read.
 
     Args:
+        data: as `forecheck.load` takes it, as the next five.
+        time: likewise.
+        series: likewise.
+        target: likewise.
+        fill: likewise.
+        drop: likewise.
         quiet: say it only if something was decided without being asked.
         written: header, decimal, thousands, delimiter and skip of `forecheck.load`.
     """
@@ -241,6 +259,13 @@ def write_report(
     """Print a report, and write the forms that were asked for; JSON on standard output stands alone.
 
     Where `verbose` is False, the last line says how to get the rest; None is for what is printed in one way only.
+
+    Args:
+        report: what a verb returned.
+        json: path of the JSON form, `-` for standard output; None for none.
+        html: path of the HTML form; None for none.
+        markdown: path of the Markdown form; None for none.
+        verbose: whether everything is printed, see above.
     """
     from rich.console import Console
 

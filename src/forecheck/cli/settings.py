@@ -36,7 +36,15 @@ class Settings:
         remedy: Sequence[str] | None,
         fail_on: Sequence[str] | None,
     ) -> Settings:
-        """These settings with what the command line says instead, where it says anything."""
+        """These settings with what the command line says instead, where it says anything.
+
+        Args:
+            select: values of `--select`, each one code or several separated by commas; None or empty if it was not
+                used.
+            ignore: values of `--ignore`, likewise.
+            remedy: values of `--remedy`, likewise names.
+            fail_on: values of `--fail-on`, an outcome each.
+        """
         return Settings(
             _codes(select) if select else self.select,
             _codes(ignore) if ignore else self.ignore,

@@ -19,6 +19,11 @@ _FOUND = 3
 def read_models(model: str, models: str | None, default: str) -> list[str]:
     """The models that `--model` and `--models` name.
 
+    Args:
+        model: the value of `--model`.
+        models: the value of `--models`, comma-separated; None if it was not used.
+        default: what `model` is if the option was not used.
+
     Raises:
         UsageError: if both are given, or `--models` names none, or one twice.
     """

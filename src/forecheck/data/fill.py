@@ -42,6 +42,14 @@ def fill_missing(
     - `seasonal`: the value one period earlier (filled ones count, so a gap longer than a season repeats the season
       before it), else the first one that the same phase has later.
 
+    Args:
+        values: in the units of the data; NaN where missing.
+        timeline: the rows' times and series; nothing is filled across two series.
+        channels: names of the columns of `values`, for messages.
+        frequency: of the timeline; its period is the season.
+        fill: linear, last or seasonal; None refuses missing values.
+        source: named in messages.
+
     Raises:
         DataError: if values are missing and `fill` is None, or if the method has nothing to fill from; the message
             names column, row and time.

@@ -66,8 +66,8 @@ class Frequency:
     def _moved(self, stamp: Any, months: Any) -> np.ndarray[Any, np.dtype[Any]]:
         """A stamp moved by numbers of months."""
         if self.business:
-            return business_months(np.full(len(months), stamp), months, month_end=self.month_end)
-        return add_months(np.full(len(months), stamp), months, month_end=self.month_end, day=self.day)
+            return _move_business_months(np.full(len(months), stamp), months, month_end=self.month_end)
+        return _move_months(np.full(len(months), stamp), months, month_end=self.month_end, day=self.day)
 
     def positions(self, time: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Steps from the first stamp to every stamp of one series, or None if a stamp is off this grid.
@@ -129,7 +129,7 @@ def _plural(count: int, unit: str) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
-def add_months(stamps: Any, months: Any, *, month_end: bool, day: int = 0) -> np.ndarray[Any, np.dtype[Any]]:
+def _move_months(stamps: Any, months: Any, *, month_end: bool, day: int = 0) -> np.ndarray[Any, np.dtype[Any]]:
     """Stamps moved by calendar months, keeping the day of the month and the time of day.
 
     A day that the target month does not have becomes that month's last (31 January + 1 month = 28 February).
@@ -146,7 +146,7 @@ def add_months(stamps: Any, months: Any, *, month_end: bool, day: int = 0) -> np
     )
 
 
-def business_months(stamps: Any, months: Any, *, month_end: bool) -> np.ndarray[Any, np.dtype[Any]]:
+def _move_business_months(stamps: Any, months: Any, *, month_end: bool) -> np.ndarray[Any, np.dtype[Any]]:
     """First or last weekdays of the months that are so many after those of the stamps, at their time of day."""
     stamps = np.asarray(stamps, dtype="datetime64[us]")
     target = stamps.astype("datetime64[M]") + np.asarray(months).astype("timedelta64[M]")

@@ -47,6 +47,11 @@ class Timeline:
 def regular(timeline: Timeline, source: Source, *, complete: bool) -> tuple[Timeline, Frequency]:
     """The timeline with its one frequency; rows missing from a regular grid are added if `complete`.
 
+    Args:
+        timeline: the rows as they were read.
+        source: named in messages.
+        complete: whether missing rows are added; `rows` of the timeline is -1 for them.
+
     Raises:
         DataError: if times are unsorted, occur twice, lie on no common grid, or leave holes that are not to be
             completed; the message names the first offending row.

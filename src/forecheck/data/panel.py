@@ -111,7 +111,21 @@ class Panel:
         drop: Sequence[str] = (),
         name: str = "frame",
     ) -> Panel:
-        """Panel of a pandas, polars or pyarrow frame, wide or long; see `forecheck.data.reading.frames.from_frame`."""
+        """Panel of a pandas, polars or pyarrow frame, wide or long; see `forecheck.data.reading.frames.from_frame`.
+
+        Args:
+            frame: the data.
+            time: the time column; None to find it.
+            series: the column with the series' names, which makes the frame long; None to find it.
+            target: the columns to take as channels; all numeric ones by default.
+            fill: how to fill missing values and rows: linear, last or seasonal; None refuses them.
+            drop: columns, or series of a long frame, to leave out.
+            name: what messages and reports call the data.
+
+        Raises:
+            DataError: if the frame cannot be used as it is; the message names column, row (from 0), time and remedy.
+            UsageError: if `fill` is unknown or `frame` is not a data frame.
+        """
         from forecheck.data.reading.frames import from_frame
 
         return from_frame(frame, time=time, series=series, target=target, fill=fill, drop=drop, name=name)

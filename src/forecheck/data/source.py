@@ -74,7 +74,13 @@ def stamp(time: Any) -> str:
 
 
 def count(number: int, thing: str, plural: str = "s") -> str:
-    """`1 missing value`, `3 missing values`."""
+    """`1 missing value`, `3 missing values`.
+
+    Args:
+        number: how many.
+        thing: in the singular.
+        plural: what is appended unless there is one.
+    """
     return f"{number:,} {thing}" + ("" if number == 1 else plural)
 
 

@@ -187,8 +187,17 @@ def origins(
     earliest stamp of the panel (forecasts made once a day at midnight, say). Windows whose whole target was filled
     have nothing to be right or wrong about and are left out.
 
+    Args:
+        panel: the data.
+        borders: of the parts, as `parse_split` finds them.
+        part: train, validation or test.
+        lookback: L, steps of input.
+        horizon: H, steps of target.
+        step: only multiples of it are origins.
+
     Raises:
         DataError: if no window fits; the message says which length is missing.
+        UsageError: if lookback, horizon or step is not positive.
     """
     if lookback < 1 or horizon < 1 or step < 1:
         raise UsageError(f"lookback, horizon and step must be positive, got {lookback}, {horizon} and {step}")
@@ -219,7 +228,16 @@ def origins(
 def fitting_origins(
     panel: Panel, borders: Borders, part: Part, lookback: int, horizon: int, step: int = 1
 ) -> Int[np.ndarray, " window"]:
-    """As `origins`, which may be none here, and with windows whose whole target was filled."""
+    """As `origins`, which may be none here, and with windows whose whole target was filled.
+
+    Args:
+        panel: the data.
+        borders: of the parts, as `parse_split` finds them.
+        part: train, validation or test.
+        lookback: L, steps of input.
+        horizon: H, steps of target.
+        step: only multiples of it are origins.
+    """
     first, end = borders.rows(part)
     found = [
         offset + np.arange(-(-(start + max(int(lo), lookback)) // step) * step - start, int(hi) - horizon + 1, step)
@@ -297,7 +315,14 @@ def fold_splits(panel: Panel, split: str | None, folds: int, lookback: int, hori
 
 
 def most_folds(panel: Panel, split: str | None, lookback: int, horizon: int) -> int:
-    """How many folds `fold_splits` allows, at least 1: the standard split itself."""
+    """How many folds `fold_splits` allows, at least 1: the standard split itself.
+
+    Args:
+        panel: the data.
+        split: the standard split, None for the panel's own.
+        lookback: L, the longest of all models.
+        horizon: H.
+    """
     return len(_moved(panel, split or panel.split, None, lookback, horizon))
 
 

@@ -72,7 +72,13 @@ class Stamped(Tensor):
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch lookback channel"], rows: Int[Tensor, " batch"], stamps: Times) -> Stamped:
-        """Windows whose targets begin at some rows of a panel with these stamps."""
+        """Windows whose targets begin at some rows of a panel with these stamps.
+
+        Args:
+            x: windows.
+            rows: the row of the panel at which the target of each window begins.
+            stamps: of every row of the panel.
+        """
         return _stamped(x, rows[:, None, None].expand(x.shape), stamps)
 
     @classmethod

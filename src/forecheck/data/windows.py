@@ -196,6 +196,14 @@ def prepare(
     see what was filled as `causal` says, and the training mean before a channel's first observation; targets that were
     filled are NaN.
 
+    Args:
+        panel: the data.
+        lookback: L, steps of input.
+        horizon: H, steps of target.
+        split: see `parse_split`; None for the panel's own.
+        step: origins are multiples of it, in all parts.
+        scaler: mean and standard deviation of every series and channel; None to fit them on the training rows.
+
     Raises:
         DataError: if a part is too short for one window, or a channel is constant in training.
         UsageError: if `split` cannot be read.

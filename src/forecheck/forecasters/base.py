@@ -94,7 +94,13 @@ class Forecaster(ABC):
 
     @classmethod
     def room(cls, task: Task, config: Any, free: int) -> float:
-        """Bytes that building and fitting take at least, beside the data; counted no further than what is free."""
+        """Bytes that building and fitting take at least, beside the data; counted no further than what is free.
+
+        Args:
+            task: lookback, horizon, channels and period.
+            config: the forecaster's options; None for its defaults.
+            free: bytes that are free; the count may stop there.
+        """
         del task, config, free
         return 0.0
 

@@ -30,7 +30,7 @@ class _Naive(Forecaster):
     source = "Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 5.2"
 
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
-        """Do nothing."""
+        """Take note of the time only: there is nothing to fit."""
         del train, validation, seed
         start = time.perf_counter()
         if progress is not None:
@@ -38,7 +38,7 @@ class _Naive(Forecaster):
         return FitReport(seconds=time.perf_counter() - start, parameters=self.parameters)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Nothing."""
+        """No tensors: nothing was fitted."""
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:

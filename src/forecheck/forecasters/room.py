@@ -83,6 +83,11 @@ def training_room(build: Callable[[], object], free: int) -> float:
 def check_room(forecaster: type[Forecaster], task: Task, config: Any) -> None:
     """Refuse what cannot be fitted on this machine.
 
+    Args:
+        forecaster: class of the forecaster, not yet built.
+        task: lookback, horizon, channels and period.
+        config: its options; None for its defaults.
+
     Raises:
         UsageError: if it needs more memory than is free; the message names both.
         TooManyError: if it has more layers than anybody trains.

@@ -54,6 +54,15 @@ def plan(
 
     Lookbacks are by model, where they are not that of the experiment. With `refit` closed forms are refitted.
 
+    Args:
+        experiment: the panel, cut into windows.
+        models: names of forecasters or peers.
+        options: by model, options that differ from the defaults.
+        seeds: fits of every model that is trained by gradient descent.
+        period: steps a season.
+        lookbacks: by model, where they are not that of the experiment.
+        refit: rows of the test part between two refits of closed forms; 0 for none.
+
     Raises:
         UsageError: if a model or option is unknown, named twice, or options are given for a model that is not run; or
             if a model cannot be built for this task.
@@ -109,6 +118,15 @@ def run_backtest(
     origin, on the same windows.
 
     With more than one seed the pairwise verdicts are about the models, else about these fits.
+
+    Args:
+        panel: the data.
+        models: names of forecasters or peers; None for those that `auto` chooses from.
+        protocol: windows, split and margin; without a lookback every model has its own.
+        means: store, engine, and the watcher of progress.
+        options: by model, options that differ from the defaults.
+        seeds: fits of every model that is trained by gradient descent.
+        refit: rows of the test part between two refits of closed forms; None for none.
 
     Raises:
         DataError, UsageError: see `prepare` and `plan`.

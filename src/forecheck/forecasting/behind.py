@@ -46,7 +46,13 @@ class Behind:
 
 
 def behind_combination(made: Combination, panel: Panel, period: int) -> Behind:
-    """The mean absolute scaled error of every unit at the rolling origins."""
+    """The mean absolute scaled error of every unit at the rolling origins.
+
+    Args:
+        made: the combination.
+        panel: the data that it forecasts.
+        period: steps a season.
+    """
     count = len(made.origins)
     if not count:
         return Behind(panel, period)
@@ -55,7 +61,13 @@ def behind_combination(made: Combination, panel: Panel, period: int) -> Behind:
 
 
 def behind_windows(losses: Float[np.ndarray, "series channel"] | None, panel: Panel, period: int) -> Behind:
-    """The mean absolute error of every unit on the test part, in standard deviations, where it is known."""
+    """The mean absolute error of every unit on the test part, in standard deviations, where it is known.
+
+    Args:
+        losses: mean absolute errors of every series and channel; None where they are not known.
+        panel: the data that are forecast.
+        period: steps a season.
+    """
     if losses is None:
         return Behind(panel, period)
     return Behind(panel, period, "MAE on the test part, in standard deviations", losses.reshape(-1))

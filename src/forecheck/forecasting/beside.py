@@ -20,7 +20,16 @@ _FURTHER = 1e-9
 
 
 def check_ahead(panel: Panel, covariates: Covariates, horizon: int) -> None:
-    """Refuse known columns that are not there for every step of the horizon (DataError)."""
+    """Refuse known columns that are not there for every step of the horizon (DataError).
+
+    Args:
+        panel: the data, named in messages.
+        covariates: its known and static columns, and features of the calendar.
+        horizon: steps that are to be forecast.
+
+    Raises:
+        UsageError: if there are neither known columns nor features of the calendar.
+    """
     if not (covariates.known or covariates.calendar):
         raise UsageError(
             f"no column of {panel.name} is known for the future, so that static ones have nothing to act on",

@@ -202,7 +202,13 @@ def _listed(names: Sequence[str | int]) -> str:
 
 
 def check_named(protocol: Protocol, options: Mapping[str, Any], *, refit: bool) -> None:
-    """Refuse options that have no effect on a combination (UsageError)."""
+    """Refuse options that have no effect on a combination (UsageError).
+
+    Args:
+        protocol: that was asked for; only its lookback and split are looked at.
+        options: of the model, set by the user.
+        refit: whether closed forms are to be refitted on all rows, as by default.
+    """
     given = {"--lookback": protocol.lookback, "--split": protocol.split, "--no-refit": not refit}
     useless = [name for name, value in given.items() if value] + ["--set"] * bool(options)
     if useless:
@@ -215,7 +221,17 @@ def check_named(protocol: Protocol, options: Mapping[str, Any], *, refit: bool) 
 def bands(
     made: Combination, levels: Sequence[float], panel: Panel
 ) -> dict[str, Float[np.ndarray, "series horizon channel"]]:
-    """Point forecasts and intervals by the name of their column."""
+    """Point forecasts and intervals by the name of their column.
+
+    Args:
+        made: the combination.
+        levels: coverage of the intervals, in percent.
+        panel: the data that it forecasts.
+
+    Raises:
+        DataError: if intervals are asked for and no rolling origin lies inside the history.
+        UsageError: if a level is no percentage.
+    """
     shape = len(panel.series), len(panel.channels), -1
     columns = {COMBINATION: made.point}
     for level in levels:

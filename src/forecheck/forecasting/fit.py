@@ -286,6 +286,15 @@ def calibrated_widths(
     """Conformal half-widths by level, standardised units; series share them, channels do not.
 
     Levels with too few windows are left out, if they are not needed.
+
+    Args:
+        fitted: the forecaster.
+        experiment: whose test windows calibrate the intervals.
+        levels: coverage, in percent.
+        needed: levels that must be there.
+
+    Raises:
+        DataError: if there are too few windows for a level that is needed.
     """
     if not levels:
         return {}
@@ -301,7 +310,16 @@ def calibrated_widths(
 def conformal_widths(
     residuals: Float[np.ndarray, "window horizon channel"], levels: Sequence[float], needed: set[float]
 ) -> dict[str, Float[np.ndarray, "horizon channel"]]:
-    """Conformal half-widths by level of absolute residuals, which are sorted on the way; see `calibrated_widths`."""
+    """Conformal half-widths by level of absolute residuals, which are sorted on the way; see `calibrated_widths`.
+
+    Args:
+        residuals: absolute errors; NaN where the target was never observed. Sorted in place.
+        levels: coverage, in percent.
+        needed: levels that must be there; others are left out where there are too few windows.
+
+    Raises:
+        DataError: if there are too few windows for a level that is needed.
+    """
     residuals.sort(axis=0)  # once, for all levels; NaN, of targets that were never observed, comes last
     counts = (~np.isnan(residuals)).sum(axis=0)  # (horizon, channel)
     widths = {}

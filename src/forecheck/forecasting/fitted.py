@@ -115,6 +115,11 @@ class Fitted:
 def of_one_kind(panel: Panel, channels: tuple[str, ...], frequency: Frequency) -> Panel:
     """The panel with its channels in the order of a fit.
 
+    Args:
+        panel: the data.
+        channels: names of the channels of the fit, in its order.
+        frequency: step of the data of the fit.
+
     Raises:
         DataError: if it lacks channels or has others, or its step is another.
     """

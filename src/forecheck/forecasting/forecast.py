@@ -143,7 +143,19 @@ def _cell(value: Any) -> str:
 def run_forecast(
     panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), **how: Any
 ) -> Forecast:
-    """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments."""
+    """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments.
+
+    Args:
+        panel: the data.
+        protocol: horizon, split and margin; without a lookback every model has its own.
+        means: engine, and the store of fits.
+        levels: coverage of the intervals, in percent.
+        **how: model, candidates, options and refit, as in `run_fit`.
+
+    Raises:
+        DataError: if a series is too short, or there are too few windows for a level.
+        UsageError: if a name, option or level is wrong.
+    """
     fitted = run_fit(panel, protocol, means, levels=levels, **how)
     if isinstance(fitted, Fitted) and len(fitted.series) < len(panel.series):  # some have no scale and no forecast
         panel = panel.only(np.isin(panel.series, fitted.series))

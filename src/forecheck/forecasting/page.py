@@ -84,7 +84,14 @@ def behind_of(forecast: Forecast) -> Behind:
 def curves_of(
     forecast: Forecast, places: Int[np.ndarray, " place"], history: int, losses: Units | None
 ) -> list[Curves]:
-    """Some of the units, each with so many steps of its history at most."""
+    """Some of the units, each with so many steps of its history at most.
+
+    Args:
+        forecast: with the data that it is of.
+        places: of the units among all, series by series, channels inside.
+        history: steps before the forecast that are drawn, as far as there are so many.
+        losses: of all units, shown beside them; None where they are not known.
+    """
     behind = behind_of(forecast)
     panel, horizon, names = behind.panel, forecast.horizon, forecast.names
     channels, earlier = len(panel.channels), behind.earlier()

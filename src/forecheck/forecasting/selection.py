@@ -23,6 +23,11 @@ def default_lookback(panel: Panel, horizon: int, split: str | None = None) -> in
     At most half of what the longest training part leaves beside the horizon, so that there are at least as many
     training windows as weights a step.
 
+    Args:
+        panel: the data.
+        horizon: H.
+        split: notation of a split, or None for the panel's standard one.
+
     Raises:
         DataError: if not even one window fits.
     """
@@ -39,6 +44,13 @@ def own_lookbacks(
     part of a series that has a validation or test part, so that all models are asked about the same validation and
     test windows. Where that is shorter than the default lookback, all models have that one: they lose the same windows
     of the short series.
+
+    Args:
+        panel: the data.
+        horizon: H.
+        models: names of forecasters.
+        lookback: of all models; None for that of each.
+        split: notation of a split, or None for the panel's standard one.
 
     Raises:
         DataError: if not even one window fits.
@@ -79,7 +91,13 @@ def audit_lookback(panel: Panel, horizon: int, model: str | None, split: str | N
 
 
 def with_lookback(protocol: Protocol, panel: Panel, model: str | None) -> Protocol:
-    """The protocol of an audit with its own lookback, or with that of `audit_lookback`."""
+    """The protocol of an audit with its own lookback, or with that of `audit_lookback`.
+
+    Args:
+        protocol: that was asked for.
+        panel: the data.
+        model: name of the audited forecaster; None for a model that was trained elsewhere.
+    """
     if protocol.lookback is not None:
         return protocol
     return replace(protocol, lookback=audit_lookback(panel, protocol.horizon, model, protocol.split))
@@ -106,7 +124,13 @@ def room_for(name: str, horizon: int, longest: int) -> int:
 
 
 def usable(names: Iterable[str], period: int, lookback: int) -> list[str]:
-    """Those of `names` that can be run: repeating a season needs one, inside the lookback."""
+    """Those of `names` that can be run: repeating a season needs one, inside the lookback.
+
+    Args:
+        names: of forecasters.
+        period: steps a season; 1 if there is none.
+        lookback: of the seasonal forecaster.
+    """
     return [name for name in names if name != "seasonal" or 1 < period <= lookback]
 
 

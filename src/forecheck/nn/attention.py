@@ -69,7 +69,13 @@ class Regularise(Protocol):
         *,
         to_itself: bool,
     ) -> None:
-        """Take note of a pattern."""
+        """Take note of a pattern.
+
+        Args:
+            weights: the pattern, with its gradient; None if the kernel forms none.
+            mask: True where a token may look; None for everywhere.
+            to_itself: whether tokens look at themselves, not at a memory.
+        """
 
 
 class Attention(nn.Module):

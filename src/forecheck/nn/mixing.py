@@ -53,5 +53,11 @@ class Mixing(nn.Module):
 
 
 def everywhere(queries: int, keys: int, like: Tensor) -> Bool[Tensor, "query key"]:
-    """Every query may look at every key."""
+    """Every query may look at every key.
+
+    Args:
+        queries: number of query tokens.
+        keys: number of key tokens.
+        like: a tensor on the device to use.
+    """
     return torch.ones(queries, keys, dtype=torch.bool, device=like.device)

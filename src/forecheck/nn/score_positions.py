@@ -88,7 +88,7 @@ class LearnedBias(KeyBias):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Zeros."""
+        """Start from zeros."""
         nn.init.zeros_(self.bias)
 
 

@@ -119,7 +119,7 @@ class StructuralMatrix(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw P anew."""
+        """Draw the factors P anew."""
         nn.init.normal_(self.factors, std=(0.02 / self.factors.shape[-1] ** 0.5) ** 0.5)
 
     def triangles(self) -> tuple[Float[Tensor, "head width width"], Float[Tensor, "head width width"]]:
@@ -129,12 +129,12 @@ class StructuralMatrix(nn.Module):
         return lower, self.factors.triu(1) + torch.diag_embed(diagonal)
 
     def matrix(self) -> Float[Tensor, "head width width"]:
-        """D."""
+        """The matrix D of every head."""
         lower, upper = self.triangles()
         return torch.bmm(lower, upper)
 
     def forward(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:
-        """Rows times D."""
+        """Rows times the matrix D of their head."""
         return _as(rows, torch.bmm(_by_head(rows), self.matrix()))
 
     def solve(self, rows: Float[Tensor, "*batch head row width"]) -> Float[Tensor, "*batch head row width"]:

@@ -12,10 +12,19 @@ from forecheck.trials.store import Store
 
 
 def run_part(paper: str, part: Part, store: Store, progress: Progress) -> str:
-    """Run a part and keep its numbers.
+    """Run a part and store its numbers.
+
+    Args:
+        paper: its name.
+        part: the experiment and the settings it is run with.
+        store: of results: of this part, and of the trials that it runs.
+        progress: called with the share that is done and a word.
 
     Returns:
         Why it cannot be run here, such as a set that cannot be read; empty if it was run.
+
+    Raises:
+        ValueError: if the experiment returns a number under the name of a setting.
     """
     started = time.perf_counter()
     try:

@@ -61,7 +61,14 @@ def curves(
 def bars(
     title: str, y_label: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[Number]]]
 ) -> dict[str, Any]:
-    """Bar by name, one a series beside each other."""
+    """Bars by name, those of all series side by side.
+
+    Args:
+        title: what is drawn.
+        y_label: of the axis, with its unit.
+        names: of the groups of bars, from left to right.
+        series: of every one its name in the legend and a value for every group; None where there is none.
+    """
     return {
         "kind": "bars",
         "title": title,
@@ -80,7 +87,17 @@ def heat(
     y_label: str = "",
     unit: str = "",
 ) -> dict[str, Any]:
-    """A heat map."""
+    """A heat map.
+
+    Args:
+        title: what is drawn.
+        rows: names from top to bottom.
+        columns: names from left to right.
+        values: one list for each row; None where there is none.
+        x_label: what the columns are.
+        y_label: what the rows are.
+        unit: of the values.
+    """
     return {
         "kind": "heat",
         "title": title,

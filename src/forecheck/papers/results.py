@@ -17,13 +17,25 @@ def part_key(paper: str, part: Part) -> Key:
 
 
 def get_part(store: Store, paper: str, part: Part) -> Row | None:
-    """Settings and numbers of a finished part, None if it is not finished (or damaged)."""
+    """Settings and numbers of a finished part, None if it is not finished (or damaged).
+
+    Args:
+        store: of results.
+        paper: its name.
+        part: the experiment and its settings.
+    """
     record = store.read("part", part_key(paper, part).address)
     return None if record is None else {**part.settings, **record.value["measured"]}
 
 
 def part_seconds(store: Store, paper: str, part: Part) -> float:
-    """What a finished part took; 0 if it is not finished."""
+    """What a finished part took; 0 if it is not finished.
+
+    Args:
+        store: of results.
+        paper: its name.
+        part: the experiment and its settings.
+    """
     record = store.read("part", part_key(paper, part).address)
     return 0.0 if record is None else float(record.value["seconds"])
 
@@ -47,7 +59,13 @@ def put_part(store: Store, paper: str, part: Part, measured: Mapping[str, Any], 
 
 
 def get_verdict(store: Store, paper: str, claim: str) -> dict[str, Any] | None:
-    """The last verdict on a claim with its budget and number; None if it was never tested."""
+    """The last verdict on a claim with its budget and number; None if it was never tested.
+
+    Args:
+        store: of results.
+        paper: its name.
+        claim: its id.
+    """
     record = store.read("verdict", _verdict_key(paper, claim).address)
     return None if record is None else record.value
 

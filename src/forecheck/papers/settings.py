@@ -217,7 +217,15 @@ def average(head: str, of: Of) -> Column:
 def estimated(
     head: str, of: Of, above: Bound = None, below: Bound = None, where: Callable[[Rows], bool] = lambda _: True
 ) -> Column:
-    """Mean over the rows of a setting with its interval; the arguments are those of `Column`."""
+    """Mean over the rows of a setting with its interval.
+
+    Args:
+        head: names of its cells, ` | ` between them: of the value alone, or of value, low and high.
+        of: a number of every row, by name or by function.
+        above: what the mean exceeds by the claim, if anything; a number, or a function of the rows.
+        below: what exceeds the mean by the claim, if anything; a number, or a function of the rows.
+        where: of which settings the bounds decide.
+    """
     return Column(head, lambda rows: mean_estimate(read(rows, of)), above, below, where)
 
 
@@ -232,7 +240,13 @@ def read(rows: Iterable[Row], of: Of) -> list[Any]:
 
 
 def bar_chart(title: str, y_label: str, series: Mapping[str, str]) -> Charts:
-    """Bars by setting: columns, by what they are called in the legend."""
+    """Bars by setting: columns, by what they are called in the legend.
+
+    Args:
+        title: what is drawn.
+        y_label: of the axis, with its unit.
+        series: by its name in the legend, the column that is drawn.
+    """
     return lambda found: [
         bars(title, y_label, found.labels, [(label, found[name].numbers) for label, name in series.items()])
     ]

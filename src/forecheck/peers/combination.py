@@ -31,7 +31,7 @@ class CombinationPeer(Peer):
             raise UsageError("the combination has no options", "Leave --set out.")
 
     def fit(self, histories: Sequence[History]) -> None:
-        """Nothing."""
+        """Do nothing: everything is fitted inside the histories that are forecast."""
 
     def forecast(self, histories: Sequence[History]) -> Forecasts:
         """One combination a place, over all series there."""

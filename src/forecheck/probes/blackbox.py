@@ -121,7 +121,13 @@ def truncation(look: _Look) -> tuple[dict[str, Any], Losses]:
 def truncated(
     x: Float[Tensor, "window lookback channel"], keep: int, fill: str
 ) -> Float[Tensor, "window lookback channel"]:
-    """The last `keep` steps behind a constant: their first value (`value`) or their mean (`mean`)."""
+    """The last `keep` steps behind a constant: their first value (`value`) or their mean (`mean`).
+
+    Args:
+        x: inputs.
+        keep: steps that stay, from 1 to the lookback.
+        fill: `value` or `mean`.
+    """
     kept = x[:, x.shape[1] - keep :]
     constant = kept[:, :1] if fill == "value" else kept.mean(dim=1, keepdim=True)
     return torch.cat([constant.expand(-1, x.shape[1] - keep, -1), kept], dim=1)

@@ -54,13 +54,25 @@ def spread(windows: Windows, most: int = WINDOWS) -> Int[Tensor, " window"]:
 def batches(
     windows: Windows, index: Int[Tensor, " window"], size: int = 64
 ) -> Iterator[tuple[Float[Tensor, "batch lookback channel"], Float[Tensor, "batch horizon channel"]]]:
-    """Inputs and targets of the windows at `index`, `size` at a time."""
+    """Inputs and targets of the windows at `index`, `size` at a time.
+
+    Args:
+        windows: of a part of the data.
+        index: which of them, by their place.
+        size: windows a batch, at most.
+    """
     for part in torch.split(index, size):
         yield windows.gather(part)
 
 
 def batch_of(sites: list[Site], channels: int, kept: int = 1) -> int:
-    """Windows a batch, so that `kept` patterns of every channel fit in memory at once."""
+    """Windows a batch, so that `kept` patterns of every channel fit in memory at once.
+
+    Args:
+        sites: whose patterns are held.
+        channels: of the data; each may be a batch entry of its own.
+        kept: patterns of each channel that are held at once.
+    """
     largest = max(site.heads * site.queries * site.keys for site in sites)
     return max(1, min(64, _PATTERN_NUMBERS // (largest * channels * kept)))
 

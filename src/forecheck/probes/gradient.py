@@ -37,6 +37,12 @@ def pattern_gradients(
 
     With G the gradient of what a head mixes, :math:`\partial L / \partial A_{ij} = \langle G_i, v_j \rangle`. Nothing
     is added to any parameter's gradient. None if no gradient reaches a pattern.
+
+    Args:
+        attached: the model.
+        sites: where; edits that they hold are taken off.
+        x: inputs (batch, lookback, channel).
+        y: targets (batch, horizon, channel); NaN where never observed, which does not count.
     """
     probes = [Probe() for _ in sites]
     try:

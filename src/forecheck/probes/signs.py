@@ -82,7 +82,7 @@ class _Split:
         return self.errors / self.counts[:, None]
 
     def summary(self) -> dict[str, Any]:
-        """JSON types."""
+        """What was counted, as JSON types."""
         means = self.errors.sum(dim=2) / self.counts.sum(dim=1)[:, None]
         return {
             "share": number(self.counts[0].sum() / self.counts.sum()),

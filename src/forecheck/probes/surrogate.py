@@ -34,8 +34,14 @@ def surrogate(
     - `mse` of the surrogate against the truth; it stands beside the forecaster's own `mse`: what its non-linear part
       is worth.
 
-    `index` says which test windows. Given back beside these numbers: the squared error of the better fitting surrogate
-    in every one of them, None if there were too few training windows.
+    Args:
+        forecaster: fitted; it is only asked for forecasts.
+        experiment: the panel, cut into windows.
+        index: which test windows the surrogates are judged on.
+
+    Returns:
+        These numbers, and the squared error of the better fitting surrogate in every one of the test windows; None if
+        there were too few training windows.
     """
     train, test = experiment.train, experiment.test
     inputs = train.lookback * train.channels

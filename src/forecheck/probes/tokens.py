@@ -29,6 +29,11 @@ def tokens_of(attached: Attached, module: nn.Module | None, x: Tensor) -> dict[i
 
     They are read by hooks: of the site's own module, or else of the innermost module around it, up to three steps,
     that holds no other site and whose first tensor argument is (batch, token, width).
+
+    Args:
+        attached: the model.
+        module: that holds the sites; None for a model without modules around them.
+        x: inputs (batch, lookback, channel).
     """
     candidates = {site.layer: _candidates(site, attached.sites, module) for site in attached.sites}
     calls: dict[nn.Module, list[tuple[Tensor | None, Tensor | None]]] = {}

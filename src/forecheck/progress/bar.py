@@ -24,7 +24,7 @@ class Labelled(Protocol):
 
     @property
     def label(self) -> str:
-        """The name."""
+        """The name of the trial, as the bar shows it."""
 
 
 class Bar:
@@ -83,7 +83,13 @@ class Bar:
         self._show()
 
     def progressed(self, trial: Labelled, fraction: float, word: str) -> None:
-        """A trial got so far."""
+        """A trial got so far.
+
+        Args:
+            trial: that is running.
+            fraction: the share that is done, in [0, 1].
+            word: on what is going on.
+        """
         self._running[id(trial)] = (trial, fraction, word)
         self._show()
 
@@ -96,7 +102,13 @@ class Bar:
         self._show()
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Something that counts repetitions got so far; what is finished stays in the count while other parts go on."""
+        """Something that counts repetitions got so far; what is finished stays in the count while other parts go on.
+
+        Args:
+            name: of the work.
+            done: repetitions so far.
+            total: repetitions in all.
+        """
         if not self._counted.left:
             self._parts, self._counted = {}, Pace(self._clock)
         if name not in self._parts:

@@ -24,7 +24,13 @@ class Called:
         self._total += total - finished
 
     def progressed(self, trial: Labelled, fraction: float, word: str) -> None:
-        """A trial got so far."""
+        """A trial got so far.
+
+        Args:
+            trial: that is running.
+            fraction: the share that is done, in [0, 1].
+            word: on what is going on.
+        """
         self._running[id(trial)] = fraction
         self._call(f"{trial.label}: {word}")
 
@@ -35,7 +41,13 @@ class Called:
         self._call(trial.label)
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Something that counts repetitions got so far."""
+        """Something that counts repetitions got so far.
+
+        Args:
+            name: of the work.
+            done: repetitions so far.
+            total: repetitions in all.
+        """
         self._parts[name] = (done, total)
         self._call(name)
 

@@ -51,7 +51,15 @@ def said(paths: Sequence[Path], tokens: Sequence[str]) -> str:
 
 
 def draw(given: Mapping[str, Any], title: str, paths: Sequence[Path], tokens: Sequence[str], width: int) -> Markup:
-    """A row of tokens a layer; a hop of a path is an arc there, or a loop where it stays at its token."""
+    """A row of tokens a layer; a hop of a path is an arc there, or a loop where it stays at its token.
+
+    Args:
+        given: the chart of a finding; its `layers`, `axis` and `x_label` are read here.
+        title: of the chart.
+        paths: the heaviest first, at least one.
+        tokens: their names.
+        width: of the drawing, in pixels; the height follows from the layers.
+    """
     layers, left, right = int(given["layers"]), 62, width - 16
 
     def x(node: int) -> float:

@@ -79,7 +79,15 @@ def usable(value: object, *, log: bool = False) -> bool:
 
 
 def spanned(values: Sequence[float], start: float, stop: float, *, log: bool, room: float = 0.0) -> Axis:
-    """The axis of these values, with some room at both ends (a share of their range); one alone is in the middle."""
+    """The axis of these values, with some room at both ends (a share of their range); one alone is in the middle.
+
+    Args:
+        values: at least one; positive if `log`.
+        start: pixel of the lower end of the axis.
+        stop: pixel of its upper end.
+        log: whether the axis is logarithmic.
+        room: free share of the range at each end.
+    """
     placed = [math.log10(value) for value in values] if log else list(values)
     low, high = min(placed), max(placed)
     if high - low <= max(FINEST * max(abs(low), abs(high)), 1e-280):

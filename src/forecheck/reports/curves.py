@@ -86,7 +86,16 @@ def drawing_of(given: Mapping[str, Any]) -> Drawing | None:
 
 
 def draw(given: Mapping[str, Any], title: str, drawing: Drawing, said: str, width: int, height: int) -> Markup:
-    """The drawing at a size."""
+    """The drawing at a size.
+
+    Args:
+        given: the chart of a finding or claim; only labels of its axes are read here.
+        title: of the chart.
+        drawing: what can be drawn of it.
+        said: the chart in words, for those who do not see it.
+        width: in pixels.
+        height: in pixels.
+    """
     top, bottom, right = 10.0, height - 38.0, width - 10.0
     upright = spanned(_heights(drawing), bottom, top, log=drawing.y_log, room=0.05)
     marks = upright.ticks(upright=True)
@@ -142,7 +151,13 @@ def said(given: Mapping[str, Any], drawing: Drawing) -> str:
 
 
 def table(given: Mapping[str, Any], title: str, drawing: Drawing) -> Table:
-    """The numbers, a row for every x; of long curves evenly chosen ones, of short ones all."""
+    """The numbers, a row for every x; of long curves evenly chosen ones, of short ones all.
+
+    Args:
+        given: the chart of a finding or claim; only labels are read here.
+        title: of the table.
+        drawing: what can be drawn of the chart.
+    """
     kept: set[float] = set()
     for curve in sorted(drawing.curves, key=lambda curve: len(curve.known)):
         new = sorted({point.x for point in curve.known} - kept)

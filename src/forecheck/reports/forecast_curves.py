@@ -124,7 +124,16 @@ def draw(curves: Curves, ticks: Sequence[tuple[int, str]], period: int, size: tu
 
 
 def seasons(start: int, count: int, period: int) -> list[int]:
-    """Places that lie whole seasons from the first step of the forecast."""
+    """Places that lie whole seasons from the first step of the forecast.
+
+    Args:
+        start: steps before the forecast.
+        count: steps in all.
+        period: steps a season; below 2 there is none.
+
+    Returns:
+        Places from 0; none if there would be too many to be drawn.
+    """
     if period < 2 or count / period > _MOST_SEASONS:
         return []
     return list(range(start % period, count, period))

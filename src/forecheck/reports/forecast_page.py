@@ -100,12 +100,12 @@ def ranked(losses: Float[np.ndarray, " series"] | None, count: int, room: int) -
     if count <= room:
         return order
     third = max(1, room // 3)
-    typical = typical_of(losses[order], min(third, count), float(np.nanmedian(losses)))
+    typical = _typical_of(losses[order], min(third, count), float(np.nanmedian(losses)))
     even = np.linspace(0, count - 1, max(1, room - 2 * third)).round().astype(np.int64)
     return order[np.unique(np.concatenate([np.arange(third), typical, even]))]
 
 
-def typical_of(losses: Float[np.ndarray, " series"], count: int, median: float) -> Int[np.ndarray, " typical"]:
+def _typical_of(losses: Float[np.ndarray, " series"], count: int, median: float) -> Int[np.ndarray, " typical"]:
     """Places of the losses nearest to the median of all, in their order."""
     distance = np.abs(losses - median)
     return np.sort(np.argsort(np.where(np.isnan(distance), np.inf, distance), kind="stable")[:count])
@@ -174,7 +174,7 @@ def _groups(
     else:
         losses = np.array([np.nan if each.loss is None else each.loss for each in curves])[rest]
         worst = rest[: min(_DRAWN, len(rest) // 2)]
-        typical = rest[len(worst) :][typical_of(losses[len(worst) :], _DRAWN, page.median)]
+        typical = rest[len(worst) :][_typical_of(losses[len(worst) :], _DRAWN, page.median)]
         parts = [("Asked for", "", np.arange(min(asked, 2 * _DRAWN))), ("Largest errors", page.ranking, worst)]
         parts += [("Typical", "errors near the median", typical)]
     return [

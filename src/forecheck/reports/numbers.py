@@ -86,6 +86,11 @@ def estimate(value: Number, low: Number = None, high: Number = None) -> tuple[st
     """A number of any unit and its interval, with the decimals that the interval bears: `1.152`, `[1.149, 1.155]`.
 
     Without an interval the number has four digits, and the second text is empty.
+
+    Args:
+        value: the number; a dash is written for None and for what is not finite.
+        low: lower end of its interval, None if it has none.
+        high: upper end.
     """
     if value is None or not known(value):
         return NOTHING, ""

@@ -21,7 +21,13 @@ CELL = 21  # characters of a cell: a sign, a number and its interval
 
 
 def blocks(data: Mapping[str, Any], width: int, verbose: bool) -> Iterator[RenderableType]:
-    """The counts, the table in as many blocks of sets as have room, and what every cell says; or every report."""
+    """The counts, the table in as many blocks of sets as have room, and what every cell says; or every report.
+
+    Args:
+        data: the survey, as its JSON.
+        width: of the terminal, in characters.
+        verbose: whether the report of every cell follows.
+    """
     yield Text(clean(survey.sentence(data)), style="bold")
     if said := survey.facts_sentence(data):
         yield Text(clean(said))

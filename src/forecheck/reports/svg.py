@@ -49,7 +49,13 @@ def path(points: Sequence[tuple[float, Number]]) -> str:
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten) within `low` and `high`, `most` at most."""
+    """Round numbers (1, 2 or 5 times a power of ten) within `low` and `high`, `most` at most.
+
+    Args:
+        low: lower end.
+        high: upper end.
+        most: how many ticks at most; 1 counts as 2.
+    """
     if not high > low:
         return [low]
     raw = (high - low) / max(most - 1, 1)

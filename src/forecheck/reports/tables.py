@@ -258,7 +258,13 @@ def finding_table(finding: Json, most: int = 100) -> Table:
 
 
 def given_table(given: Any, caption: str, most: int = 100) -> Table:
-    """A table of columns and rows as a finding or a claim hands it over; no rows if there is none."""
+    """A table of columns and rows as a finding or a claim hands it over; no rows if there is none.
+
+    Args:
+        given: with `columns` (names) and `rows` (cells); anything else makes an empty table.
+        caption: of the table.
+        most: rows that are shown; a note says how many more there are.
+    """
     given = given if isinstance(given, Mapping) else {}
     names = [str(name) for name in given.get("columns") or []]
     given_rows = given.get("rows") or []

@@ -80,7 +80,7 @@ class Method(ABC):
         """Change gradients, after they were clipped."""
 
     def after_step(self, step: int, moments: Mapping[str, Tensor]) -> None:  # noqa: B027  most have nothing to do here
-        """Change weights."""
+        """Change weights after a step of the optimiser."""
 
     def measured(self) -> dict[str, float]:
         """What is worth watching."""
@@ -100,7 +100,7 @@ class Masked(Method):
     mask: dict[str, Tensor]
 
     def masks(self, moments: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        """The mask."""
+        """The mask that was made at the start."""
         return self.mask
 
     @torch.no_grad()
@@ -111,11 +111,11 @@ class Masked(Method):
                 weight.of(weight.parameter.grad).mul_(self.mask[weight.name])
 
     def after_step(self, step: int, moments: Mapping[str, Tensor]) -> None:
-        """Zero stays zero."""
+        """Set the weights outside the mask to zero again."""
         self._cut()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The mask."""
+        """The mask, so that a run that was interrupted goes on with the same one."""
         return dict(self.mask)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -139,7 +139,7 @@ class Magnitude(Masked):
     """
 
     def start(self, norms: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Make the mask."""
+        """Make the mask, of which training then leaves zeros at zero."""
         self._put(magnitudes(self.weights, self.scope), self.goal.sparsity, self.goal.pattern)
 
 
@@ -150,7 +150,7 @@ class Wanda(Masked):
     """
 
     def start(self, norms: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Make the mask."""
+        """Make the mask, of which training then leaves zeros at zero."""
         inputs = norms()
         scores = {weight.name: weight.value.abs() * inputs[weight.name] for weight in self.weights}
         if self.goal.pattern is not None or self.goal.scope is not None:

@@ -157,7 +157,7 @@ class _Family:
         return self.alpha / 2, self.alpha / 2, self.alpha
 
     def outcome(self, k: int) -> Outcome:
-        """Of one arm."""
+        """The outcome of the three tests for one arm, after adjustment for all."""
         greater, less, equivalent = (column[k] for column in self.adjusted)
         if min(greater, less) < self.alpha / 2:
             return "greater" if greater < less else "less"

@@ -47,7 +47,7 @@ class Case:
 
     @property
     def adapter(self) -> Adapter:
-        """What is checked."""
+        """The adapter that is checked."""
         assert self.subject.adapter is not None
         return self.subject.adapter
 

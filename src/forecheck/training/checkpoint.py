@@ -18,7 +18,13 @@ _SEAL = "sha256"
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:
-    """Write a checkpoint in one step."""
+    """Write a checkpoint in one step.
+
+    Args:
+        path: of the file; it is replaced as a whole, never written in part.
+        tensors: by name; copied where they share memory.
+        meta: texts by name.
+    """
     # safetensors refuses tensors that share memory, as scalars of an optimiser may.
     cloned = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     sealed = {**meta, _SEAL: _checksum(cloned, meta)}

@@ -33,6 +33,17 @@ def without_drift(
     :math:`g_r \leftarrow g_r - a_r \, \mathrm{mean}_s(a_s g_s)` for :math:`g_r = \partial L / \partial w_r`,
     :math:`w_r = q_r k_r`.
 
+    Args:
+        q: Q, query projections of all heads.
+        k: K, key projections.
+        q_gradient: gradient of the loss with respect to Q.
+        k_gradient: gradient of the loss with respect to K.
+        outputs: a, how much of a value each head hands on.
+        strength: lambda; 1 takes the whole drift out, 0 nothing.
+
+    Returns:
+        Corrected gradients of Q and K; unchanged ones if all of a are 0.
+
     Source: this project; a candidate for the gradient correction that Ke et al. 2025 (arXiv 2412.06061), section 7.2,
     name without a formula. Their drift: theorem 5.2, all weights move along a.
     """

@@ -269,6 +269,11 @@ def training_loss(
 
     Targets that were never observed are NaN and do not count; a loss of its own has to see to that itself
     (`forecheck.nn.observed`). Validation is on the forecast alone, whatever a model is trained by.
+
+    Args:
+        model: maps x to a forecast; its `loss`, if it has one, takes precedence.
+        x: inputs, standardised.
+        y: targets, standardised.
     """
     own: Callable[[Tensor, Tensor], Tensor] | None = getattr(model, "loss", None)
     return squared_error(model(x), y) if own is None else own(x, y)
@@ -276,7 +281,13 @@ def training_loss(
 
 @torch.no_grad()
 def mean_squared_error(model: nn.Module, windows: Windows, batch: int = 128) -> float:
-    """Mean squared error over all windows and observed targets, standardised units."""
+    """Mean squared error over all windows and observed targets, standardised units.
+
+    Args:
+        model: maps inputs to forecasts; left in evaluation mode.
+        windows: at least one of which has an observed target.
+        batch: windows that are forecast at once.
+    """
     model.eval()
     total, count = 0.0, 0
     for _, x, y in windows.batches(batch):

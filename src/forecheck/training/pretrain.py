@@ -87,6 +87,11 @@ def _patches(windows: Windows, patch: Patch, count: int, random: np.random.Gener
 def measure_codes(autoencoder: VQAutoencoder, patch: Patch, windows: Windows) -> dict[str, Any]:
     """How the codes are used by the patches of evenly spread windows.
 
+    Args:
+        autoencoder: trained.
+        patch: cuts inputs into normalised patches, as the model does.
+        windows: whose inputs are measured.
+
     Returns:
         `codes` K; `usage`, share of codes used at all; `perplexity`, see `quantiser.perplexity`; `reconstruction_mse`,
         of patches of windows normalised to variance 1; `parameters` of encoder, decoder and codebook.

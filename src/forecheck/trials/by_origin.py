@@ -47,6 +47,12 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
     A history are all rows of a series before the origin, in its own units; nothing later reaches the peer. Where it
     cannot forecast a series the last value stands in, and the series is named with the reason.
 
+    Args:
+        trial: names the peer.
+        experiment: its panel, cut into windows.
+        store: where the losses and, if they are few, the forecasts are saved.
+        progress: called with the share that is done.
+
     Raises:
         ForecheckError: if the peer fails as a whole.
     """

@@ -24,7 +24,13 @@ def header(kind: str) -> dict[str, Any]:
 
 
 def describe_protocol(experiment: Experiment, trials: list[int], seconds: float) -> dict[str, Any]:
-    """Data, borders, scaler and cost, as JSON types."""
+    """Data, borders, scaler and cost, as JSON types.
+
+    Args:
+        experiment: the panel, cut into windows.
+        trials: how many there were, and how many of them were in the store.
+        seconds: that they took.
+    """
     e = experiment
     borders = []
     for part in PARTS:

@@ -30,6 +30,12 @@ def code_of(forecaster: str, edit: Mapping[str, Any] | None, measure: str | None
     That is the code of `forecheck.trials.run`, which fits and scores, with every adapter, and the code of the trial's
     forecaster, edit and measure; not that of other ones. Names that stand for nothing add nothing: such a trial cannot
     be run. A forecaster without a source file, as of a notebook, has a new fingerprint whenever it is defined anew.
+
+    Args:
+        forecaster: its name.
+        edit: as a trial describes it; None for none.
+        measure: name of what is measured; None for losses.
+        refit: whether closed forms are refitted through the test part.
     """
     if is_peer(forecaster):
         return _peers(forecaster)

@@ -33,7 +33,15 @@ _CALIBRATION_WINDOWS = 512
 def run_external(
     trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Forecaster]
 ) -> None:
-    """Score a model that was trained elsewhere."""
+    """Score a model that was trained elsewhere.
+
+    Args:
+        trial: names the model by its fingerprint.
+        experiment: its panel, cut into windows.
+        store: where the losses and, if attention was reached, mean patterns are saved.
+        progress: called with the share that is done.
+        models: trained elsewhere, by fingerprint.
+    """
     model = _external(trial, models)
     report = model.fit(experiment.train, experiment.validation)
     summary, arrays = scored(model, experiment, progress)
@@ -83,7 +91,15 @@ class _Through:
 def run_posthoc(
     trial: Trial, experiment: Experiment, store: Store, progress: Progress | None, models: Mapping[str, Forecaster]
 ) -> None:
-    """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead."""
+    """Score an edited model, on average over the edit's draws; an edit that fits nowhere says why instead.
+
+    Args:
+        trial: with an edit, and the fit that is edited.
+        experiment: its panel, cut into windows.
+        store: holds the fit; the losses are saved there, or why the edit cannot be made.
+        progress: called with the share that is done.
+        models: trained elsewhere, by fingerprint.
+    """
     assert trial.edit is not None
     _, subject = _trained(trial, store, models)
     edit = edit_from_dict(trial.edit)
@@ -111,7 +127,14 @@ def run_posthoc(
 
 
 def run_measure(trial: Trial, experiment: Experiment, store: Store, models: Mapping[str, Forecaster]) -> None:
-    """Measure something on a trained model."""
+    """Measure something on a trained model.
+
+    Args:
+        trial: with the name of a measure, and the fit that is measured.
+        experiment: its panel, cut into windows.
+        store: holds the fit; what is found is saved there, or why it cannot be measured.
+        models: trained elsewhere, by fingerprint.
+    """
     from forecheck.probes import MEASURES, Case
 
     assert trial.measure is not None

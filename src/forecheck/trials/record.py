@@ -38,7 +38,14 @@ class Key:
 
     @classmethod
     def of(cls, kind: str, what: str, described: Mapping[str, Any], *modules: str) -> Key:
-        """Of the code of modules, and of all that they import."""
+        """Of the code of modules, and of all that they import.
+
+        Args:
+            kind: trial, checkpoint, part, verdict, calibration or panel.
+            what: the result is of, in words.
+            described: everything that decides the result but the code, as JSON types.
+            *modules: names of those whose code makes the result; without any the code does not count.
+        """
         code = fingerprint(*modules) if modules else ""
         return cls(kind, address_of(described, code), what, described, modules, code)
 
@@ -76,7 +83,14 @@ class Record:
 
 
 def write_record(path: Path, key: Key, value: Any, files: Mapping[str, str]) -> None:
-    """Write a record; its first line is the SHA-256 of all the others."""
+    """Write a record; its first line is the SHA-256 of all the others.
+
+    Args:
+        path: of the file.
+        key: what the result is of.
+        value: the result, as JSON types.
+        files: SHA-256 of every file beside the record, by its path from there.
+    """
     path.write_text(sealed(asdict(key) | {"files": dict(files), "value": value}), encoding="utf-8")
 
 

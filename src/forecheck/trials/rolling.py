@@ -84,7 +84,15 @@ def score_rolled(
     every: int,
     progress: Progress | None = None,
 ) -> tuple[Scores, int]:
-    """Losses on every test window, each forecast by the last refit before it; and the number of refits."""
+    """Losses on every test window, each forecast by the last refit before it; and the number of refits.
+
+    Args:
+        forecaster: fitted on the training windows, in closed form.
+        details: of the report of that fit.
+        experiment: what it was fitted on.
+        every: rows of the test part between two refits.
+        progress: called with the share that is done.
+    """
     test = experiment.test
     shape = (len(test), test.channels)
     mse, mae, refits, done = np.empty(shape), np.empty(shape), 0, 0

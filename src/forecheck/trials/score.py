@@ -52,6 +52,11 @@ class Predicts(Protocol):
 def score(forecaster: Predicts, windows: Windows, progress: Progress | None = None) -> Scores:
     """Losses of a forecaster on every window, the last partial batch included.
 
+    Args:
+        forecaster: forecasts a batch of inputs.
+        windows: whose losses are taken.
+        progress: called with the share that is done.
+
     Raises:
         FloatingPointError: if a forecast is not finite.
     """

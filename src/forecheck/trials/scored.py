@@ -24,7 +24,19 @@ _EXAMPLES = 6
 def scored(
     forecaster: Forecaster, experiment: Experiment, progress: Progress | None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Losses on test and validation windows, and what the harness checks of a forecaster."""
+    """Losses on test and validation windows, and what the harness checks of a forecaster.
+
+    Args:
+        forecaster: fitted.
+        experiment: the panel, cut into windows.
+        progress: called with the share that is done.
+
+    Returns:
+        A summary as JSON types, and arrays: losses of every test window and example forecasts.
+
+    Raises:
+        FloatingPointError: if a forecast is not finite.
+    """
     started = time.perf_counter()
     scores = score(forecaster, experiment.test, progress)
     scoring = time.perf_counter() - started
@@ -32,7 +44,7 @@ def scored(
     summary = summary_of(experiment, scores) | {
         "scoring_seconds": scoring,
         "validation_mse": float(observed_mean(validation.mse)),
-        "harness": {"batch_difference": batch_difference(forecaster, experiment.test)},
+        "harness": {"batch_difference": _batch_difference(forecaster, experiment.test)},
     }
     return summary, arrays_of(scores) | example_forecasts(forecaster, experiment.test)
 
@@ -68,7 +80,7 @@ def versions() -> dict[str, Any]:
     }
 
 
-def batch_difference(forecaster: Forecaster, windows: Windows, count: int = 5) -> float:
+def _batch_difference(forecaster: Forecaster, windows: Windows, count: int = 5) -> float:
     """Largest relative change of a forecast when its batch is cut into single windows."""
     x, _ = windows.gather(slice(0, count))
     whole = forecaster.predict(x)

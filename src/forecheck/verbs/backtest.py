@@ -37,14 +37,35 @@ def backtest(
     """Score models on all windows of the standard test part, with pairwise verdicts.
 
     Args:
-        data: and all that is not named here: as in `audit`.
-        models: names of forecasters; None for those that `auto` chooses from.
+        data: a panel, a named set, a file or a frame.
+        models: names of forecasters, or `library:model`; None for those that `auto` chooses from.
+        horizon: H, steps to forecast.
         lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
+        split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
+        seeds: fits of every model that is trained by gradient descent.
+        margin: relative difference of test MSE below which two forecasters count as equal.
+        period: steps a season; None for that of the data's frequency.
+        step: rows between two forecast origins (24: one forecast a day on hourly data).
         refit: rows of the test part after which models in closed form are refitted on all rows before, with what
             validation chose; None for never. Trained models are fitted once.
-        seeds: fits of every model that is trained by gradient descent.
-        known: and static, calendar, future: as in `forecast`. The combination uses them, with the true values of the
-            horizon; other models see the channels alone, `combination:channels` among them.
+        options: by forecaster, options that differ from the defaults.
+        known: columns that are known for the steps after the end, as `forecheck.load` takes them and the next ones. The
+            combination uses them, with the true values of the horizon; other models see the channels alone,
+            `combination:channels` among them.
+        static: columns that say what a series is.
+        calendar: features of the stamps.
+        future: the steps after the end, a file or a frame; else they are rows with empty targets.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        store: folder of results; None for the user's cache.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
+
+    Returns:
+        A report: `.verdict`, `.to_html(path)`, `.to_json(path)`, `.to_markdown(path)`.
+
+    Raises:
+        DataError: if the data cannot be used as they are.
+        UsageError: if a name or option is wrong.
+        TrialError: if a trial fails; finished ones are saved.
     """
     panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, step, period, margin)

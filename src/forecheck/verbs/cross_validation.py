@@ -35,9 +35,26 @@ def cross_validation(
     """The forecasts that a backtest scores, beside what came, as a frame: `unique_id, ds, cutoff, y`, and the models.
 
     Args:
-        data: and all that is not named here: as in `backtest`; what was fitted there is not fitted again.
-        models: names of forecasters; None for those that `auto` chooses from.
+        data: a panel, a named set, a file or a frame. What `backtest` fitted on it is not fitted again.
+        models: names of forecasters, or `library:model`; None for those that `auto` chooses from.
+        horizon: H, steps to forecast.
         level: coverages of intervals in percent, one or several.
+        lookback: L, steps of input of all models; None for each model's own, as far as the data allow.
+        split: `70/10/20`, `8640+2880+2880` or two dates; None for the data's standard split.
+        period: steps a season; None for that of the data's frequency.
+        step: rows between two forecast origins (24: one forecast a day on hourly data).
+        refit: rows of the test part after which models in closed form are refitted on all rows before, with what
+            validation chose; None for never. Trained models are fitted once.
+        options: by forecaster, options that differ from the defaults.
+        known: columns that are known for the steps after the end, as `forecheck.load` takes them and the next ones. The
+            combination uses them, with the true values of the horizon; other models see the channels alone,
+            `combination:channels` among them.
+        static: columns that say what a series is.
+        calendar: features of the stamps.
+        future: the steps after the end, a file or a frame; else they are rows with empty targets.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        store: folder of results; None for the user's cache.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         A frame: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`.

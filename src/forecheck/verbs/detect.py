@@ -63,8 +63,15 @@ def detect(
         merge: rows below the threshold that do not end a segment of alarms.
         least: rows that a segment needs before it raises an alarm.
         attention: a forecaster with attention that is put beside, or `none`.
+        lookback: L, steps of input; None for each model's own, as far as the data allow.
+        candidates: what `auto` chooses from.
+        margin: relative difference of validation loss below which `auto` takes the simpler forecaster.
+        period: steps a season; None for that of the data's frequency.
+        options: by forecaster, options that differ from the defaults.
         save: folder for the detector; an earlier one there is replaced.
-        lookback: and all that is not named here: as in `forecast`.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        store: folder of results; None for the user's cache.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         What was found: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)` with

@@ -44,14 +44,27 @@ def forecast(
 
     Args:
         data: a panel, a named set, a file or a frame; for a saved fit with the channels and the step of its data.
+        horizon: H, steps to forecast; None for those of a saved fit.
+        model: name of a forecaster, `combination`, or `auto`.
         model_dir: folder of a fit that was saved by `fit`. Nothing is fitted then, and horizon, lookback and all other
             choices are those of the fit.
         level: coverages of intervals in percent, one or several.
+        lookback: L, steps of input of forecasters of windows; None for each model's own, as far as the data allow.
+        split: the parts on which forecasters of windows are fitted, chosen and calibrated: `70/10/20`, `8640+2880+2880`
+            or two dates; None for the data's standard split.
+        candidates: what `auto` chooses from.
+        margin: relative difference of loss below which `auto` counts two forecasters as equal.
+        period: steps a season; None for that of the data's frequency.
+        options: by forecaster, options that differ from the defaults.
+        refit: whether closed-form models are refitted on all rows once their options are chosen.
         known: columns that are known for the steps after the end, as `forecheck.load` takes them and the next ones. A
             panel has its own, a saved fit names them. They are used if rolling origins say that they help.
         static: columns that say what a series is.
         calendar: features of the stamps.
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        store: folder of results; None for the user's cache.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         A forecast: `.to_pandas()`, `.to_polars()`, `.to_arrow()`, `.write(path)`, and `.info` on why this model.

@@ -52,7 +52,7 @@ def prune(
     """Prune a trained forecaster, and say what it costs and what it gains.
 
     Args:
-        data: as in `forecast`.
+        data: a panel, a named set, a file or a frame.
         horizon: steps to forecast; None for those of a saved fit.
         model: name of a forecaster that is trained, which it is if the store does not have it yet; or an `nn.Module`
             that takes windows (batch, lookback, channel) in standardised units, of which a copy is pruned.
@@ -73,14 +73,14 @@ def prune(
         low_memory: keep ELSA's copies in 8 and 16 bits.
         seed: of the order of windows, and of dropout.
         lookback: steps of input; None for those of the forecaster.
-        split: see `backtest`.
+        split: `70/10/20`, `8640+2880+2880` or two dates; None for that of a saved fit, or the data's standard split.
         margin: relative difference of test MSE below which dense and pruned count as equal.
         period: steps a season; None for that of the data.
         options: by forecaster, options that differ from the defaults.
         output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
-        workers: worker processes; None for one a core, 0 for none.
+        workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         store: folder of results; None for the user's cache.
-        progress: how it is shown, as in `forecast`.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         The pruned forecaster: `.info`, `.module`, `.masks`, and `.fitted` for forecasts.

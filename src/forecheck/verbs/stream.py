@@ -38,16 +38,17 @@ def stream(
         output: folder of the forecasts, a Parquet file some series. A run that was stopped goes on there.
         model: nlinear, rlinear, linear or dlinear.
         level: coverages of intervals in percent, one or several.
-        lookback: steps of input; None for that which validation prefers.
-        options: of the model, where they differ from its defaults.
-        refit: fit once more on all rows before forecasting, as `forecast` does.
-        period: steps a season; None for that of the data.
-        split: as in `forecast`, in percent or two dates.
-        time: column of stamps; found by content by default, as the next three.
-        series: column of series' names.
-        target: columns to forecast.
+        lookback: L, steps of input; None for what suits the model and the lengths of the series.
+        split: the parts on which the model is fitted, chosen and calibrated, in percent (`70/10/20`) or two dates; None
+            for 70/10/20.
+        period: steps a season; None for that of the data's frequency.
+        options: by forecaster, options that differ from the defaults.
+        refit: whether the model is refitted on all rows once its options are chosen.
+        time: the time column; None to find it.
+        series: the column with the series' names; None to find it.
+        target: the columns to forecast; None for `y` or `target`, or else all numeric ones.
         drop: columns to leave out.
-        progress: how it is shown.
+        progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
         `.folder`, `.parts` and `.info`.

@@ -62,7 +62,15 @@ def _found(scored: Scored, plants: Sequence[Plant]) -> Planted:
 
 
 def row_of(name: str, role: str, scored: Scored, plants: Sequence[Plant], planted: Planted | None) -> dict[str, Any]:
-    """A detector's line: alarms in 1000 scored steps, and what it found of planted anomalies, by kind."""
+    """A detector's line: alarms in 1000 scored steps, and what it found of planted anomalies, by kind.
+
+    Args:
+        name: of the detector.
+        role: what it is for in the comparison, shown beside its name.
+        scored: what it says of the rows of the panel as they are.
+        plants: the anomalies that were planted; empty if there were too few places for them.
+        planted: which of them it found; None if none were planted.
+    """
     known = ~np.isnan(scored.scores)
     steps, alarms = int(known.sum()), int((scored.alarm & known).sum())
     row = {"detector": name, "role": role, "steps": steps, "alarms": alarms}
@@ -90,10 +98,10 @@ def worth(fits: Fits, planted: dict[str, Planted]) -> dict[str, Any] | None:
         return None
     difference = share_difference(planted[name].hits, planted[plain].hits)
     about = {"model": name, "against": plain, "anomalies": len(planted[name].hits)}
-    return about | said(difference, name, plain, "planted anomalies")
+    return about | _answer(difference, name, plain, "planted anomalies")
 
 
-def said(difference: Estimate, model: str, reference: str, of: str) -> dict[str, Any]:
+def _answer(difference: Estimate, model: str, reference: str, of: str) -> dict[str, Any]:
     """An answer on a difference of shares, model less reference."""
     assert difference.interval is not None
     low, high = difference.interval

@@ -136,6 +136,15 @@ def calibrated(
     false_alarms: float,
     rule: Rule,
 ) -> Detector:
-    """A detector from the scores of its calibration part, of every stream, in any order."""
+    """A detector from the scores of its calibration part, of every stream, in any order.
+
+    Args:
+        name: of the forecaster or the rule behind it.
+        source: what expects.
+        scoring: how errors become scores.
+        scores: of the calibration part, an array a stream; NaN where there is none.
+        false_alarms: accepted alarms in 1000 steps of a stream.
+        rule: how alarms become segments.
+    """
     known = tuple(np.sort(each[~np.isnan(each)]) for each in scores)
     return Detector(name, source, scoring, known, false_alarms, rule)

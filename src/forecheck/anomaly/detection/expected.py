@@ -32,7 +32,13 @@ class Source(Protocol):
     def expect(
         self, values: Float[np.ndarray, "time channel"], first: int, last: int
     ) -> tuple[Float[np.ndarray, "row channel"], Float[np.ndarray, "row channel"]]:
-        """Expected values of rows [first, last) of one series, and the unit of their surprise."""
+        """Expected values of rows [first, last) of one series, and the unit of their surprise.
+
+        Args:
+            values: standardised rows of the series.
+            first: first row to be expected; at least `context`.
+            last: row after the last one.
+        """
 
 
 def step_forecasts(
@@ -99,7 +105,7 @@ class MovingSource:
 
     @property
     def context(self) -> int:
-        """The window."""
+        """The rows of the window that the mean is taken of."""
         return self.window
 
     def expect(

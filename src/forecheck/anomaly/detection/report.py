@@ -27,7 +27,14 @@ _MOST_CLOSE = 240
 def streams_of(
     panel: Panel, scored: Scored, detector: Detector, first: Int[np.ndarray, " series"]
 ) -> list[dict[str, Any]]:
-    """Of every stream: rows, rows without a score, alarms, segments, and how many alarms chance alone would raise."""
+    """Of every stream: rows, rows without a score, alarms, segments, and how many alarms chance alone would raise.
+
+    Args:
+        panel: the data.
+        scored: what the detector says of all rows.
+        detector: whose thresholds and calibration are reported.
+        first: row of every series from which on rows are reported.
+    """
     found = []
     borders = zip(panel.offsets[:-1], panel.offsets[1:], first, strict=True)
     for names, (start, end, lo) in zip(stream_names(panel), borders, strict=True):
@@ -55,7 +62,17 @@ def streams_of(
 
 
 def segments_of(panel: Panel, scored: Scored, first: Int[np.ndarray, " series"]) -> list[dict[str, Any]]:
-    """Segments of alarms, the least p-value and then the highest score first."""
+    """Segments of alarms, the least p-value and then the highest score first.
+
+    Args:
+        panel: the data.
+        scored: what the detector says of all rows.
+        first: row of every series from which on segments are reported.
+
+    Returns:
+        A dict a segment: stream, first and last time and row (in the panel), length, alarms, and score, p-value and
+        time of its highest score.
+    """
     found = []
     borders = zip(panel.offsets[:-1], panel.offsets[1:], first, strict=True)
     for names, (start, end, lo) in zip(stream_names(panel), borders, strict=True):
@@ -98,7 +115,14 @@ def apart(
 def drawn_series(
     panel: Panel, scored: Scored, first: Int[np.ndarray, " series"], labels: Any = None
 ) -> list[dict[str, Any]]:
-    """The first streams of channels as they are drawn: least and greatest value of stretches, the band, the alarms."""
+    """The first streams of channels as they are drawn: least and greatest value of groups of rows, band and alarms.
+
+    Args:
+        panel: the data.
+        scored: what the detector says of all rows.
+        first: row of every series from which on rows are drawn.
+        labels: true anomalies, above 0, a row of the panel each (time,); None if they are not known.
+    """
     found: list[dict[str, Any]] = []
     borders = zip(panel.offsets[:-1], panel.offsets[1:], first, strict=True)
     for names, (start, end, lo) in zip(stream_names(panel), borders, strict=True):
@@ -125,7 +149,17 @@ def drawn_series(
 def close_ups(
     panel: Panel, scored: Scored, worst: Sequence[Mapping[str, Any]], first: Int[np.ndarray, " series"]
 ) -> list[dict[str, Any]]:
-    """The rows around segments: values, forecasts, band and alarms; of the joint stream its scores."""
+    """The rows around segments: values, forecasts, band and alarms; of the joint stream its scores.
+
+    Args:
+        panel: the data.
+        scored: what the detector says of all rows.
+        worst: segments, as `segments_of` describes them.
+        first: row of every series before which nothing is shown.
+
+    Returns:
+        The segments, each with these rows beside what was known of it.
+    """
     found = []
     for each in worst:
         begin, last = each["rows"]

@@ -60,8 +60,19 @@ def run_detection(
     """Fit, calibrate, score the rest, and put references beside; see `fit.fit_detectors` for the arguments.
 
     Args:
+        panel: the data.
         labels: of all rows, NaN where unknown; nothing but the metrics sees them.
+        protocol: horizon, lookback, period and margin; its split is not used.
+        settings: shares, scores, rate and rule.
+        means: engine, and the store of fits.
+        model: name of a forecaster, or `auto`.
+        candidates: what `auto` chooses from.
+        options: by model, options that differ from the defaults.
         save: folder for the detector.
+
+    Raises:
+        DataError: if the data are too short or cannot be scaled.
+        UsageError: if a name, option or number is wrong, or the folder holds something else.
     """
     started = time.perf_counter()
     stream_names(panel)

@@ -100,7 +100,7 @@ class Base:
 
     @property
     def y(self) -> Bool[np.ndarray, "time"]:
-        """Labels."""
+        """Labels of the draw, one a row."""
         return _marked(self.anomalies)
 
     def marked(self, *more: tuple[int, int]) -> Bool[np.ndarray, "time"]:
@@ -240,7 +240,13 @@ PROPERTIES = (
 
 @lru_cache(maxsize=32)
 def draws(place: int, many: int, seed: int) -> tuple[Draw, ...]:
-    """Draws of the property at a place of `PROPERTIES`."""
+    """Draws of the property at a place of `PROPERTIES`.
+
+    Args:
+        place: of the property in `PROPERTIES`.
+        many: how many draws; fewer if the generator fails too often.
+        seed: of the generator, together with `place`.
+    """
     rng = np.random.default_rng([seed, place])
     found: list[Draw] = []
     for _ in range(_TRIES * many):

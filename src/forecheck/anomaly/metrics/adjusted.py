@@ -18,7 +18,7 @@ WARNING = (
 )
 
 
-def whole(pair: Pair, taken: Bool[np.ndarray, "anomaly"], beta: float) -> Measured:
+def _whole(pair: Pair, taken: Bool[np.ndarray, "anomaly"], beta: float) -> Measured:
     """F of points once some anomalies count as wholly detected and the others as they are."""
     tp = int(np.where(taken, pair.truth.lengths, pair.hits).sum())
     return measured(ratio(tp, tp + pair.fp), ratio(tp, pair.tp + pair.fn), beta)
@@ -42,7 +42,7 @@ def pa(pair: Pair, *, beta: float = 1.0) -> Measured:
         beta: how much more recall counts than precision.
     """
     within("beta", beta, 0)
-    return whole(pair, pair.hits > 0, beta)
+    return _whole(pair, pair.hits > 0, beta)
 
 
 @metric(
@@ -65,7 +65,7 @@ def pa_k(pair: Pair, *, k: float = 20.0, beta: float = 1.0) -> Measured:
     """
     within("beta", beta, 0)
     within("k", k, 0, 100)
-    return whole(pair, _met(pair, k), beta)
+    return _whole(pair, _met(pair, k), beta)
 
 
 @metric(
@@ -123,7 +123,7 @@ def dtpa(pair: Pair, *, delay: int = 3, beta: float = 1.0) -> Measured:
     return measured(ratio(tp, tp + pair.fp), ratio(tp, pair.tp + pair.fn), beta)
 
 
-def widened(within_gaps: Segments, marked: Bool[np.ndarray, "time"], reach: int) -> Bool[np.ndarray, "time"]:
+def _widened(within_gaps: Segments, marked: Bool[np.ndarray, "time"], reach: int) -> Bool[np.ndarray, "time"]:
     """Points within `reach` of a marked one in the same segment."""
     n = len(marked)
     at = np.arange(n)
@@ -200,7 +200,7 @@ def pa_k_tolerance(pair: Pair, *, k: float = 20.0, tolerance: int = 3, beta: flo
     within("k", k, 0, 100)
     within("tolerance", tolerance, 0)
     met = _met(pair, k)
-    near = widened(Segments(pair.truth.starts[met], pair.truth.ends[met]), pair.p, int(tolerance))
+    near = _widened(Segments(pair.truth.starts[met], pair.truth.ends[met]), pair.p, int(tolerance))
     tp = int((near | (pair.p & pair.y)).sum())
     return measured(ratio(tp, tp + pair.fp), ratio(tp, pair.tp + pair.fn), beta)
 

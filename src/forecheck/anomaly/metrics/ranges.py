@@ -16,7 +16,7 @@ CARDINALITIES = ("one", "reciprocal", "timesead")
 _NO_ALARM = "no alarm: precision 0"
 
 
-def summed(bias: str, upto: Int[np.ndarray, "piece"], length: Int[np.ndarray, "piece"]) -> Float[np.ndarray, "piece"]:
+def _summed(bias: str, upto: Int[np.ndarray, "piece"], length: Int[np.ndarray, "piece"]) -> Float[np.ndarray, "piece"]:
     """Sum of the weights of the first `upto` points of segments."""
     t, size = upto.astype(float), length.astype(float)
     if bias == "flat":
@@ -32,7 +32,7 @@ def summed(bias: str, upto: Int[np.ndarray, "piece"], length: Int[np.ndarray, "p
     return found
 
 
-def rewards(
+def _rewards(
     of: Segments,
     place: Int[np.ndarray, "piece"],
     starts: Int[np.ndarray, "piece"],
@@ -46,8 +46,8 @@ def rewards(
     if cardinality not in CARDINALITIES:
         raise UsageError(f"cardinality is {cardinality!r}", f"It is one of {', '.join(CARDINALITIES)}.")
     length = of.lengths[place]
-    part = summed(bias, ends - of.starts[place], length) - summed(bias, starts - of.starts[place], length)
-    share = np.bincount(place, part, len(of)) / summed(bias, of.lengths, of.lengths)
+    part = _summed(bias, ends - of.starts[place], length) - _summed(bias, starts - of.starts[place], length)
+    share = np.bincount(place, part, len(of)) / _summed(bias, of.lengths, of.lengths)
     pieces = np.maximum(np.bincount(place, minlength=len(of)), 1)
     if cardinality == "one":
         return share
@@ -62,9 +62,9 @@ def _both(
 ) -> tuple[Float[np.ndarray, "alarm"], Float[np.ndarray, "anomaly"]]:
     within("alpha", alpha, 0, 1)
     shared = pair.shared
-    overlap = rewards(pair.truth, shared.first, shared.starts, shared.ends, bias, cardinality)
+    overlap = _rewards(pair.truth, shared.first, shared.starts, shared.ends, bias, cardinality)
     recall = alpha * (pair.hits > 0) + (1 - alpha) * overlap
-    return rewards(pair.alarms, shared.second, shared.starts, shared.ends, precision_bias, cardinality), recall
+    return _rewards(pair.alarms, shared.second, shared.starts, shared.ends, precision_bias, cardinality), recall
 
 
 @metric(

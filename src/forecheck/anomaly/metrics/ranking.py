@@ -26,7 +26,16 @@ def roc_area(tps: Int[np.ndarray, "threshold"], counts: Int[np.ndarray, "thresho
 
 
 def pr_area(tps: Int[np.ndarray, "threshold"], counts: Int[np.ndarray, "threshold"], rule: str) -> float:
-    """Area under the curve of precision over recall, in steps or trapezoids."""
+    """Area under the curve of precision over recall, in steps or trapezoids.
+
+    Args:
+        tps: anomalous points found at every threshold, from the highest threshold to the lowest.
+        counts: all points at or above every threshold.
+        rule: `step` (average precision) or `trapezoid`.
+
+    Raises:
+        UsageError: if the rule is neither.
+    """
     if rule not in ("step", "trapezoid"):
         raise UsageError(f"rule is {rule!r}", "It is step (average precision) or trapezoid.")
     recall, precision = np.append(0.0, tps / tps[-1]), tps / counts

@@ -233,6 +233,12 @@ def _check_type(name: str, value: Any, usual: Any) -> None:
 def within(name: str, value: float, low: float, high: float = np.inf) -> None:
     """Refuse a parameter outside its bounds.
 
+    Args:
+        name: of the parameter, for the message.
+        value: what it was set to.
+        low: the least that is allowed.
+        high: the greatest that is allowed.
+
     Raises:
         UsageError: naming it and its bounds.
     """

@@ -25,7 +25,13 @@ class Terms:
 
 
 def terms(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Terms | None:
-    """A call of one of `PRODUCTS` as terms; None if it is not a product of two tensors."""
+    """A call of one of `PRODUCTS` as terms; None if it is not a product of two tensors.
+
+    Args:
+        name: of the torch function.
+        args: positional arguments of the call.
+        kwargs: its keyword arguments; an operand may be among them.
+    """
     if name == "einsum":
         return _einsum(args)
     if name == "baddbmm":
@@ -85,7 +91,16 @@ class Mixing:
 
     @classmethod
     def of(cls, product: Terms, pattern: int, key_axis: int) -> Mixing | None:
-        """The product read as attention, if it contracts the key axis of its operand number `pattern`."""
+        """The product read as attention, if it contracts the key axis of its operand number `pattern`.
+
+        Args:
+            product: of two tensors.
+            pattern: which operand may be the pattern, 0 or 1; the other is the values.
+            key_axis: the axis of that operand that would be the keys.
+
+        Returns:
+            None if the key axis is not contracted, or the pattern has no axis of queries of its own.
+        """
         of_weights, of_values = product.letters[pattern], product.letters[1 - pattern]
         out = product.out
         if any(len(set(letters)) != len(letters) for letters in (of_weights, of_values, out)):

@@ -81,10 +81,10 @@ class EditableSite:
         groups = q.shape[1] // k.shape[1]
         if groups > 1:
             k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-        allowed = allowed_keys(mask, q, k)
+        allowed = _allowed_keys(mask, q, k)
         edit, weights = self._edit, None
         if edit is None or edit.needs_weights or self._callback is not None:
-            weights = pattern(q, k, mask, scaling, bias)
+            weights = _pattern(q, k, mask, scaling, bias)
             if self._callback is not None and weights.shape[2:] == (self.queries, self.keys):
                 self._callback(weights.detach())
         if edit is None or not allowed.numel():
@@ -106,7 +106,7 @@ class EditableSite:
         return mixed[:, :, : q.shape[2]], weights
 
 
-def allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#batch #head query key"]:
+def _allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#batch #head query key"]:
     """What a mask lets through. A row without any key looks at all of them, as the softmax of equal scores does."""
     queries, keys = q.shape[2], k.shape[2]
     if mask is None:
@@ -116,7 +116,7 @@ def allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#ba
     return (shown | ~shown.any(dim=-1, keepdim=True)).expand(*shown.shape[:2], queries, keys)
 
 
-def pattern(
+def _pattern(
     q: Float[Tensor, "batch head query width"],
     k: Float[Tensor, "batch head key width"],
     mask: Tensor | None,

@@ -60,7 +60,14 @@ class Lineage:
         return tensor.untyped_storage().data_ptr() in self._parameters
 
     def note(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: object) -> None:
-        """After a function of torch: what its results are."""
+        """After a function of torch: what its results are.
+
+        Args:
+            name: of the function.
+            args: what it was called with.
+            kwargs: what it was called with by name.
+            out: what it returned; of a tuple or list, every tensor counts.
+        """
         given = list(tensors_in((*args, *kwargs.values())))
         results = list(tensors_in([out]))
         if not given or not results:

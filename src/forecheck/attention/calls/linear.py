@@ -59,7 +59,14 @@ class LinearAttention:
         self._given = WeakTensorKeyDictionary()
 
     def call(self, func: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Done | None:
-        """A call that is linear attention, or its division by the sums of rows, carried out; None for any other."""
+        """A call that is linear attention, or its division by the sums of rows, carried out; None for any other.
+
+        Args:
+            func: the torch function, to be called if what it does is not replaced.
+            name: of that function.
+            args: what it was called with.
+            kwargs: what it was called with by name.
+        """
 
         def original() -> Tensor:
             out: Tensor = func(*args, **kwargs)
@@ -76,7 +83,14 @@ class LinearAttention:
         return done
 
     def note(self, name: str, args: Sequence[Any], kwargs: dict[str, Any], out: object) -> None:
-        """After any other function: what its result is."""
+        """After any other function: what its result is.
+
+        Args:
+            name: of the function.
+            args: what it was called with.
+            kwargs: what it was called with by name.
+            out: what it returned; only floating-point tensors count.
+        """
         if not isinstance(out, Tensor) or not out.is_floating_point():
             return
         given = [each for each in tensors_in((*args, *kwargs.values())) if each.is_floating_point()]
@@ -194,7 +208,13 @@ class LinearAttention:
         return out, site
 
     def give(self, out: Tensor, site: CallSite, sums: Tensor) -> None:
-        """Take note of what linear attention gave, and of the sums of its rows, by which it may yet be divided."""
+        """Take note of what linear attention gave, and of the sums of its rows, by which it may yet be divided.
+
+        Args:
+            out: what the call returned.
+            site: that it belongs to.
+            sums: of the rows of its pattern (batch, query).
+        """
         self._given[out] = _Given(site, sums)
 
     def _divided(

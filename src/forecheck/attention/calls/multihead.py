@@ -25,6 +25,15 @@ def handle(
     What it calls inside is hidden from the mode that sees the call itself, so for its time the two functions that
     form patterns there, one for each value of `need_weights`, are replaced where it looks them up. Weights that it
     returns are the edited ones.
+
+    Args:
+        meet: says which site the call belongs to.
+        func: the function itself.
+        args: what it was called with.
+        kwargs: what it was called with by name.
+
+    Returns:
+        As `func` does: the output, and the weights if they were asked for.
     """
     heads = int(args[_HEADS] if len(args) > _HEADS else kwargs["num_heads"])
 

@@ -18,7 +18,17 @@ Meet = Callable[[str, tuple[int, ...], tuple[int, int]], CallSite]
 
 
 def handle(meet: Meet, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """One call, with the edit of its site."""
+    """One call, with the edit of its site.
+
+    Args:
+        meet: says which site the call belongs to.
+        func: the function itself, called where the site is neither edited nor observed.
+        args: what it was called with.
+        kwargs: what it was called with by name.
+
+    Returns:
+        What attention gives, in the shape that `func` returns.
+    """
     return _attend(meet, func, *args, **kwargs)
 
 

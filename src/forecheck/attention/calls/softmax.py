@@ -100,7 +100,16 @@ class Provenance:
         self._tags[tensor] = Mixed(site)
 
     def product(self, func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        """A product, which may give scores, or mix values by weights."""
+        """A product, which may give scores, or mix values by weights.
+
+        Args:
+            func: a torch function that multiplies matrices.
+            args: what it was called with.
+            kwargs: what it was called with by name.
+
+        Returns:
+            The product; with the edit of its site if it mixes values by weights.
+        """
         product = terms(func.__name__, args, kwargs)
         if product is None:
             return func(*args, **kwargs)
@@ -198,7 +207,15 @@ class Provenance:
     def carry(
         self, func: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any], out: object
     ) -> None:
-        """After any other function: what its result is."""
+        """After any other function: what its result is.
+
+        Args:
+            func: the function, called again to follow the raw scores through it.
+            name: of that function.
+            args: what it was called with.
+            kwargs: what it was called with by name.
+            out: what it returned.
+        """
         if not len(self._tags):
             return
         given = list(tensors_in((*args, *kwargs.values())))

@@ -63,7 +63,16 @@ def state_of(product: Terms) -> State | None:
 
 
 def outer(left: Tensor, right: Tensor, out: Tensor) -> State | None:
-    """A product of numbers, if it is one of every feature of the left with every one of the right, token by token."""
+    """A product of numbers, if it is one of every feature of the left with every one of the right, token by token.
+
+    Args:
+        left: (..., token, feature), with an axis of length one more.
+        right: the same for the other features.
+        out: their product, an axis of tokens before those of the features of both.
+
+    Returns:
+        The products of every token, not yet summed; None if it is no such product.
+    """
     if not left.dim() == right.dim() == out.dim() >= 4 or left.shape[:-2] != right.shape[:-2]:
         return None
     for first, second in ((left, right), (right, left)):
@@ -115,7 +124,7 @@ class Query:
         return laid.permute([self.axes.index(x) for x in self.order]).reshape(self.shape)
 
     def unlaid(self, result: Tensor) -> Float[Tensor, "batch query width"]:
-        """The reverse."""
+        """A result of the model's product, laid out as `laid` takes it."""
         sizes = dict(zip(self.axes, (*self.lead, self.q.shape[1], -1), strict=True))
         laid = result.reshape([sizes[x] for x in self.order])
         laid = laid.permute([self.order.index(x) for x in self.axes])
@@ -144,7 +153,13 @@ class Query:
 
 
 def query_of(state: State, product: Terms, number: int) -> Query | None:
-    """How a product lets queries meet a state, its operand of this number; None if it does something else with it."""
+    """How a product lets queries meet a state, its operand of this number; None if it does something else with it.
+
+    Args:
+        state: sums of keys times values.
+        product: what the state was multiplied in.
+        number: which operand of the product the state is, 0 or 1.
+    """
     of_state, of_query = product.letters[number], product.letters[1 - number]
     found, q, out = product.tensors[number], product.tensors[1 - number], product.out
     if any(len(set(letters)) != len(letters) for letters in (of_state, of_query, out)):
@@ -180,7 +195,13 @@ def query_of(state: State, product: Terms, number: int) -> Query | None:
 def row_sums(
     q: Float[Tensor, "batch query feature"], k: Float[Tensor, "batch key feature"], *, causal: bool
 ) -> Float[Tensor, "batch query"]:
-    """What the rows of a pattern of linear attention sum to."""
+    """What the rows of a pattern of linear attention sum to.
+
+    Args:
+        q: queries, or features of them.
+        k: keys, or features of them.
+        causal: whether a query sees only the keys up to its own token.
+    """
     return (q * (k.cumsum(dim=-2) if causal else k.sum(dim=-2, keepdim=True))).sum(dim=-1)
 
 

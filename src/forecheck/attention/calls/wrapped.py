@@ -72,7 +72,13 @@ def one_by_one(call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 def check_horizon(horizon: int, longest: int, model: object) -> None:
-    """Refuse horizons that a model was not made for (UsageError)."""
+    """Refuse horizons that a model was not made for (UsageError).
+
+    Args:
+        horizon: steps that were asked for.
+        longest: steps that the model forecasts at most.
+        model: named in the message by its class.
+    """
     if horizon > longest:
         raise UsageError(
             f"{type(model).__name__} forecasts {longest} steps, not {horizon}",
@@ -82,6 +88,11 @@ def check_horizon(horizon: int, longest: int, model: object) -> None:
 
 def last_steps(x: Float[Tensor, "batch lookback channel"], steps: int, model: object) -> Tensor:
     """The last steps of windows.
+
+    Args:
+        x: windows.
+        steps: how many of their last steps the model takes.
+        model: named in the message by its class.
 
     Raises:
         UsageError: if the windows are shorter.

@@ -32,6 +32,12 @@ def read_csv(data: bytes, source: Source, series: str | None, written: Written) 
     Columns without a name and without a cell are left out, and rows without a cell at the end. Numbers that a point
     may have been left out of, or that are too long for a float, stay text, to be looked at one by one.
 
+    Args:
+        data: the file, unpacked.
+        source: named in messages.
+        series: the column of names, which stays text; None if it is to be found.
+        written: what is known of how the file is written.
+
     Raises:
         DataError: if it cannot be read; the message names the line.
     """

@@ -118,7 +118,23 @@ def parse(
     written: Written = _AS_FOUND,
     asked: Asked = NOTHING,
 ) -> Panel:
-    """Panel of the bytes of a CSV or Parquet file; see `read`."""
+    """Panel of the bytes of a CSV or Parquet file; see `read`.
+
+    Args:
+        data: the file, unpacked.
+        source: named in messages.
+        time: see `forecheck.data.reading.frames.from_frame`, as for the next four.
+        series: likewise.
+        target: likewise.
+        fill: likewise.
+        drop: likewise.
+        written: what is known of how a text file is written.
+        asked: columns that are no channels but may tell of them.
+
+    Raises:
+        DataError: if the file cannot be read, or its data cannot be used as they are.
+        UsageError: if `fill` is unknown, or `written` describes the text of a file that is none.
+    """
     how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
     if binary := format_of(data):
         if written.of_file:

@@ -53,6 +53,11 @@ def layout(data: bytes, source: Source, written: Written) -> Layout:
     A first line in which every cell is a number or a date is data, not a header. Before it, `sep=;`, comments and
     titles (lines of one cell) are skipped.
 
+    Args:
+        data: the file, unpacked.
+        source: named in messages.
+        written: what is known of how the file is written; the rest is found.
+
     Raises:
         DataError: if the file is empty, not text, not UTF-8, or if its first line may be a header as well as data.
     """
@@ -105,6 +110,11 @@ def line_of(data: bytes, found: Layout, row: int) -> int:
 
     Blank lines may be no rows, and a quoted cell may span lines, so the file is read again; this happens only on the
     way to an error message.
+
+    Args:
+        data: the bytes that the layout is of.
+        found: the layout of the file.
+        row: of the table, the header not counted.
 
     Raises:
         DataError: if a quote that is never closed takes in the row.

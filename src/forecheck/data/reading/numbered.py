@@ -120,7 +120,16 @@ def _microseconds(dates: Times) -> Times:
 
 
 def dates_of(year: Times, month: Times, day: Times) -> Times | None:
-    """Dates of their parts, None if one is none, as 31 June."""
+    """Dates of their parts, None if one is none, as 31 June.
+
+    Args:
+        year: whole numbers.
+        month: whole numbers, 1 to 12.
+        day: whole numbers, from 1.
+
+    Returns:
+        Stamps in microseconds, at midnight.
+    """
     if min(month.min(), day.min()) < 1 or month.max() > 12 or day.max() > 31:
         return None
     start = _months(year, month)

@@ -150,7 +150,14 @@ def _joined_text(dates: pa.Array, spans: Times) -> Times | None:
 
 
 def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str], clocks: Sequence[str] = ()) -> list[str]:
-    """The columns among `parts` and `clocks` that only repeat what the times say."""
+    """The columns among `parts` and `clocks` that only repeat what the times say.
+
+    Args:
+        table: that holds the columns.
+        time: stamps of its rows.
+        parts: columns that may hold a part of the date or the clock (`year`, `quarter`, ..., `minute`), by part.
+        clocks: columns that may hold times of day.
+    """
     day, month, year = (time.astype(f"datetime64[{unit}]") for unit in "DMY")
     own = {
         "year": year.astype(np.int64) + 1970,

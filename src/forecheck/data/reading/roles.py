@@ -59,6 +59,14 @@ def find_roles(
 ) -> tuple[pa.Table, Roles]:
     """The table, with a column of times joined from several if there are such, and its roles.
 
+    Args:
+        table: as it was read.
+        source: named in messages.
+        time: the time column; None to find it.
+        series: the column of the series' names; None to find it, or for a wide table.
+        target: the channels; None for all numeric columns that are left.
+        drop: columns to leave out; of a long table also names of series, which are not looked up here.
+
     Raises:
         DataError: if a column is not there, or a doubt remains that an option has to settle.
     """

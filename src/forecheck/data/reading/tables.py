@@ -48,6 +48,13 @@ def from_table(
     """Panel of an arrow table; see `forecheck.data.reading.frames.from_frame`, whose other end this is for files, too.
 
     Args:
+        table: the data.
+        source: named in messages.
+        time: as in `from_frame`, as the next four.
+        series: likewise.
+        target: likewise.
+        fill: likewise.
+        drop: likewise.
         written: how numbers are written, where the user says it.
         delimiter: of the text file that the table came from.
         notes: what reading the file decided, to be reported with the rest.

@@ -77,6 +77,11 @@ def decoded(data: bytes) -> str:
 def records(text: str, delimiter: str, *, blank: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Every record, with the line (from 1) it begins on; blank lines are none, or if `blank` have one empty cell.
 
+    Args:
+        text: the file, or its beginning.
+        delimiter: one character.
+        blank: whether a blank line is a record, as in files of one column.
+
     Raises:
         csv.Error: if a cell is too long, as where a quote is never closed.
     """

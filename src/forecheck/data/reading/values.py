@@ -26,7 +26,14 @@ _FEWEST = 30
 def check_finite(
     values: Float[np.ndarray, "time channel"], timeline: Timeline, channels: tuple[str, ...], source: Source
 ) -> None:
-    """Refuse infinite values (DataError)."""
+    """Refuse infinite values (DataError).
+
+    Args:
+        values: in the units of the data; NaN where missing.
+        timeline: the rows' times and series, for messages.
+        channels: names of the columns of `values`.
+        source: named in messages.
+    """
     infinite = np.isinf(values)
     if not infinite.any():
         return
@@ -53,6 +60,12 @@ def check_range(
 
     as a code for missing does (1e20, 9.96921e36, 2147483647). Explosive series, whose values grow one from the
     other, have none that stands alone.
+
+    Args:
+        values: in the units of the data; NaN where missing.
+        timeline: the rows' times and series; each series is checked by itself.
+        channels: names of the columns of `values`.
+        source: named in messages.
 
     Raises:
         DataError: names the value, its column, row and time.

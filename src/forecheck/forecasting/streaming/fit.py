@@ -64,7 +64,7 @@ class StreamFit:
     info: dict[str, Any]
 
 
-def cuts(pieces: Pieces, plan: Plan, progress: Progress | None) -> Iterator[Cut]:
+def _cuts(pieces: Pieces, plan: Plan, progress: Progress | None) -> Iterator[Cut]:
     """Every piece, cut into windows."""
     return (cut(each.panel, plan) for each in served(pieces, progress) if each.panel is not None)
 
@@ -98,7 +98,7 @@ def fit_stream(
         DataError: if a part has no window, or too few for a level.
     """
     sums = Sums()
-    for piece in cuts(pieces, plan, summing):
+    for piece in _cuts(pieces, plan, summing):
         sums.add(piece, forecaster.groups)
     for part in ("train", "validation", "test"):
         if part not in sums.grams:
@@ -123,7 +123,7 @@ def fit_stream(
     }
     widths = {}
     if levels:
-        residuals = _residuals(cuts(pieces, plan, calibrating), forecaster, sums.turns)
+        residuals = _residuals(_cuts(pieces, plan, calibrating), forecaster, sums.turns)
         widths = conformal_widths(residuals, levels, set(levels))
     return StreamFit(final, widths, info)
 

@@ -125,6 +125,13 @@ def described(found: Survey, pieces: Pieces) -> str:
 def own_lookback(pieces: Pieces, found: Survey, model: str, horizon: int, progress: Progress | None = None) -> int:
     """The lookback that suits the model and the data, as `forecheck.forecasting.selection.own_lookbacks` finds it.
 
+    Args:
+        pieces: the data, read once more.
+        found: what all series have together.
+        model: name of the forecaster.
+        horizon: H.
+        progress: called with the share that is done.
+
     Raises:
         DataError: if not even one window fits.
     """

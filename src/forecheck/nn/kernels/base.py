@@ -29,7 +29,7 @@ class Scores(NamedTuple):
         return Scores(q, k)
 
     def full(self) -> Float[Tensor, "batch head query key"]:
-        """S itself."""
+        """The matrix of scores, formed by the product of its factors."""
         return torch.matmul(self.q, self.k.mT)
 
 

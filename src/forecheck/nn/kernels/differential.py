@@ -23,7 +23,7 @@ class _Difference(Kernel):
 
     @abstractmethod
     def share(self) -> Float[Tensor, ""]:
-        """Lam."""
+        """The factor lambda of the second softmax."""
 
     def forward(
         self,
@@ -34,7 +34,7 @@ class _Difference(Kernel):
         *,
         need_weights: bool = True,
     ) -> KernelOutput:
-        """A V and A."""
+        """The mixed values A V, and the pattern A if it is asked for."""
         both = softmax_attention(q, k, v.repeat_interleave(2, dim=1), mask, need_weights=need_weights)
         lam = self.share()
         out, weights = (None if x is None else x[:, ::2] - lam * x[:, 1::2] for x in both)
@@ -59,11 +59,11 @@ class SimpleDifferential(_Difference):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Lam of one half."""
+        """Start from a lambda of one half."""
         nn.init.zeros_(self.logit)
 
     def share(self) -> Float[Tensor, ""]:
-        """Lam."""
+        """The factor lambda of the second softmax."""
         return torch.sigmoid(self.logit)
 
 
@@ -102,7 +102,7 @@ class Differential(_Difference):
             nn.init.normal_(vector, std=0.1)
 
     def share(self) -> Float[Tensor, ""]:
-        """Lam."""
+        """The factor lambda of the second softmax."""
         return (self.query1 @ self.key1).exp() - (self.query2 @ self.key2).exp() + self.start
 
     def finish(self, out: Float[Tensor, "batch head query width"]) -> Float[Tensor, "batch head query width"]:

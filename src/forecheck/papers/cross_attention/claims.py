@@ -33,7 +33,7 @@ def setting(row: Row) -> str:
     return f"[{row['low']:g}, {row['high']:g}]"
 
 
-def at(row: Row, depth: int, key: str = "means") -> list[float]:
+def _at(row: Row, depth: int, key: str = "means") -> list[float]:
     """Errors of a depth, a repeat each."""
     index = row["depths"].index(depth)
     return [errors[index] for errors in row[key]]
@@ -48,7 +48,7 @@ def judge_single(measured: Measured) -> Outcome:
         lengths = [row["length"] for row in group]
         drawn += [
             curve(f"one layer {setting(group[0])}", lengths, [mean(row["single"]) for row in group]),
-            curve(f"10 layers {setting(group[0])}", lengths, [mean(at(row, 10)) for row in group]),
+            curve(f"10 layers {setting(group[0])}", lengths, [mean(_at(row, 10)) for row in group]),
             curve(
                 f"regression {setting(group[0])}", lengths, [mean(row["regression"]) for row in group], style="dashed"
             ),
@@ -74,11 +74,11 @@ def judge_depth(measured: Measured) -> Outcome:
     held, cells, charts = [], [], []
     for group in spans(measured["contexts"]):
         last, before = group[-1], group[-2]
-        held.append(holds(ratio_estimate(at(last, 20), last["single"]), below=0.05))
-        held.append(holds(ratio_estimate(at(last, 20), at(before, 20)), below=0.7))
+        held.append(holds(ratio_estimate(_at(last, 20), last["single"]), below=0.05))
+        held.append(holds(ratio_estimate(_at(last, 20), _at(before, 20)), below=0.7))
         drawn = []
         for row in group:
-            means = [mean(at(row, depth)) for depth in row["depths"]]
+            means = [mean(_at(row, depth)) for depth in row["depths"]]
             cells.append([setting(row), row["length"], mean(row["single"]), *means, mean(row["regression"])])
             if row["length"] >= LONG:
                 drawn.append(curve(f"L = {row['length']}", row["depths"], means))
@@ -87,7 +87,7 @@ def judge_depth(measured: Measured) -> Outcome:
         title = f"Excess by depth, m in {setting(last)}"
         charts.append(curves(title, "layers T", "excess error", drawn, log="xy", levels=levels))
     last = spans(measured["contexts"])[0][-1]
-    ratio = ratio_estimate(at(last, 20), last["single"])
+    ratio = ratio_estimate(_at(last, 20), last["single"])
     return Outcome(
         verdict_of(held),
         f"With {last['length']} examples 20 layers leave {ratio.value:.2%} of a single layer's excess; regression in "
@@ -164,16 +164,16 @@ def judge_short(measured: Measured) -> Outcome:
         shortest, longest = group[0], group[-1]
         share = _share(shortest)
         held.append(holds(share, above=RARE))
-        held.append(holds(ratio_estimate(at(shortest, 20), at(shortest, 2)), above=1.0))
+        held.append(holds(ratio_estimate(_at(shortest, 20), _at(shortest, 2)), above=1.0))
         held.append(holds(_share(longest), below=share.value))
         for row in group:
-            means, medians = ([mean(at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
-            cells.append([setting(row), row["length"], _share(row).value, *means, *medians, mean(at(row, 20, "safe"))])
+            means, medians = ([mean(_at(row, k, key)) for k in (2, 10, 20)] for key in ("means", "medians"))
+            cells.append([setting(row), row["length"], _share(row).value, *means, *medians, mean(_at(row, 20, "safe"))])
         drawn += [
             curve(
                 f"{name}, {setting(shortest)}",
                 shortest["depths"],
-                [mean(at(shortest, k, key)) for k in shortest["depths"]],
+                [mean(_at(shortest, k, key)) for k in shortest["depths"]],
             )
             for name, key in (("mean", "means"), ("median", "medians"), ("mean, safe step", "safe"))
         ]
@@ -182,9 +182,9 @@ def judge_short(measured: Measured) -> Outcome:
     return Outcome(
         verdict_of(held),
         f"In {share.value:.1%} of prompts of {row['length']} examples the sample spectrum exceeds 2 / alpha*: the "
-        f"mean excess grows from {mean(at(row, 2)):.2f} at 2 to {mean(at(row, 20)):.1e} at 20 layers, the median from "
-        f"{mean(at(row, 2, 'medians')):.3f} to {mean(at(row, 20, 'medians')):.3f}. A step for each prompt's own "
-        f"spectrum leaves a mean of {mean(at(row, 20, 'safe')):.2f}.",
+        f"mean excess grows from {mean(_at(row, 2)):.2f} at 2 to {mean(_at(row, 20)):.1e} at 20 layers, the median "
+        f"from {mean(_at(row, 2, 'medians')):.3f} to {mean(_at(row, 20, 'medians')):.3f}. A step for each prompt's own "
+        f"spectrum leaves a mean of {mean(_at(row, 20, 'safe')):.2f}.",
         share,
         Table(
             [
@@ -209,16 +209,16 @@ def judge_regression(measured: Measured) -> Outcome:
     held, cells, gains = [], [], []
     for group in spans(measured["contexts"]):
         for row in group:
-            deepest = ratio_estimate(at(row, row["depths"][-1], "safe"), row["regression"])
-            means = [mean(at(row, depth)) for depth in row["depths"]]
+            deepest = ratio_estimate(_at(row, row["depths"][-1], "safe"), row["regression"])
+            means = [mean(_at(row, depth)) for depth in row["depths"]]
             best = row["depths"][means.index(min(means))]
-            gain = ratio_estimate(at(row, best), row["regression"])
+            gain = ratio_estimate(_at(row, best), row["regression"])
             if row["length"] >= LONG:
                 held += [holds(deepest, above=0.95, below=1.05), holds(gain, below=1.0)]
                 gains.append(gain.value)
             cells.append([setting(row), row["length"], deepest.value, best, gain.value, mean(row["regression"])])
     longest = spans(measured["contexts"])[0][-1]
-    ours = ratio_estimate(at(longest, longest["depths"][-1], "safe"), longest["regression"])
+    ours = ratio_estimate(_at(longest, longest["depths"][-1], "safe"), longest["regression"])
     return Outcome(
         verdict_of(held),
         f"At {longest['depths'][-1]} layers with a safe step the excess is {ours.value:.3f} times that of regression "

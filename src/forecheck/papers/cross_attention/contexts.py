@@ -24,9 +24,16 @@ def deep_weights(
     step: Float[Tensor, "task 1"],
     depth: int,
 ) -> Float[Tensor, "task width"]:
-    r"""`theory.cross_attention.learnt_weights` of any depth at once, with a step of its own for every prompt.
+    r"""`theory.learnt_weights` of any depth at once, with a step of its own for every prompt.
 
     .. math:: Q \, \mathrm{diag} \Big( \frac{1 - (1 - \alpha \lambda)^T}{\lambda} \Big) Q^\top \frac1L \sum_i y_i x_i
+
+    Args:
+        eigenvalues: lambda of S, the second moments of the context's x; none of them zero.
+        vectors: Q, the eigenvectors as columns, in the order of the eigenvalues.
+        labels: mean of y x over the context.
+        step: alpha of every prompt.
+        depth: T, the number of layers.
     """
     kept = (1 - (1 - step * eigenvalues) ** depth) / eigenvalues
     return torch.einsum("tij,tj,tkj,tk->ti", vectors, kept, vectors, labels)
@@ -48,7 +55,22 @@ def best_scalar(tasks: Factors, sums: Float[Tensor, "task width"]) -> Float[Tens
 
 
 def contexts(bench: Bench, low: float, high: float, length: int, tasks: int, repeats: int) -> dict[str, Any]:
-    """Mean and median excess over tasks, a list a repeat; errors are taken over all queries of a prompt."""
+    """Mean and median excess over tasks, a list a repeat; errors are taken over all queries of a prompt.
+
+    Args:
+        bench: reports progress.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+        length: L, labelled examples a prompt.
+        tasks: prompts a repeat, each of a task of its own.
+        repeats: how many; a repeat's number is its seed.
+
+    Returns:
+        `means` and `medians` by depth (`depths`) with the step that is best without limit, `safe`, means with the step
+        of every prompt's own spectrum; means of `single`, the best single layer, and `regression`, least squares in the
+        prompt; `diverging`, share of prompts whose errors grow with depth. Without limit of context, `floor`, the
+        excess of one layer, and `explained`, that of predicting zero.
+    """
     found: dict[str, list[Any]] = {key: [] for key in ("means", "medians", "safe", "single", "regression", "diverging")}
     step = best_step(low, high)
     for seed in range(repeats):

@@ -17,7 +17,17 @@ NODES, WEIGHTS = (torch.from_numpy(each) for each in np.polynomial.legendre.legg
 
 
 def minimisers(bench: Bench, low: float, high: float, depth: int) -> dict[str, Any]:
-    """The steps that minimise the error with unlimited context: alpha alone, and alpha with beta."""
+    """The steps that minimise the error with unlimited context: alpha alone, and alpha with beta.
+
+    Args:
+        bench: not needed.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+        depth: T, the number of layers.
+
+    Returns:
+        The steps, `limit`, the step that is best in the limit of depth, and the excess errors of all three.
+    """
     del bench
     alpha = trained_step(depth, low, high)
     pair = trained_pair(depth, low, high) if depth > 1 else (alpha, -alpha)
@@ -33,7 +43,14 @@ def minimisers(bench: Bench, low: float, high: float, depth: int) -> dict[str, A
 
 
 def loss(pair: Float[Tensor, "2"], depth: int, low: float, high: float) -> Tensor:
-    """`excess` of alpha and beta, to be differentiated."""
+    """`excess` of alpha and beta, to be differentiated.
+
+    Args:
+        pair: alpha and beta.
+        depth: T, the number of layers.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+    """
     m = low + (high - low) * (NODES + 1) / 2
     left, power = torch.ones_like(m), torch.ones_like(m)
     for _ in range(depth):
@@ -43,7 +60,18 @@ def loss(pair: Float[Tensor, "2"], depth: int, low: float, high: float) -> Tenso
 
 
 def flow(bench: Bench, low: float, high: float, depth: int, time: float) -> dict[str, Any]:
-    """Gradient flow of both parameters from (0.01, -0.01), integrated as a stiff equation."""
+    """Gradient flow of both parameters from (0.01, -0.01), integrated as a stiff equation.
+
+    Args:
+        bench: reports progress.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+        depth: T, the number of layers.
+        time: until when it is integrated, from 0.
+
+    Returns:
+        40 times from 0.01 on, evenly spread over their logarithms, with alpha and beta at each.
+    """
 
     def slope(at: float, pair: np.ndarray) -> np.ndarray:
         bench.progress(at / time, f"time {at:.2g}")

@@ -64,7 +64,16 @@ class Factors:
 
 
 def draw_factors(count: int, width: int, low: float, high: float, factors: int = 1, seed: int = 0) -> Factors:
-    r"""Orthogonal loadings in isotropic directions, :math:`M^\top M` diagonal, uniform in [low, high]; b = r^(-1/2)."""
+    r"""Orthogonal loadings in isotropic directions, :math:`M^\top M` diagonal, uniform in [low, high]; b = r^(-1/2).
+
+    Args:
+        count: tasks.
+        width: of x; at least `factors`.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+        factors: r, factors a task.
+        seed: of all tasks.
+    """
     generator = torch.Generator().manual_seed(seed)
     directions = torch.linalg.qr(torch.randn(count, width, factors, generator=generator, dtype=torch.float64))[0]
     strengths = low + (high - low) * torch.rand(count, 1, factors, generator=generator, dtype=torch.float64)
@@ -105,6 +114,12 @@ def learnt_weights(
     .. math:: \alpha \sum_{t < T} (I + \beta S)^t \; \frac1L \sum_i y_i x_i
 
     With them errors are taken over all queries at once (`Factors.excess`), at far less variance than over one query.
+
+    Args:
+        prompt: (x; y) columns, the query last; it is not read.
+        depth: T, the number of layers.
+        step: alpha.
+        coupling: beta; -alpha if not given.
     """
     known = gram(prompt)
     labels = known[:, :-1, -1]
@@ -139,6 +154,13 @@ def excess(depth: int, step: float, low: float, high: float, coupling: float | N
     whose square is :math:`(1 - \alpha\lambda)^{2T}` for beta = -alpha. At depth 1 it is positive for every alpha
     unless m is constant: one layer has one map for all tasks. By Gauss-Legendre quadrature, exact to rounding up to
     depth 100.
+
+    Args:
+        depth: T, the number of layers.
+        step: alpha.
+        low: lower bound of m.
+        high: upper bound of m.
+        coupling: beta; -alpha if not given.
     """
     m = low + (high - low) * (_NODES + 1) / 2
     eigenvalue = 1 + m
@@ -151,6 +173,11 @@ def trained_step(depth: int, low: float, high: float) -> float:
     """The step alpha (beta = -alpha) that minimises `excess`.
 
     The excess is convex in it but flat, so its logarithm is searched; gradient descent gets slow from depth 10 on.
+
+    Args:
+        depth: T, the number of layers.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
     """
     found = minimize_scalar(
         lambda step: np.log(excess(depth, step, low, high)),
@@ -162,7 +189,13 @@ def trained_step(depth: int, low: float, high: float) -> float:
 
 
 def trained_pair(depth: int, low: float, high: float) -> tuple[float, float]:
-    """Alpha and beta that minimise `excess` together, searched from `trained_step`; a single layer has no beta."""
+    """Alpha and beta that minimise `excess` together, searched from `trained_step`; a single layer has no beta.
+
+    Args:
+        depth: T, the number of layers; at least 2.
+        low: lower bound of the eigenvalues m of M'M.
+        high: their upper bound.
+    """
     step = trained_step(depth, low, high)
     found = minimize(
         lambda pair: np.log(excess(depth, pair[0], low, high, pair[1])),

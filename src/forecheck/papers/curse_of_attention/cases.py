@@ -13,9 +13,19 @@ from forecheck.trials.engines.inline import run_inline
 def cases(bench: Bench, data: str, step: int, epochs: int, seed: int) -> dict[str, Any]:
     """Share of queries that descent drives away from themselves in PatchTST after some epochs, over training windows.
 
+    Args:
+        bench: its store holds the trials.
+        data: name of the set.
+        step: rows between the origins of two windows.
+        epochs: of training.
+        seed: of the fit.
+
     Returns:
         `layers`, each with the share of case 1 by the paper's criterion and by the exact one, and the weight of a token
         on itself over the uniform one; see `forecheck.probes.gradient`.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     panel, cut = panel_and_windows(data, step)
     bench.store.put_panel(panel)

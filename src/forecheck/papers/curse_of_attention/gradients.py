@@ -18,7 +18,19 @@ _WIDTH = 1e-4
 
 
 def scalar(bench: Bench, samples: int, steps: int, neurons: int, seed: int) -> dict[str, Any]:
-    """Gradient of the loss and tangent kernel of the two-layer network."""
+    """Gradient of the loss and tangent kernel of the two-layer network.
+
+    Args:
+        bench: not needed.
+        samples: windows.
+        steps: d, the length of a window.
+        neurons: m.
+        seed: of process, windows and weights.
+
+    Returns:
+        Relative distances to central differences: of the `gradient`, of the one that lemmas G.1 and G.2 print
+        (`gradient with a plus`), and of the `kernel`.
+    """
     del bench
     _, x, y = windows("unit", 0.5, samples, seed, steps)
     parameters = network(neurons, seed, steps, paired=False)
@@ -40,7 +52,17 @@ def scalar(bench: Bench, samples: int, steps: int, neurons: int, seed: int) -> d
 
 
 def matrix(bench: Bench, tokens: int, width: int, seed: int) -> dict[str, Any]:
-    """Gradient of the score matrix of attention on vectors."""
+    """Gradient of the score matrix of attention on vectors.
+
+    Args:
+        bench: not needed.
+        tokens: of the window.
+        width: features a token.
+        seed: of window, weights and upstream gradient.
+
+    Returns:
+        Its relative distance to central differences.
+    """
     del bench
     generator = torch.Generator().manual_seed(seed)
     shapes = ((tokens, width), (width, width), (width, width), (tokens, width))

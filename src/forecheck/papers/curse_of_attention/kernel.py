@@ -28,7 +28,19 @@ LEFT = 0.01
 
 
 def spectra(bench: Bench, samples: int, steps: int, neurons: int | None, seeds: int) -> dict[str, Any]:
-    """Eigenvalues of kernels at the start, by draw, and what theorem 5.2 makes of the smallest; `neurons` None: all."""
+    """Eigenvalues of kernels at the start, by draw, and what theorem 5.2 makes of the smallest.
+
+    Args:
+        bench: not needed.
+        samples: windows.
+        steps: d, the length of a window.
+        neurons: m; None for infinite width.
+        seeds: draws of process, windows and weights, numbered from 0.
+
+    Returns:
+        A list by draw of every number: the 60 largest `eigenvalues`, both ends, ranks and `rounding`; `steps asked for`
+        and `width asked for` by the theorem, None where the smallest eigenvalue is rounding.
+    """
     del bench
     found: dict[str, list[Any]] = {}
     for seed in range(seeds):
@@ -59,7 +71,14 @@ def _described(found: Spectrum, samples: int, steps: int) -> dict[str, Any]:
 
 
 def limit(bench: Bench, samples: int, neurons: int, seeds: int) -> dict[str, Any]:
-    """Relative distance of kernels at the start from that of infinite width, by draw."""
+    """Relative distance of kernels at the start from that of infinite width, by draw.
+
+    Args:
+        bench: not needed.
+        samples: windows.
+        neurons: m.
+        seeds: draws of process, windows and weights, numbered from 0.
+    """
     del bench
     found = []
     for seed in range(seeds):
@@ -69,7 +88,21 @@ def limit(bench: Bench, samples: int, neurons: int, seeds: int) -> dict[str, Any
 
 
 def wide(bench: Bench, samples: int, neurons: int, paired: bool, seed: int, steps: int) -> dict[str, Any]:
-    """How kernel and forecasts of a network leave those of its start and of infinite width while it is trained."""
+    """How kernel and forecasts of a network leave those of its start and of infinite width while it is trained.
+
+    Args:
+        bench: not needed.
+        samples: training windows.
+        neurons: m.
+        paired: whether neurons cancel in pairs, so that forecasts start from zero.
+        seed: of process, windows and weights.
+        steps: of gradient descent.
+
+    Returns:
+        At log-spaced `times`: `moved`, the largest change of a weight; relative distances of the kernel from that at
+        the start (`left start`) and of forecasts from those of infinite width (`from infinite`); `risk` of both on
+        fresh windows. Beside them the risks of references, and what the bounds need.
+    """
     del bench
     process, x, y = windows("unit", 0.5, samples, seed)
     _, fresh, target = windows("unit", 0.5, TEST, seed, part=1)

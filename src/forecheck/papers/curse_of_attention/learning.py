@@ -26,7 +26,21 @@ RESOLVED = 1e-8
 def learning(
     bench: Bench, form: Form, gamma: float, samples: int, neurons: int, seed: int, steps: int
 ) -> dict[str, Any]:
-    """Errors and weights by the sign of their outputs, at log-spaced times of one training."""
+    """Errors and weights by the sign of their outputs, at log-spaced times of one training.
+
+    Args:
+        bench: not needed.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
+        samples: training windows.
+        neurons: m.
+        seed: of process, windows and weights.
+        steps: of gradient descent.
+
+    Returns:
+        At `times` the training `errors` and the fields of `Asymmetry`; errors of references; and `excess`, by how much
+        the slowest step missed lemma H.1's `bound` on the fall of the error, None where that is rounding.
+    """
     del bench
     process, x, y = windows(form, gamma, samples, seed)
     start = network(neurons, seed)
@@ -62,7 +76,15 @@ def _excess(errors: torch.Tensor, fall: float) -> float:
 
 
 def endless(bench: Bench, form: Form, gamma: float, samples: int, seeds: int) -> dict[str, Any]:
-    """Training error of infinite width after up to 1e10 steps, in closed form, over that of zero; by draw and time."""
+    """Training error of infinite width after up to 1e10 steps, in closed form, over that of zero; by draw and time.
+
+    Args:
+        bench: not needed.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
+        samples: training windows.
+        seeds: draws of process and windows, numbered from 0.
+    """
     del bench
     times, left = [10**k for k in range(11)], []
     for seed in range(seeds):

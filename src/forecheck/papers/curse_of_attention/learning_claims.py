@@ -39,7 +39,7 @@ _NAME = named("{form} {gamma:g}, {samples} windows, width {neurons}")
 _DRAWS = Column("draws", len)
 
 
-def over_time(name: str, rows: Rows, key: str, style: Literal["line", "dashed"] = "line") -> dict[str, Any]:
+def _over_time(name: str, rows: Rows, key: str, style: Literal["line", "dashed"] = "line") -> dict[str, Any]:
     """The mean of a quantity over draws."""
     return curve(name, rows[0]["times"], averaged(read(rows, key)), style=style)
 
@@ -54,7 +54,7 @@ def _first_step(
     """Judge of the share of weights that the first step moves along the sign of their outputs."""
 
     def charts(found: Found) -> list[dict[str, Any]]:
-        series = [over_time(*named, "aligned") for named in zip(found.labels, found.groups, strict=True)]
+        series = [_over_time(*named, "aligned") for named in zip(found.labels, found.groups, strict=True)]
         title = "Weights that have moved along the sign of their outputs"
         return [curves(title, "step", "share", series, log="x")]
 
@@ -184,9 +184,9 @@ def _late(found: Found) -> str:
 def _late_chart(found: Found) -> list[dict[str, Any]]:
     wide = found.groups[_wide(found)]
     series = [
-        over_time("w > 0 | a = 1", wide, "positive"),
-        over_time("w < 0 | a = -1", wide, "negative"),
-        over_time("lazy prediction", wide, "lazy", style="dashed"),
+        _over_time("w > 0 | a = 1", wide, "positive"),
+        _over_time("w < 0 | a = -1", wide, "negative"),
+        _over_time("lazy prediction", wide, "lazy", style="dashed"),
     ]
     title, levels = f"Signs of weights over time, width {WIDE}", [("claimed: 1 - delta", CERTAIN)]
     return [curves(title, "step", "share", series, log="x", levels=levels)]

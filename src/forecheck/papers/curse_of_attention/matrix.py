@@ -27,6 +27,12 @@ def series(kind: Kind, persistence: float, count: int, generator: torch.Generato
 
     A is the persistence times I and a coupling of spectral norm 0.2, so that it contracts; g is the identity or tanh,
     e normal of standard deviation 0.5, whose square is the smallest error a channel.
+
+    Args:
+        kind: of g, `linear` or `tanh`.
+        persistence: factor of I in A.
+        count: windows, each from a path of its own; A is the same for all.
+        generator: of A and noise.
     """
     coupling = torch.randn(CHANNELS, CHANNELS, generator=generator, dtype=torch.float64)
     step = persistence * torch.eye(CHANNELS, dtype=torch.float64)
@@ -45,6 +51,19 @@ def local_scores(
     r"""Cases and local attention over a training of :math:`\mathrm{Attn} = \mathrm{softmax}(X W X^\top) X W_V`.
 
     Head `last` forecasts by the last row, so that only its query has a gradient; `flatten` by a linear map of all rows.
+
+    Args:
+        bench: reports progress.
+        kind: of the series, `linear` or `tanh`.
+        persistence: of the series, see `series`.
+        head: `last` or `flatten`.
+        optimizer: `adam` or `sgd`, on all windows at once.
+        seed: of series and weights.
+        steps: of training.
+
+    Returns:
+        `readings` at log-spaced `times`, and squared errors of the trained network and of references on fresh windows,
+        by whether the last and the next value of a channel have the same sign.
     """
     generator = torch.Generator().manual_seed(seed)
     x, y = series(kind, persistence, TRAIN + TEST, generator)
@@ -91,7 +110,13 @@ def local_scores(
 
 
 def attention(x: Tensor, scores: Tensor, values: Tensor) -> Tensor:
-    """Attn (sample, token, channel)."""
+    """Attn of every window, (sample, token, channel).
+
+    Args:
+        x: X, windows of tokens, (sample, token, channel).
+        scores: W.
+        values: W_V.
+    """
     return torch.softmax(x @ scores @ x.mT, dim=-1) @ x @ values
 
 
@@ -105,6 +130,17 @@ def readings(x: Tensor, scores: Tensor, values: Tensor, upstream: Tensor, every:
 
     .. math:: \Delta(X W X^\top) = -\eta \, X \frac{\partial L_i}{\partial W} X^\top, \qquad
         \Delta S_{kk} \propto S_{kk} \bigl(\Delta_{kk} - \sum_j S_{kj} \Delta_{kj}\bigr)
+
+    Args:
+        x: X, windows of tokens, (sample, token, channel).
+        scores: W.
+        values: W_V.
+        upstream: gradient of every window's own loss with respect to its Attn.
+        every: whether all queries count, or the last one only.
+
+    Returns:
+        Means over windows and queries: the weight of a token on itself, how often it is of case 1 by the paper's and by
+        the `exact` criterion and how often its weight `falls`, and how often two of these agree.
     """
     found = turn(x, scores, values, upstream)
     move = -x @ found.gradient @ x.mT

@@ -66,14 +66,24 @@ Losses = Float[np.ndarray, "window channel"]
 def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int]) -> dict[str, Any]:
     r"""Next steps that turn over, and what PatchTST and a linear model lose on them and on the others.
 
-    Views as in `trials.measures.signs`, at the first step of the horizon: `level`, :math:`x_L y_1 < 0` of standardised
+    Views as in `forecheck.probes.signs`, at the first step of the horizon: `level`, :math:`x_L y_1 < 0` of standardised
     values, and `difference`, :math:`(x_L - x_{L-1}) (y_1 - x_L) < 0`; products of 0 are in neither class.
+
+    Args:
+        bench: its store holds the trials; reports progress.
+        data: name of the set.
+        step: rows between the origins of two windows.
+        epochs: of PatchTST's training.
+        seeds: of its fits.
 
     Returns:
         By view `share` of the inconsistent with its interval, `ties`, `gaussian`, what the share would be of normal
         values of the same correlation, :math:`\arccos(\rho) / \pi`; `mse` by class and predictor; `gap`, of PatchTST's
         loss over the linear model's, relative, by class; and `excess`, the first gap less the second. And by channel
         the gap over the whole horizon beside what the channel is like.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     panel, cut = panel_and_windows(data, step)
     bench.store.put_panel(panel)
@@ -112,7 +122,16 @@ def split(bench: Bench, data: str, step: int, epochs: int, seeds: Sequence[int])
 def by_sign(
     one: Losses, other: Losses, errors: Mapping[str, Float[np.ndarray, "seed window channel"]]
 ) -> dict[str, Any]:
-    """Shares, losses and gaps of pairs that turn over and of pairs that do not."""
+    """Shares, losses and gaps of pairs that turn over and of pairs that do not.
+
+    Args:
+        one: first number of every pair.
+        other: second number; the sign of the product decides the class.
+        errors: squared errors by predictor, `PatchTST` and the one fit of `linear` among them.
+
+    Returns:
+        What `split` gives for one view.
+    """
     product = one * other
     members = {"inconsistent": product < 0, "consistent": product > 0}
     signed = (product != 0).sum(axis=1)
@@ -170,8 +189,19 @@ def _finite(values: Float[np.ndarray, " channel"]) -> list[float | None]:
 def variant(bench: Bench, data: str, step: int, epochs: int, name: str, seed: int) -> dict[str, Any]:
     """PatchTST with other positions, kernel or head, trained from the start.
 
+    Args:
+        bench: its store holds the trials; reports progress.
+        data: name of the set.
+        step: rows between the origins of two windows.
+        epochs: of training.
+        name: one of `VARIANTS`.
+        seed: of the fit.
+
     Returns:
         `mse` on test windows, and by layer the weight of the last patch times T: 1 is uniform.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     panel, cut = panel_and_windows(data, step)
     options = RECIPE | {"epochs": epochs} | VARIANTS[name]
@@ -235,7 +265,17 @@ def panel_and_windows(data: str, step: int) -> tuple[Panel, Cut]:
 
 
 def trial_of(cut: Cut, name: str, options: Mapping[str, Any], seed: int) -> Trial:
-    """A forecaster's fit on these windows."""
+    """A forecaster's fit on these windows.
+
+    Args:
+        cut: the panel and its windows.
+        name: of the forecaster.
+        options: that differ from its defaults.
+        seed: of the fit.
+
+    Raises:
+        UsageError: if there is no such forecaster or option.
+    """
     config = asdict(registry.create(name, Task(LOOKBACK, HORIZON, cut.test.channels), options).config)
     return Trial(cut.panel.fingerprint, cut.split, LOOKBACK, HORIZON, name, config, step=cut.test.step, seed=seed)
 

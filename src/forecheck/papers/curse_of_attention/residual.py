@@ -25,6 +25,15 @@ def random_features(kind: Features, gamma: float, noise: float, seed: int) -> Re
                     properties 1 and 2 of claim 4.2, otherwise random
     ``generic``     random unit vectors
     ==============  ==================================================================================================
+
+    Args:
+        kind: of the features, see above.
+        gamma: :math:`\langle P_d, P_{d+1} \rangle`; `generic` features have their own.
+        noise: sigma.
+        seed: of the features.
+
+    Raises:
+        UsageError: for `affine`, unless gamma is one that the unit form has (`residual_ssm`).
     """
     if kind == "affine":
         return residual_ssm("unit", STEPS, gamma, noise, seed)
@@ -40,7 +49,18 @@ def random_features(kind: Features, gamma: float, noise: float, seed: int) -> Re
 
 
 def optimum(bench: Bench, features: Features, gamma: float, seed: int) -> dict[str, Any]:
-    """What is left of the next step's feature by the equations for w, as printed and corrected."""
+    """What is left of the next step's feature by the equations for w, as printed and corrected.
+
+    Args:
+        bench: not needed.
+        features: kind of the law's features, see `random_features`.
+        gamma: of the law, whose noise is 0.1.
+        seed: of the law.
+
+    Returns:
+        What is left by the equations as `printed` and corrected (`distance`; `affine distance` is its closed form); the
+        `sum` of c, and how far the weights are `from c`; the `rank` of the differences for so many `unknowns`.
+    """
     del bench
     law = random_features(features, gamma, 0.1, seed)
     c, found = law.coefficients, sign.residual_linear_optimum(law)
@@ -57,7 +77,15 @@ def optimum(bench: Bench, features: Features, gamma: float, seed: int) -> dict[s
 
 
 def noise_risk(bench: Bench, form: Form, gamma: float, seed: int, count: int) -> dict[str, Any]:
-    """Risk of the exact weights on sign-inconsistent windows, sampled, against the two expressions for it."""
+    """Risk of the exact weights on sign-inconsistent windows, sampled, against the two expressions for it.
+
+    Args:
+        bench: not needed.
+        form: of the law, see `residual_ssm`; its noise is 0.1.
+        gamma: covariance of the last and the next step.
+        seed: of law and windows.
+        count: windows.
+    """
     del bench
     law = residual_ssm(form, STEPS, gamma, 0.1, seed=2 * seed)
     sample = law.sample(count, 2 * seed + 1, "inconsistent")
@@ -66,7 +94,15 @@ def noise_risk(bench: Bench, form: Form, gamma: float, seed: int, count: int) ->
 
 
 def calibration(bench: Bench, form: Form, gamma: float, seed: int, count: int) -> dict[str, Any]:
-    """Closed forms against samples whose signs are split by rejection: name, exact, sampled, standard error."""
+    """Closed forms against samples whose signs are split by rejection: name, exact, sampled, standard error.
+
+    Args:
+        bench: not needed.
+        form: of the law, see `residual_ssm`; its noise is 0.1.
+        gamma: covariance of the last and the next step.
+        seed: of law and windows.
+        count: windows.
+    """
     del bench
     law = residual_ssm(form, STEPS, gamma, 0.1, seed=2 * seed)
     x, y, clean = law.sample(count, 2 * seed + 1)
@@ -99,7 +135,20 @@ def calibration(bench: Bench, form: Form, gamma: float, seed: int, count: int) -
 
 
 def generic(bench: Bench, features: Features, gamma: float, noise: float, seed: int, windows: int) -> dict[str, Any]:
-    """Exact risks of residual linear and unrestricted least squares, fitted to windows of random features."""
+    """Exact risks of residual linear and unrestricted least squares, fitted to windows of random features.
+
+    Args:
+        bench: not needed.
+        features: kind of the law's features, see `random_features`.
+        gamma: of the law, see `random_features`.
+        noise: sigma.
+        seed: of law and windows.
+        windows: that the rules are fitted to.
+
+    Returns:
+        Risks of `residual` and `ols` on all windows and on inconsistent ones; `bayes`, the least risk on all windows;
+        and the `distance` that `residual_linear_optimum` leaves.
+    """
     del bench
     law = random_features(features, gamma, noise, 2 * seed)
     x, y, _ = law.sample(windows, 2 * seed + 1)

@@ -21,7 +21,17 @@ _TEST = 1 << 40
 
 
 def by_weight(bench: Bench, steps: int, draws: int, seed: int) -> dict[str, Any]:
-    """Mean attention of the last and of another step over white windows, by weight."""
+    """Mean attention of the last and of another step over white windows, by weight.
+
+    Args:
+        bench: not needed.
+        steps: d, the length of a window.
+        draws: windows.
+        seed: of the windows.
+
+    Returns:
+        For every one of the `weights` what the `last` and what any `other` step gets, and the limits of the former.
+    """
     del bench
     weights = [-w for w in reversed(WEIGHTS)] + [*WEIGHTS]
     last, other = _shares(torch.tensor(weights, dtype=torch.float64), _white(draws, steps, seed))
@@ -38,7 +48,23 @@ def by_weight(bench: Bench, steps: int, draws: int, seed: int) -> dict[str, Any]
 def trained(
     bench: Bench, form: Form, gamma: float, samples: int, neurons: int, seed: int, steps: int, draws: int
 ) -> dict[str, Any]:
-    """The same of trained networks, by the sign of the output, over time."""
+    """The same of trained networks, by the sign of the output, over time.
+
+    Args:
+        bench: reports progress.
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
+        samples: training windows.
+        neurons: m.
+        seed: of process, windows and weights.
+        steps: of gradient descent.
+        draws: white windows that attention is averaged over.
+
+    Returns:
+        At `times`: `low`, share of neurons with negative output that look no more at the last step than at another one;
+        the last step's attention from neurons of either sign. And at the end, for about 60 neurons, their `weights`,
+        `outputs` and `excess` of attention to the last step over that to another.
+    """
     _, x, y = windows(form, gamma, samples, seed)
     start = network(neurons, seed)
     rate = stable_step(MODEL, start, x)

@@ -70,7 +70,22 @@ def split(
 def test_mix(
     bench: Bench, form: Form, gamma: float, seed: int, shares: Sequence[float], windows: int, neurons: int, steps: int
 ) -> dict[str, Any]:
-    """Risks on test sets of which a share is sign-inconsistent, each drawn anew; training on the unrestricted law."""
+    """Risks on test sets of which a share is sign-inconsistent, each drawn anew; training on the unrestricted law.
+
+    Args:
+        bench: not needed.
+        form: of the data, see `residual_ssm`; their noise is 0.1.
+        gamma: covariance of the last and the next step.
+        seed: of data and network.
+        shares: of sign-inconsistent windows, one for each test set.
+        windows: in training.
+        neurons: m.
+        steps: of training.
+
+    Returns:
+        Risks by share of `attention` and of the `residual` linear network; the `ends`, attention's risks on purely
+        consistent and inconsistent windows; and the `floor`, the risk of the true coefficients.
+    """
     del bench
     task = draw_task(form, gamma, 0.1, seed, windows, TEST)
     trained = fit(TwoLayer(), task, [Optimizer("gd", 1.0)], neurons, steps)

@@ -21,17 +21,35 @@ FAILURE = (
 
 
 def over_floor(rows: Sequence[Row], model: str, signs: str) -> Estimate:
-    """A model's risk over the floor."""
+    """A model's risk over the floor.
+
+    Args:
+        rows: repetitions of one setting.
+        model: whose risk, `attention` or a reference such as `residual`.
+        signs: of the test set, one of `sign_task.SETS`.
+    """
     return mean_estimate([row[model][signs] / row["floor"] for row in rows])
 
 
 def mean_risk(rows: Sequence[Row], model: str, signs: str) -> float:
-    """A model's mean risk."""
+    """A model's mean risk.
+
+    Args:
+        rows: repetitions of one setting.
+        model: whose risk, `attention` or a reference such as `residual`.
+        signs: of the test set, one of `sign_task.SETS`.
+    """
     return mean([row[model][signs] for row in rows])
 
 
 def fails(rows: Sequence[Row], signs: str, model: str = "attention") -> bool | None:
-    """Whether a network fails on a test set by `FAILURE`; None if the intervals do not say."""
+    """Whether a network fails on a test set by `FAILURE`; None if the intervals do not say.
+
+    Args:
+        rows: repetitions of one setting.
+        signs: of the test set, one of `sign_task.SETS`.
+        model: the network.
+    """
     more = mean_estimate([row[model][signs] - row["residual"][signs] for row in rows])
     return both(holds(over_floor(rows, model, signs), above=FAR), holds(more, above=0.0))
 
@@ -47,5 +65,12 @@ def risks(head: str, *of: tuple[str, str]) -> Column:
 
 
 def times_floor(head: str, model: str, signs: str, **bounds: Any) -> Column:
-    """A model's risk over the floor on a test set."""
+    """A model's risk over the floor on a test set.
+
+    Args:
+        head: name of its cells, see `Column`.
+        model: whose risk, `attention` or a reference such as `residual`.
+        signs: of the test set, one of `sign_task.SETS`.
+        **bounds: `above`, `below` and `where` of `Column`.
+    """
     return Column(head, lambda rows: over_floor(rows, model, signs), **bounds)

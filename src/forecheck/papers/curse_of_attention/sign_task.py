@@ -59,7 +59,17 @@ def draw_task(
 
 
 def drawn(law: ResidualSSM, count: int, seed: int, share: float | None = None) -> Pairs:
-    """Samples of the law, or a mixture: a share of them sign-inconsistent, the others consistent."""
+    """Samples of the law, or a mixture: a share of them sign-inconsistent, the others consistent.
+
+    Args:
+        law: what is sampled.
+        count: windows.
+        seed: of their streams.
+        share: of sign-inconsistent windows, from 0 to 1; None for the unrestricted law.
+
+    Raises:
+        UsageError: if a share is given and the last step determines the sign of the next.
+    """
     if share is None:
         sample = law.sample(count, seed)
         return Pairs(*as_tensors(sample.x, sample.y))

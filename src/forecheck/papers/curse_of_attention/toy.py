@@ -19,7 +19,19 @@ _WEIGHTS = 1000
 def windows(
     form: Form, gamma: float, samples: int, seed: int, steps: int = STEPS, part: int = 0
 ) -> tuple[ResidualSSM, Tensor, Tensor]:
-    """A process, and windows x (sample, step) with next steps y (sample) of it; part 0 is for training."""
+    """A process, and windows x (sample, step) with next steps y (sample) of it.
+
+    Args:
+        form: of the process, see `residual_ssm`.
+        gamma: covariance of the last and the next step.
+        samples: windows.
+        seed: of process and windows.
+        steps: d, the length of a window.
+        part: 0 for training, 1 for windows of other streams.
+
+    Raises:
+        UsageError: if the form has no such gamma.
+    """
     process = residual_ssm(form, steps, gamma, seed=seed)
     drawn = process.sample(samples, seed=2 * seed + part)
     x, y = as_tensors(drawn.x, drawn.y)
@@ -27,7 +39,17 @@ def windows(
 
 
 def network(neurons: int, seed: int, steps: int = STEPS, paired: bool = True) -> Parameters:
-    """The network at the start."""
+    """The network at the start.
+
+    Args:
+        neurons: m, even if they are paired.
+        seed: of weights and signs.
+        steps: d, the length of a window.
+        paired: whether they cancel in pairs, see `TwoLayer.initial`.
+
+    Raises:
+        ValueError: if neurons are to be paired and their number is odd.
+    """
     return MODEL.initial(neurons, steps, _WEIGHTS + seed, paired)
 
 

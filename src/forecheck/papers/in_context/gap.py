@@ -35,6 +35,19 @@ def gaps(bench: Bench, process_name: str, law: Law, columns: int, windows: int, 
 
     The optimum of any number of heads is given on the windows that it was fitted to ("relaxed", no larger than the true
     one) and on others; the fitted head and all else on others.
+
+    Args:
+        bench: reports progress.
+        process_name: one of `PROCESSES`.
+        law: of the innovations.
+        columns: n, complete columns of a prompt.
+        windows: prompts to fit to, and as many others.
+        repeats: how many; each draws windows of its own.
+
+    Returns:
+        The lists by name; `predicted`, the share that the closed form leaves in theory, and `in context, first order`,
+        that which regression in the prompt leaves, to first order in 1/n; `explained`, the variance that these are
+        shares of; and the `order` of the process.
     """
     keys = ("relaxed", "relaxed on others", "fitted head", "closed form", "in context", "on the series")
     found: dict[str, list[float]] = {key: [] for key in keys}
@@ -77,7 +90,15 @@ def _regression_excess(name: str, law: Law, seed: int) -> float:
 
 
 def many(bench: Bench, order: int, scaled: bool, processes: int, repeats: int) -> dict[str, Any]:
-    """Excess of the best layer for many processes at once, without limit of context; shares of what they explain."""
+    """Excess of the best layer for many processes at once, without limit of context; shares of what they explain.
+
+    Args:
+        bench: reports progress.
+        order: p.
+        scaled: whether every process is divided by its standard deviation.
+        processes: stable ones a repeat, coefficients uniform.
+        repeats: how many; each draws processes of its own.
+    """
     found = []
     for seed in range(repeats):
         drawn = rejected_coefficients(np.arange(processes), order, radius=0.95, seed=seed)[..., 0, 0]

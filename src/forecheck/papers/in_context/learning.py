@@ -30,7 +30,14 @@ SERIES = 50_000
 
 
 def split(order: int, seed: int, columns: int, scaled: bool) -> tuple[Tensor, float, list[Prompts]]:
-    """Coefficients and noise variance of a random process, and prompts to train, to stop and to test on."""
+    """Coefficients and noise variance of a random process, and prompts to train, to stop and to test on.
+
+    Args:
+        order: p.
+        seed: of process and series.
+        columns: n, complete columns of a prompt.
+        scaled: whether the series is divided by the standard deviation of its training part.
+    """
     drawn = rejected_coefficients(np.array([seed]), order)[..., 0, 0]
     series = Autoregression.scalar(drawn, NOISE**2).simulate(np.array([seed]), SERIES)[0, :, 0]
     scale = series[: SERIES * 7 // 10].std() if scaled else 1.0
@@ -53,6 +60,19 @@ def published(
 
     Only the last row of P and the first p columns of Q meet the prediction; the others have no gradient, so training
     them alone on Gram matrices is training the layer.
+
+    Args:
+        bench: reports progress.
+        order: p.
+        seed: of process, series, initial weights and batches.
+        columns: n, complete columns of a prompt.
+        scaled: see `split`.
+        epochs: at most.
+        patience: epochs without progress on the held-out part after which training ends; 0 for never.
+
+    Returns:
+        The ratios of the `trained` layer and of others; `curve`, the trained layer's held-out error after each epoch
+        over that of the regression; and `blocks`, mean losses in consecutive tenths of the test part.
     """
     phi, noise, (train, held_out, test) = split(order, seed, columns, scaled)
     generator = torch.Generator().manual_seed(seed)
@@ -111,6 +131,19 @@ def deep(
 
     Linear layers begin at the closed form of one head in the first layer and small random weights, so that a stack is
     not worse for being harder to train from nothing; softmax layers begin at random. Last weights.
+
+    Args:
+        bench: reports progress.
+        process_name: one of `PROCESSES`.
+        columns: n, complete columns of a prompt.
+        layers: L, of one head each.
+        softmax: whether attention is softmax attention.
+        seed: of windows, initial weights and batches.
+        steps: of Adam, on 128 windows each.
+
+    Returns:
+        The `excess`; the `curve` of training losses in variances of the innovations; and the excess of `one layer,
+        closed form`.
     """
     order = len(PROCESSES[process_name])
     scale = variance(process(process_name)) ** 0.5

@@ -24,7 +24,21 @@ STEPS = 60
 
 
 def rollouts(bench: Bench, process_name: str, begun: int, histories: int, repeats: int) -> dict[str, Any]:
-    """Sizes, errors, collapse and divergence over 60 steps; a list a repeat. Errors in units of gamma_0."""
+    """Sizes, errors, collapse and divergence over 60 steps; a list a repeat. Errors in units of gamma_0.
+
+    Args:
+        bench: reports progress.
+        process_name: one of `PROCESSES`.
+        begun: steps of a history, before its forecast begins.
+        histories: a repeat.
+        repeats: how many; each draws histories of its own.
+
+    Returns:
+        By step, `sizes` (medians, in standard deviations) and `errors` of the head's forecasts, and those of the
+        process's `own`. Errors are means over the histories whose forecast by the head does not diverge, `whole errors`
+        over all of them. `collapse` is the median step from which forecasts stay near zero; of the `compared`
+        histories, where head and process differ in it, so many collapse `earlier` by the head.
+    """
     phi = torch.tensor(PROCESSES[process_name], dtype=torch.float64)
     order, source = len(phi), process(process_name)
     scale = variance(source) ** 0.5

@@ -52,7 +52,15 @@ def prompts_of(windows: Float[Tensor, "window time"], coefficients: Float[Tensor
 
 
 def draw_prompts(name: str, columns: int, windows: int, seed: int, law: Law = "normal") -> Prompts:
-    """Independent windows of a process with n complete columns."""
+    """Independent windows of a process with n complete columns.
+
+    Args:
+        name: of the process, one of `PROCESSES`.
+        columns: n.
+        windows: how many.
+        seed: of all windows.
+        law: of the innovations.
+    """
     coefficients = torch.tensor(PROCESSES[name], dtype=torch.float64)
     steps = len(coefficients) + columns + 1
     burn_in = 0 if law == "normal" else BURN_IN

@@ -28,7 +28,19 @@ MEANS = (0.0, 0.5, 1.0, 2.0, 5.0)
 
 
 def heads(bench: Bench, mean: float, seed: int, tasks: int, sweeps: int) -> dict[str, Any]:
-    """Error of the best weights of H heads on fresh tasks, and that of one step of gradient descent."""
+    """Error of the best weights of H heads on fresh tasks, and that of one step of gradient descent.
+
+    Args:
+        bench: reports progress.
+        mean: every coordinate of the prior mean.
+        seed: of tasks and random starts.
+        tasks: that the weights are fitted to.
+        sweeps: of alternating least squares, see `fit_heads`.
+
+    Returns:
+        `errors` by number of `heads`, that of `any number` of them, and those of a step from the prior mean and from
+        zero.
+    """
     centre = torch.full((WIDTH,), mean, dtype=torch.float64)
     moments = _moments(draw_tasks(tasks, CONTEXT, centre, seed=2 * seed))
     fresh = _moments(draw_tasks(TEST, CONTEXT, centre, seed=2 * seed + 1))
@@ -47,7 +59,19 @@ def heads(bench: Bench, mean: float, seed: int, tasks: int, sweeps: int) -> dict
 
 
 def trained(bench: Bench, mean: float, guess: bool, seed: int, steps: int) -> dict[str, Any]:
-    """One head trained by Adam from small random weights, with or without a linear guess in the label slot."""
+    """One head trained by Adam from small random weights, with or without a linear guess in the label slot.
+
+    Args:
+        bench: reports progress.
+        mean: every coordinate of the prior mean.
+        guess: whether the guess is learnt; else it is zero.
+        seed: of initial weights and tasks.
+        steps: of Adam, on 1024 fresh tasks each.
+
+    Returns:
+        The `error` on fresh tasks and that of a step from the prior mean, in theory and on the same tasks; what was
+        learnt beside what makes that step; and the training `curve`.
+    """
     torch.manual_seed(seed)
     centre = torch.full((WIDTH,), mean)
     values = (0.1 * torch.randn(1, WIDTH + 1)).requires_grad_()
@@ -85,7 +109,16 @@ def trained(bench: Bench, mean: float, guess: bool, seed: int, steps: int) -> di
 
 
 def exact(bench: Bench, mean: float, seed: int) -> dict[str, Any]:
-    """The explicit weights against a step of gradient descent that is written out, task by task."""
+    """The explicit weights against a step of gradient descent that is written out, task by task.
+
+    Args:
+        bench: not needed.
+        mean: about which every coordinate of the prior mean, where descent starts, is drawn.
+        seed: of start and tasks.
+
+    Returns:
+        Their largest difference, relative to the largest prediction.
+    """
     del bench
     generator = torch.Generator().manual_seed(seed)
     start = mean + torch.randn(WIDTH, generator=generator, dtype=torch.float64)

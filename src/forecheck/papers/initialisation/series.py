@@ -25,6 +25,13 @@ def slot(bench: Bench, process: str, columns: int, windows: int, repeats: int) -
     Both on the same windows, as shares of the explained variance, a list a repeat. `difference`: the layer with the
     guess and no values against least squares written out, relative. `correction`: what attention could still take off
     the error of that guess with the best weights of any number of heads, on the windows they are fitted to.
+
+    Args:
+        bench: reports progress.
+        process: one of `PROCESSES`.
+        columns: n, complete columns of a prompt.
+        windows: a repeat.
+        repeats: how many; each draws windows, and the series that least squares is fitted to, of its own.
     """
     phi = torch.tensor(PROCESSES[process], dtype=torch.float64)
     order = len(phi)

@@ -74,6 +74,12 @@ def predict(
     On Hankel prompts of a series the guess is a linear forecast, and attention a correction of it: with theta = phi and
     v = 0 it is the best one, so the gap of `in_context.gap` is that of a slot that holds zero.
 
+    Args:
+        prompt: (x; y) columns, the query last.
+        guess: theta.
+        values: v_h.
+        key_queries: A_h.
+
     Source: arXiv 2512.04268; that the guess is linear in the query is inferred.
     """
     query = prompt[:, :-1, -1]

@@ -33,7 +33,13 @@ def causal_path(strength: float = 0.9) -> Autoregression:
 
 
 def causal_panel(rows: int, seed: int = 0, strength: float = 0.9) -> Panel:
-    """One path of the chain as a panel."""
+    """One path of the chain as a panel.
+
+    Args:
+        rows: steps.
+        seed: of the path.
+        strength: s, see `causal_path`.
+    """
     values = causal_path(strength).simulate(np.arange(1), rows, seed)[0]
     time = np.arange(rows, dtype=np.int64)
     return Panel(values, np.array([0, rows]), time, ("path",), CHANNELS, Frequency("step"), "causal path")

@@ -27,7 +27,17 @@ AWAY = 0.2
 
 
 def layer(bench: Bench, tokens: int, width: int, seed: int) -> dict[str, Any]:
-    """A layer in its three forms against the sum over lags of matrices times observations, token by token."""
+    """A layer in its three forms against the sum over lags of matrices times observations, token by token.
+
+    Args:
+        bench: not needed.
+        tokens: of the sequence.
+        width: of a head; there are two.
+        seed: of queries, keys and values.
+
+    Returns:
+        The largest relative difference of a form.
+    """
     del bench
     generator = torch.Generator().manual_seed(seed)
     q, k, v = torch.randn(3, 1, 2, tokens, width, generator=generator, dtype=torch.float64)
@@ -41,7 +51,19 @@ def layer(bench: Bench, tokens: int, width: int, seed: int) -> dict[str, Any]:
 
 
 def stack(bench: Bench, layers: int, tokens: int, width: int, seed: int) -> dict[str, Any]:
-    """Paths one by one against coefficients by recurrence, by Horner's scheme and by differentiation."""
+    """Paths one by one against coefficients by recurrence, by Horner's scheme and by differentiation.
+
+    Args:
+        bench: not needed.
+        layers: of the stack.
+        tokens: of the sequence.
+        width: of a head; there are two.
+        seed: of queries, values and observations.
+
+    Returns:
+        How many `paths` there are and at how many sources their number is not the binomial coefficient (`miscounted`);
+        and relative differences of the other ways.
+    """
     del bench
     generator = torch.Generator().manual_seed(seed)
     q, v = torch.randn(2, layers, 1, 2, tokens, width, generator=generator, dtype=torch.float64)
@@ -77,7 +99,17 @@ def stack(bench: Bench, layers: int, tokens: int, width: int, seed: int) -> dict
 
 
 def parts(bench: Bench, structure: str, layers: int, seed: int) -> dict[str, Any]:
-    """The parts of a forecast by source token and by layer, summed, against the forecast."""
+    """The parts of a forecast by source token and by layer, summed, against the forecast.
+
+    Args:
+        bench: not needed.
+        structure: `direct` or `inverse`, see `SAMoVARConfig`.
+        layers: of the network.
+        seed: of network and windows.
+
+    Returns:
+        Relative differences of the two sums.
+    """
     del bench
     network = untrained("samovar", TASK, seed, AWAY, structure=structure, layers=layers, **SIZES)
     x = random_walks(8, TASK, seed)
@@ -92,7 +124,18 @@ def parts(bench: Bench, structure: str, layers: int, seed: int) -> dict[str, Any
 
 @torch.no_grad()
 def pictures(bench: Bench, layers: int, away: float, seed: int) -> dict[str, Any]:
-    """Readings of paths in the released pictures against the coefficients of the last token that they stand for."""
+    """Readings of paths in the released pictures against the coefficients of the last token that they stand for.
+
+    Args:
+        bench: not needed.
+        layers: of the network.
+        away: standard deviation of the noise on its weights, see `untrained`.
+        seed: of network and windows.
+
+    Returns:
+        Relative differences of the readings, and the correlation of the pictures' scalars with the coefficients'
+        traces.
+    """
     del bench
     network = untrained("samovar", TASK, seed, away, layers=layers, **SIZES)
     assert isinstance(network.stack, VarAttention)
@@ -122,6 +165,12 @@ def superposition(bench: Bench, form: str, layers: int, seed: int) -> dict[str, 
     r"""Whether a stack with its queries and values held fixed is linear in its observations.
 
     .. math:: \| f(a + b) - f(a) - f(b) + f(0) \| / \| f(a + b) - f(0) \|
+
+    Args:
+        bench: not needed.
+        form: one of `FORMS`.
+        layers: of the network.
+        seed: of network and windows.
     """
     del bench
     name = "samovar" if form == "SAMoVAR" else "lintrans"

@@ -17,7 +17,19 @@ TASK = {"ETT": (7, 64), "Weather": (21, 128), "ECL": (321, 544)}
 
 @torch.no_grad()
 def growth(bench: Bench, size: str, scale: str, seed: int, windows: int) -> dict[str, Any]:
-    """RMS of observations, of every layer's output and of the factors of a path, on random walks."""
+    """RMS of observations, of every layer's output and of the factors of a path, on random walks.
+
+    Args:
+        bench: not needed.
+        size: of the network, one of `TASK`.
+        scale: of its queries, see `SAMoVARConfig`.
+        seed: of network and windows.
+        windows: random walks that are read.
+
+    Returns:
+        The RMS by name, of `outputs` and `factors` by layer; `head width`; and `shortcut`, the RMS of the observations
+        over that of the stack's output.
+    """
     del bench
     channels, width = TASK[size]
     task = Task(1024, 96, channels)

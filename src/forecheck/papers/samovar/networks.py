@@ -14,9 +14,19 @@ from forecheck.nn.seeding import initialise
 
 
 def untrained(name: str, task: Task, seed: int, away: float = 0.0, **options: object) -> ArxNetwork:
-    """A network in double precision, as it starts; `away` is the deviation of normal noise on all its weights.
+    """A network in double precision, as it starts, and with noise on all its weights if `away` is not 0.
 
     Noise makes it as general as a trained one: at the start biases are zero and its maps are nearly so.
+
+    Args:
+        name: of the forecaster.
+        task: lookback, horizon and channels.
+        seed: of weights and noise.
+        away: standard deviation of normal noise on all weights.
+        **options: of the forecaster.
+
+    Raises:
+        UsageError: if there is no such forecaster or option.
     """
     forecaster = registry.create(name, task, options)
     assert isinstance(forecaster, NeuralForecaster)
@@ -31,7 +41,13 @@ def untrained(name: str, task: Task, seed: int, away: float = 0.0, **options: ob
 
 
 def random_walks(windows: int, task: Task, seed: int) -> Float64[Tensor, "window time channel"]:
-    """Windows of independent random walks with normal steps of variance 1."""
+    """Windows of independent random walks with normal steps of variance 1.
+
+    Args:
+        windows: how many.
+        task: lookback and channels.
+        seed: of all windows.
+    """
     generator = torch.Generator().manual_seed(seed)
     shape = (windows, task.lookback, task.channels)
     return torch.randn(shape, generator=generator, dtype=torch.float64).cumsum(dim=1)

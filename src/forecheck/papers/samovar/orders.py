@@ -45,7 +45,13 @@ class Task:
 
 
 def task(data: str, windows: int, lookback: int) -> Task:
-    """Orders 1 and 2 to train on, 3 and 4 to test on; the set as published, or stable processes."""
+    """Orders 1 and 2 to train on, 3 and 4 to test on; the set as published, or stable processes.
+
+    Args:
+        data: `published` or `stable`.
+        windows: training samples; of the published set no more than precede the held-out ones.
+        lookback: steps of input of stable processes; the published set has its own.
+    """
     if data == "published":
         train, test = var_orders("train"), var_orders("validation")
         # An unstable sample weighs as much as thousands of others: it must not choose the epoch.
@@ -62,7 +68,21 @@ def task(data: str, windows: int, lookback: int) -> Task:
 def orders(
     bench: Bench, data: str, network: str, clipped: bool, lookback: int, windows: int, epochs: int, seed: int
 ) -> dict[str, Any]:
-    """A network's squared error on every test sample."""
+    """A network's squared error on every test sample.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        data: `published` or `stable`, see `task`.
+        network: one of `NETWORKS`.
+        clipped: whether the norm of the gradient is bounded in training.
+        lookback: steps of input, see `task`.
+        windows: in training, see `task`.
+        epochs: of training.
+        seed: of the fit.
+
+    Returns:
+        Means over `all` and over `stable` test samples, the `squared` errors of the latter, and the validation loss.
+    """
     made = task(data, windows, lookback)
     name, options, last = NETWORKS[network]
     options = RECIPE | options | {"epochs": epochs, "micro_batch": RECIPE["batch"], "clip": CLIP if clipped else None}
@@ -74,7 +94,16 @@ def orders(
 
 
 def references(bench: Bench, data: str, lookback: int) -> dict[str, Any]:
-    """Squared errors of the oracle, zero, the last value, and autoregressions fitted inside the window."""
+    """Squared errors of the oracle, zero, the last value, and autoregressions fitted inside the window.
+
+    Args:
+        bench: not needed.
+        data: `published` or `stable`, see `task`.
+        lookback: steps of input, see `task`.
+
+    Returns:
+        Their `errors`, as `orders` gives them, and the `ridge` that is best on held-out samples.
+    """
     del bench
     made = task(data, 2, lookback)
     x, y = made.samples.test[:, :-1], made.samples.test[:, -1]

@@ -16,7 +16,15 @@ NOISE = 0.05
 def stable_samples(
     first: int, count: int, orders: tuple[int, ...], channels: int, steps: int
 ) -> tuple[Float[np.ndarray, "sample step channel"], Float[np.ndarray, "sample channel"]]:
-    """Samples numbered from `first`, the orders in turn, and the oracle's forecast of each one's last step."""
+    """Samples numbered from `first`, the orders in turn, and the oracle's forecast of each one's last step.
+
+    Args:
+        first: number of the first sample; numbers decide what is drawn.
+        count: samples.
+        orders: of the processes.
+        channels: of a process.
+        steps: of a sample, its target included.
+    """
     index = np.arange(first, first + count)
     values, oracle = np.empty((count, steps, channels)), np.empty((count, channels))
     for turn, order in enumerate(orders):

@@ -16,7 +16,18 @@ LOOKBACKS = {96: 1024, 192: 2048, 336: 2048, 720: 3960}
 
 
 def real(bench: Bench, horizon: int, stride: int, epochs: int, seed: int) -> dict[str, Any]:
-    """Test error of SAMoVAR with every `stride`-th training window."""
+    """Test error of SAMoVAR with every `stride`-th training window.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        horizon: one of `LOOKBACKS`, which has its lookback.
+        stride: of the training windows.
+        epochs: of training.
+        seed: of the fit.
+
+    Raises:
+        DataError: if ETTh1 cannot be found.
+    """
     panel = load("ETTh1")
     options = {"train_stride": stride, "epochs": epochs, "patience": epochs}
     config = asdict(registry.read_config(registry.find("samovar"), options))

@@ -31,6 +31,17 @@ def recovery(bench: Bench, network: str, windows: int, epochs: int, seed: int) -
     together; by part: the patch that adds most to the forecast; by Jacobian: the step with the largest derivative, all
     channels together, and the step and channel. `learned` is the share of a channel's predictable variance that the
     network's forecasts explain, 1 for the best forecast and below 0 where it is worse than none.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        network: `samovar` or `lintrans`; only the former has paths, coefficients and parts.
+        windows: in training.
+        epochs: of training.
+        seed: of path and fit.
+
+    Returns:
+        `found`, the shares by driven channel; `learned`; and `regression`, 1 where the largest coefficient of an
+        autoregression of order 3 is the cause's.
     """
     panel = causal_panel(windows + LOOKBACK + VALIDATION + TEST, seed)
     split = f"{windows + LOOKBACK}+{VALIDATION}+{TEST}"

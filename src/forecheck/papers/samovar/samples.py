@@ -31,7 +31,21 @@ class Samples:
 def fit(
     bench: Bench, panel: Panel, split: str, name: str, lookback: int, options: dict[str, Any], seed: int, step: int = 1
 ) -> Result:
-    """A forecaster of one step, trained on a panel or found in the store."""
+    """A forecaster of one step, trained on a panel or found in the store.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        panel: the data.
+        split: where its parts end, see `parse_split`.
+        name: of the forecaster.
+        lookback: steps of input.
+        options: that differ from its defaults.
+        seed: of the fit.
+        step: rows between the origins of two windows.
+
+    Raises:
+        UsageError: if there is no such forecaster or option.
+    """
     config = asdict(registry.read_config(registry.find(name), options))
     trial = Trial(panel.fingerprint, split, lookback, 1, name, config, step=step, seed=seed)
     if trial not in bench.store:
@@ -46,7 +60,15 @@ def fit_samples(
     """Squared errors of the test samples, mean over channels, in the samples' units; and what the fit said.
 
     Args:
-        last: steps of input that the forecaster is given; all by default.
+        bench: its store holds the trial; reports progress.
+        samples: to train on, to stop by and to test on.
+        name: of the forecaster.
+        options: that differ from its defaults.
+        seed: of the fit.
+        last: steps of input that the forecaster reads, the latest; all by default.
+
+    Raises:
+        UsageError: if there is no such forecaster or option.
     """
     parts = [samples.train, samples.validation, samples.test]
     if last is not None:

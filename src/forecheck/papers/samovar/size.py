@@ -18,7 +18,15 @@ RECIPE = {"width": WIDTH, "dropout": 0.1, "lr": 5e-3, "batch": 32, "micro_batch"
 
 
 def size(bench: Bench, layers: int, heads: int, windows: int, seed: int) -> dict[str, Any]:
-    """Excess of SAMoVAR's error over the oracle's, in variances of the innovations, beside references."""
+    """Excess of SAMoVAR's error over the oracle's, in variances of the innovations, beside references.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        layers: of the network.
+        heads: of the network, each `WIDTH` / heads wide.
+        windows: in training.
+        seed: of the fit.
+    """
     train, _ = stable_samples(0, windows, (1,), 1, LOOKBACK + 1)
     held_out, _ = stable_samples(10**6, 500, (1,), 1, LOOKBACK + 1)
     test, oracle = stable_samples(2 * 10**6, TEST, (1,), 1, LOOKBACK + 1)

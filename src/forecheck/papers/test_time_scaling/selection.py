@@ -29,6 +29,13 @@ def selection(bench: Bench, target: str, order: str, each: int, repeats: int) ->
     """Shares of the four kinds, `each` tasks of every one, for a target on all skills; a list a repeat.
 
     The strongest skill is the same in all tasks (`order` shared), or every task has an order of its own (own).
+
+    Args:
+        bench: not needed.
+        target: one of `TARGETS`.
+        order: of the skills, `shared` or `own`.
+        each: tasks of a kind.
+        repeats: how many; each draws skills of its own.
     """
     del bench
     found = []

@@ -38,6 +38,11 @@ def trained_mixture(
         \bar\Lambda = \sum_\ell \pi_\ell \Lambda_\ell
 
     Not symmetric in general. Derived here; the paper bounds it.
+
+    Args:
+        covariances: Lambda of every kind.
+        shares: pi; they sum to 1.
+        length: n, examples a training prompt.
     """
     second = sum(share * kind @ trained_matrix(kind, length) for share, kind in zip(shares, covariances, strict=True))
     mean = torch.einsum("k,kij->ij", shares, covariances)
@@ -109,6 +114,11 @@ def chain_error(
 
     Give the covariance of the test inputs for S to have a prompt without limit; if it is the training covariance with
     eigenvalues lambda_j, the error is :math:`\sum_j (1 + n / (1 + \mathrm{tr}\Lambda / \lambda_j))^{-2k}`.
+
+    Args:
+        matrix: Gamma.
+        covariance: S of every prompt, second moments of its x.
+        steps: k.
     """
     left = torch.eye(len(matrix), dtype=matrix.dtype) - torch.linalg.solve(matrix, covariance)
     power, errors = left, []
@@ -123,6 +133,11 @@ def scaling_law(covariance: Float[Tensor, "width width"], length: int, steps: in
 
     .. math:: d \Big( 1 + \frac{n}{1 + \mathrm{Hard}(\Lambda)} \Big)^{-2k}
 
+    Args:
+        covariance: Lambda, of training and test.
+        length: n, examples a training prompt.
+        steps: k.
+
     Source: arXiv 2510.03605, corollary 3.5, whose factor 1 + o(1) hides what short prompts do (`top_eigenvalue`).
     """
     return len(covariance) * (1 + length / (1 + hardness(covariance))) ** (-2.0 * steps)
@@ -132,6 +147,11 @@ def direct_bound(covariance: Float[Tensor, "width width"], length: int, prompt: 
     r"""Upper bound of the error after one step, trained on n and tested on m examples; loose.
 
     .. math:: \frac{d}{n^2} (1 + \mathrm{Hard})^2 + \frac{d}{m} (1 + \mathrm{Hard})
+
+    Args:
+        covariance: Lambda, of training and test.
+        length: n, examples a training prompt.
+        prompt: m, examples a test prompt.
 
     Source: arXiv 2510.03605, theorem 3.3.
     """

@@ -39,7 +39,14 @@ def covariance(spectrum: str, scaled: bool = False) -> Tensor:
 
 
 def draw_inputs(second: Tensor, prompts: int, length: int, seed: int) -> Tensor:
-    """Inputs of prompts: prompt, width, length."""
+    """Inputs of prompts, (prompt, width, length).
+
+    Args:
+        second: their covariance, positive definite.
+        prompts: how many.
+        length: examples a prompt.
+        seed: of all prompts.
+    """
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(prompts, len(second), length, generator=generator, dtype=second.dtype)
     return torch.linalg.cholesky(second) @ drawn
@@ -48,7 +55,23 @@ def draw_inputs(second: Tensor, prompts: int, length: int, seed: int) -> Tensor:
 def thoughts(
     bench: Bench, spectrum: str, scaled: bool, test: str, train: int, prompt: int, prompts: int, repeats: int
 ) -> dict[str, Any]:
-    """Errors of 1 to 20 steps over d, weights integrated out: mean and median over prompts, a list a repeat."""
+    """Errors of 1 to 20 steps over d, weights integrated out: mean and median over prompts, a list a repeat.
+
+    Args:
+        bench: not needed.
+        spectrum: of training inputs, one of `SPECTRA`.
+        scaled: whether their covariance is scaled to trace d.
+        test: spectrum of test inputs, not scaled.
+        train: n, examples a training prompt.
+        prompt: m, examples a test prompt.
+        prompts: a repeat.
+        repeats: how many; a repeat's number is its seed.
+
+    Returns:
+        The errors by number of steps; the share of prompts whose top eigenvalue is above 2; both for prompts without
+        limit (`unlimited`); and over d too, what theory says: the scaling `law` by number of steps, and the direct
+        `bound`.
+    """
     del bench
     trained, target = covariance(spectrum, scaled), covariance(test)
     matrix = trained_matrix(trained, train)
@@ -73,7 +96,19 @@ def thoughts(
 
 
 def recursion(bench: Bench, spectrum: str, train: int, prompt: int, seed: int, steps: int) -> dict[str, Any]:
-    """The layer on a prompt to which its outputs are appended, against the powers of the recursion."""
+    """The layer on a prompt to which its outputs are appended, against the powers of the recursion.
+
+    Args:
+        bench: not needed.
+        spectrum: of training and test inputs, one of `SPECTRA`.
+        train: n, examples a training prompt.
+        prompt: m, examples of the prompt.
+        seed: of inputs and weights.
+        steps: k.
+
+    Returns:
+        Their largest relative difference over all steps.
+    """
     del bench
     second = covariance(spectrum)
     matrix = trained_matrix(second, train)
@@ -98,6 +133,19 @@ def detector(
 
     Thoughts diverge if their error is larger after 2000 than after 1000 steps and no rounding; they overthink if 20
     steps leave more than 1.01 times the error of the best number of them.
+
+    Args:
+        bench: not needed.
+        spectrum: of training inputs, one of `SPECTRA`.
+        scaled: whether their covariance is scaled to trace d.
+        train: n, examples a training prompt.
+        prompt: m, examples a test prompt.
+        prompts: how many are thought about.
+        seed: of inputs and weights.
+
+    Returns:
+        Numbers of prompts: that `diverged`, `converged` or `overthought`, how many of them the detector put on the
+        right side, and its `alarms`.
     """
     del bench
     matrix = trained_matrix(covariance(spectrum, scaled), train)

@@ -21,6 +21,18 @@ def descent(bench: Bench, spectrum: str, train: int, seed: int, steps: int, batc
 
     It begins with the key-query matrix of the theorem and small random numbers beside it, and small random values; the
     map that is learnt, V_{w,x} W_{y,1}, is the mean over the second half of the steps.
+
+    Args:
+        bench: reports progress.
+        spectrum: of the inputs, one of `SPECTRA`.
+        train: n, examples a prompt.
+        seed: of initial weights and prompts.
+        steps: of descent.
+        batch: prompts a step.
+
+    Returns:
+        Relative distances of the learnt map from the inverses of Gamma and Lambda, how far the key-query weights on the
+        weight slot moved, and the diagonals of what is learnt and of Gamma's inverse.
     """
     second = covariance(spectrum)
     generator = torch.Generator().manual_seed(seed)

@@ -37,7 +37,14 @@ class Thinker(nn.Module):
 
 
 def think(model: Thinker, x: Tensor, y: Tensor, steps: int) -> list[Tensor]:
-    """Estimates of w after 1 to k steps; each is appended to the prompt. x: task, length, width."""
+    """Estimates of w after 1 to k steps; each is appended to the prompt.
+
+    Args:
+        model: the transformer.
+        x: inputs, (task, length, width).
+        y: labels, (task, length).
+        steps: k.
+    """
     tasks, length, _ = x.shape
     prompt = x.new_zeros(tasks, length + 1, 2 * WIDTH + 2)
     prompt[:, :-1, :WIDTH], prompt[:, :-1, WIDTH], prompt[:, -1, -1] = x, y, 1
@@ -67,8 +74,21 @@ def train_and_think(
     """Train on prompts of n examples, then think about longer ones with isotropic inputs.
 
     Args:
+        bench: reports progress.
+        device: where the model is trained.
+        spectrum: of the training inputs, one of `SPECTRA`; their covariance is scaled to trace d.
+        train: n, examples a training prompt.
+        prompt: examples a test prompt.
+        seed: of weights and prompts.
         thoughts: of training: 1 for direct answers only, as the paper trains; more if the answer after every one of
             several thoughts is to be right, which shows the model its own thoughts.
+        steps: of training.
+        layers: of the model, of 8 heads each.
+        width: features a token.
+        batch: prompts a step.
+
+    Returns:
+        Mean squared `errors` after 1 to 20 steps of thought, the training `curve`, and the number of `parameters`.
     """
     torch.manual_seed(seed)
     generator = torch.Generator(device).manual_seed(seed)

@@ -74,7 +74,20 @@ better on ETTh1 than by all.
 
 
 def plan(bench: Bench, data: str, recipe: Recipe, seed: int, edit: Edit | None = None, **options: Any) -> Trial:
-    """The trial of a fit, its attention edited before training if so; options beyond the recipe's come last."""
+    """The trial of a fit, its attention edited before training if so.
+
+    Args:
+        bench: its store gets the panel.
+        data: name of the set.
+        recipe: of the forecaster.
+        seed: of the fit.
+        edit: of its attention.
+        **options: of the forecaster; they replace the recipe's.
+
+    Raises:
+        DataError: if the set cannot be found.
+        UsageError: if there is no such forecaster or option.
+    """
     panel = load(data)
     bench.store.put_panel(panel)
     task = Task(LOOKBACK, HORIZON, len(panel.channels))

@@ -38,6 +38,16 @@ def change(edited: Losses, raw: Losses, overlap: int, reference: float | None = 
     """Edited losses against raw ones, paired by seed and window, relative to the raw mean or another reference.
 
     The interval holds for overlapping windows and has the spread between seeds in it.
+
+    Args:
+        edited: losses, paired with `raw`.
+        raw: losses of the model as it was trained.
+        overlap: how many consecutive windows share targets.
+        reference: loss that the change is relative to, positive; the mean of `raw` if not given.
+
+    Raises:
+        DataError: if a loss is not finite, there are fewer than three windows, or the reference is not positive.
+        UsageError: if the overlap is below 1.
     """
     loss = float(raw.mean()) if reference is None else reference
     return compare([edited - raw], loss, overlap, margin=MARGIN, over_seeds="yes")[0]
@@ -47,6 +57,11 @@ def held(c: Comparison, *, above: float | None = None, below: float | None = Non
     """Whether a change lies above and below bounds, by its whole 95 % interval.
 
     None too if the test part is too short for an interval.
+
+    Args:
+        c: the change.
+        above: what it must exceed, relative; None for no bound.
+        below: what must exceed it, relative; None for no bound.
     """
     if c.blocks < MINIMUM_BLOCKS:
         return None

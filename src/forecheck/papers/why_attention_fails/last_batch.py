@@ -42,9 +42,18 @@ def kept_mean(losses: Float[np.ndarray, " window"], batch: int) -> float:
 def last_batch(bench: Bench, data: str, model: str, horizon: int) -> dict[str, Any]:
     """Test error on all windows, and without those of the last incomplete batch.
 
+    Args:
+        bench: its store holds the trial; reports progress.
+        data: name of the set.
+        model: name of the forecaster.
+        horizon: H.
+
     Returns:
         `windows`, `mse` on all of them, and by batch size `kept`, the error without the last incomplete batch, `left`,
         the windows in it, and `share`, what they hold of the squared error.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     panel = load(data)
     bench.store.put_panel(panel)

@@ -15,7 +15,23 @@ WIDTH = 16
 
 
 def patched(bench: Bench, data: str, recipe: str, patch: int, width: int, mode: str, seed: int) -> dict[str, Any]:
-    """Losses of PatchTST on patches of one length, end to end, its attention raw or replaced before training."""
+    """Losses of PatchTST on patches of one length, end to end, its attention raw or replaced before training.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        data: name of the set.
+        recipe: `short` or `long`.
+        patch: its steps.
+        width: features a token.
+        mode: `raw`, or a mode of `Replace`.
+        seed: of the fit.
+
+    Returns:
+        See `arms.fitted`.
+
+    Raises:
+        DataError: if the set cannot be found.
+    """
     edit = None if mode == RAW else Replace(mode)  # type: ignore[arg-type]
     cut: dict[str, Any] = {"patch": patch, "stride": patch, "padding": False, "width": width}
     return fitted(bench, plan(bench, data, RECIPES["patchtst", recipe], seed, edit, **cut))

@@ -56,9 +56,22 @@ def disturbed(
 ) -> dict[str, Any]:
     """Losses of the trained raw model at every strength, disturbed in all layers; noise is averaged over five draws.
 
+    Args:
+        bench: its store holds the trials; reports progress.
+        data: name of the set.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
+        kind: of disturbance, one of those of `EDITS`.
+        part: what is disturbed.
+        strengths: of the disturbance.
+        seed: of the fit.
+
     Returns:
         By strength, `losses` (see `arms.scored`) and `changes`, see `relative_change`; `raw`, the losses without an
         edit.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     raw = plan(bench, data, RECIPES[model, recipe], seed)
     found = scored(bench, raw)
@@ -80,6 +93,12 @@ def relative_change(bench: Bench, raw: Trial, edit: Edit, name: PartName) -> flo
     r"""Relative change of what a part gives, :math:`\|y' - y\| / \|y\|`, on training windows.
 
     Mean over layers, each edited alone, so that what the part reads is what it was.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        raw: the fit.
+        edit: what changes the part; on one layer at a time, whatever its own layers are.
+        name: of the part.
     """
     run(bench, raw)
     forecaster = registry.load(bench.store.model(raw))

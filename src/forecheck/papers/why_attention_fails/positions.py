@@ -35,9 +35,19 @@ EDITS = {
 def recoded(bench: Bench, data: str, model: str, recipe: str, seed: int) -> dict[str, Any]:
     """Losses of the trained raw model with its codes changed, by edit; shuffles are averaged over five draws.
 
+    Args:
+        bench: its store holds the trials; reports progress.
+        data: name of the set.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
+        seed: of the fit.
+
     Returns:
         `losses` by edit and `raw`, see `arms.scored`; `cosines`, mean cosine of two position codes by their distance;
         `size`, root mean square of the codes.
+
+    Raises:
+        DataError: if the set cannot be found.
     """
     trial = plan(bench, data, RECIPES[model, recipe], seed)
     raw = scored(bench, trial)

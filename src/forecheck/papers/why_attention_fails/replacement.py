@@ -15,13 +15,41 @@ REFERENCES = ("last", "nlinear")
 
 
 def replaced(bench: Bench, data: str, model: str, recipe: str, mode: str, seed: int) -> dict[str, Any]:
-    """Losses of a forecaster whose attention is replaced before training; that of `raw` stays."""
+    """Losses of a forecaster whose attention is replaced before training; that of `raw` stays.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        data: name of the set.
+        model: `patchtst` or `itransformer`.
+        recipe: how it is trained, by its name in `RECIPES`.
+        mode: `raw`, or a mode of `Replace`.
+        seed: of the fit.
+
+    Returns:
+        See `arms.fitted`.
+
+    Raises:
+        DataError: if the set cannot be found.
+    """
     edit = None if mode == RAW else Replace(mode)  # type: ignore[arg-type]
     return fitted(bench, plan(bench, data, RECIPES[model, recipe], seed, edit))
 
 
 def references(bench: Bench, data: str, model: str, recipe: str) -> dict[str, Any]:
-    """Losses of forecasters without attention on the same windows: the last value, and a closed-form linear map."""
+    """Losses of forecasters without attention on the same windows: the last value, and a closed-form linear map.
+
+    Args:
+        bench: its store holds the trials; reports progress.
+        data: name of the set.
+        model: whose windows are forecast, `patchtst` or `itransformer`.
+        recipe: by which it is trained, by its name in `RECIPES`.
+
+    Returns:
+        Mean squared errors on the test windows by forecaster.
+
+    Raises:
+        DataError: if the set cannot be found.
+    """
     step = RECIPES[model, recipe].step
     return {name: scored(bench, plan(bench, data, Recipe(name, {}, step), 0))["mse"] for name in REFERENCES}
 

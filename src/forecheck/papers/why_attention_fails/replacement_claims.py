@@ -43,7 +43,7 @@ SLIDES = {"raw": 0.398, "identity": 0.384, "zero": 0.381, "mean": 0.394}
 """PatchTST on ETTh1, as reproduced in the slides."""
 
 
-def judge_replacement(experiment: str, references: str, model: str) -> Callable[[Measured], Outcome]:
+def _judge_replacement(experiment: str, references: str, model: str) -> Callable[[Measured], Outcome]:
     """Every mode on every set against raw attention."""
 
     def judge(measured: Measured) -> Outcome:
@@ -158,10 +158,10 @@ CLAIMS = claims(
     __name__,
     {
         "patchtst": Tested(
-            judge_replacement(PATCHTST.name, PATCHTST_REFERENCES.name, "patchtst"), (PATCHTST, PATCHTST_REFERENCES)
+            _judge_replacement(PATCHTST.name, PATCHTST_REFERENCES.name, "patchtst"), (PATCHTST, PATCHTST_REFERENCES)
         ),
         "itransformer": Tested(
-            judge_replacement(ITRANSFORMER.name, ITRANSFORMER_REFERENCES.name, "itransformer"),
+            _judge_replacement(ITRANSFORMER.name, ITRANSFORMER_REFERENCES.name, "itransformer"),
             (ITRANSFORMER, ITRANSFORMER_REFERENCES),
         ),
         "slides": Tested(judge_slides, (AS_SLIDES,)),

@@ -42,7 +42,13 @@ _PATTERNS = 400
 
 
 def references(bench: Bench, windows: int, seed: int) -> dict[str, Any]:
-    """Errors by what is known of the states, learnt on as many other windows."""
+    """Errors by what is known of the states, learnt on as many other windows.
+
+    Args:
+        bench: not needed.
+        windows: that forecasts are fitted to, and as many others that errors are averaged over.
+        seed: of the data.
+    """
     del bench
     found = event_errors(np.arange(windows), np.arange(windows, 2 * windows), seed)
     return {"errors": {name: float(each.mean()) for name, each in found.items()}}
@@ -52,6 +58,16 @@ def learnt(
     bench: Bench, seed: int, windows: int, epochs: int, layers: int, embedding: str, arm: str, updates: int = 0
 ) -> dict[str, Any]:
     """A forecaster trained on the event set, with attention (raw) or with its pattern replaced before training.
+
+    Args:
+        bench: its store holds the trials; reports progress.
+        seed: of data and fit.
+        windows: in all, of which 70 % are for training.
+        epochs: of training.
+        layers: of the forecaster.
+        embedding: of patches, one of `EMBEDDINGS` or `CODES`.
+        arm: `raw`, or a mode of `Replace`.
+        updates: steps of the first stage, which learns the codes; only with `CODES`.
 
     Returns:
         `error` on the test windows in the data's units, those of the references on the same windows, and the `share`
@@ -86,7 +102,16 @@ def learnt(
 
 
 def linear(bench: Bench, seed: int, windows: int) -> dict[str, Any]:
-    """The closed-form linear forecaster on the same windows."""
+    """The closed-form linear forecaster on the same windows.
+
+    Args:
+        bench: its store holds the trial.
+        seed: of the data.
+        windows: in all, of which 70 % are for training.
+
+    Returns:
+        Its `error`, and the `share` of the achievable gain.
+    """
     panel = events.events(windows, seed)
     bench.store.put_panel(panel)
     trial = _trial(panel, "linear", {}, seed)
@@ -97,7 +122,17 @@ def linear(bench: Bench, seed: int, windows: int) -> dict[str, Any]:
 
 
 def recalled(bench: Bench, seed: int, windows: int, arm: str) -> dict[str, Any]:
-    """The same model where the target repeats a patch that only a cue tells: attention is needed."""
+    """The same model where the target repeats a patch that only a cue tells: attention is needed.
+
+    Args:
+        bench: its store holds the trial; reports progress.
+        seed: of data and fit.
+        windows: blocks of the series.
+        arm: `raw`, or a mode of `Replace`.
+
+    Returns:
+        The `error` on standardised test windows.
+    """
     panel = recall.recall(windows, seed)
     bench.store.put_panel(panel)
     options = _RECALL | _SIZES | _PATCHTST
@@ -121,7 +156,17 @@ def gain(error: float, errors: Mapping[str, float]) -> float:
 
 
 def trial_of(panel: Panel, seed: int, epochs: int, layers: int, embedding: str, arm: str, updates: int) -> Trial:
-    """The fit of a forecaster on the event set."""
+    """The fit of a forecaster on the event set.
+
+    Args:
+        panel: the event set.
+        seed: of the fit.
+        epochs: of training.
+        layers: of the forecaster.
+        embedding: of patches, one of `EMBEDDINGS` or `CODES`.
+        arm: `raw`, or a mode of `Replace`.
+        updates: steps of the first stage, which learns the codes; only with `CODES`.
+    """
     options: dict[str, Any] = _RECIPE | _SIZES | {"epochs": epochs, "layers": layers}
     if embedding.startswith("vq"):
         options |= _FIRST_STAGE | {"vq_updates": updates}
@@ -167,6 +212,12 @@ def looks(
     r"""By layer, the weight on patches that hold an event against that on patches without any.
 
     Weights are times T, so 1 is uniform; means over windows and queries.
+
+    Args:
+        module: the network.
+        x: windows, standardised as it reads them.
+        index: their numbers in the event set.
+        seed: of the event set.
 
     Returns:
         `by rank`, on the patch of the last, last but one, ... event; `others`, on patches without event; `ratio` of
@@ -222,6 +273,11 @@ def marks(
     """Patches that hold the middle of a whole, visible event, by its rank from the end; and those without any event.
 
     An event of height 0.02 is not visible; its patches are in neither class, nor are those that hold an edge alone.
+
+    Args:
+        index: numbers of windows in the event set.
+        seed: of the event set.
+        patches: of a window, end to end from its first step.
     """
     states, starts, _ = events.event_states(index, seed)
     rows = np.arange(len(index))

@@ -17,13 +17,25 @@ class Watcher(Protocol):
         """So many trials more, of which so many were in the store already; may be called again."""
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
-        """A running trial got so far."""
+        """A running trial got so far.
+
+        Args:
+            trial: that is running.
+            fraction: the share that is done, in [0, 1].
+            word: on what is going on.
+        """
 
     def finished(self, trial: Trial) -> None:
         """A trial is in the store now."""
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Something that is no trial and counts repetitions of its own got so far."""
+        """Something that is no trial and counts repetitions of its own got so far.
+
+        Args:
+            name: of the work.
+            done: repetitions so far.
+            total: repetitions in all.
+        """
 
     def say(self, line: str) -> None:
         """Something that a person should know before it is over."""
@@ -33,19 +45,19 @@ class Silent:
     """Watches and says nothing."""
 
     def part(self, name: str, done: float, total: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def planned(self, total: int, finished: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def progressed(self, trial: Trial, fraction: float, word: str) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def finished(self, trial: Trial) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def say(self, line: str) -> None:
-        """Nothing."""
+        """Ignore it."""
 
 
 Run = Callable[[list[Trial], Store], None]
@@ -62,11 +74,17 @@ class Announced:
         self.say = watcher.say
 
     def planned(self, total: int, finished: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
 
 def to_run(trials: Iterable[Trial], store: Store, watcher: Watcher) -> list[Trial]:
-    """Trials that are not in the store, fits before the post-hoc trials that need them, each once."""
+    """Trials that are not in the store, fits before the post-hoc trials that need them, each once.
+
+    Args:
+        trials: that are asked for.
+        store: of results.
+        watcher: hears how many trials there are and how many are finished.
+    """
     wanted: dict[str, Trial] = {}
     for trial in trials:
         if trial.parent is not None:

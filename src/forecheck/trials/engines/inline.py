@@ -21,6 +21,12 @@ def run_inline(
 ) -> None:
     """Run what is not in the store yet; `models` were trained elsewhere, by fingerprint.
 
+    Args:
+        trials: that are asked for; fits that they need are run too.
+        store: where results are saved.
+        watcher: receives the progress.
+        models: trained elsewhere, by fingerprint.
+
     Raises:
         TrialError: if a trial fails.
         ForecheckError: if a trial cannot be run as described.

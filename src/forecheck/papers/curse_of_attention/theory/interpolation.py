@@ -61,5 +61,11 @@ class Grid:
         share: Float64[Tensor, "point neuron"],
         mass: Float64[Tensor, " neuron"],
     ) -> Float64[Tensor, " node"]:
-        """`masses` of weights that have been placed."""
+        """`masses` of weights that have been placed.
+
+        Args:
+            index: nodes around each weight, from `around`.
+            share: the polynomials' values there, from `around`.
+            mass: of each weight.
+        """
         return torch.zeros_like(self.nodes).index_add_(0, index.flatten(), (share * mass).flatten())

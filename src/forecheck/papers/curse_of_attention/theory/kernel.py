@@ -20,7 +20,13 @@ _STEPS_A_POLE = 6
 
 
 def jacobian(model: TwoLayer, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> dict[str, Tensor]:
-    """Derivatives of f with respect to what is learnt, (sample, parameters of that name); a bias's by step, neuron."""
+    """Derivatives of f with respect to what is learnt, (sample, parameters of that name); a bias's by step, neuron.
+
+    Args:
+        model: the form.
+        parameters: where derivatives are taken.
+        x: windows.
+    """
     masses, neurons = _masses(parameters), len(parameters["output"])
     rows = _derivatives(model, parameters, x)
     for name, row in rows.items():
@@ -83,6 +89,11 @@ def infinite_tangent_kernel(
     and likewise for biases (at zero) and outputs. The expectation is a trapezoidal sum, which is exact but for terms of
     :math:`e^{-2 \pi \delta / h}` at steps h, with :math:`\delta` that of `TwoLayer.pole_distance`.
 
+    Args:
+        model: the form.
+        x: windows of the rows.
+        other: windows of the columns; `x` if not given.
+
     Raises:
         ValueError: for the differential form, whose two weights would need a sum over both.
 
@@ -141,6 +152,13 @@ def kernel_descent(
     .. math:: \hat f_t(x) = H(x, X) \, \frac{I - (I - \eta H)^t}{H} \, y
 
     by the eigenvalues of H = H(X, X); nothing is inverted, so a kernel that is singular to rounding does no harm.
+
+    Args:
+        kernel: H(X, X) of the training windows.
+        cross: H(x, X) of the windows that are forecast.
+        y: next steps of the training windows.
+        lr: eta.
+        steps: t.
 
     Raises:
         ValueError: unless the step size is below 2 / lambda_max.

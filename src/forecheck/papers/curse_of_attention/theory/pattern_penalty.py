@@ -44,7 +44,13 @@ class PatternPenalty:
     floor: float = 0.5
 
     def value(self, model: TwoLayer, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> float:
-        """Omega."""
+        """The penalty Omega.
+
+        Args:
+            model: a form with one softmax and no bias.
+            parameters: of the network, of which the attention weights matter.
+            x: windows.
+        """
         total, least = 0.0, self.floor * math.log(x.shape[1])
         for (x_,) in pieces(model.rows(parameters, x), x):
             share = self._softmax(model, parameters, x_)
@@ -55,7 +61,12 @@ class PatternPenalty:
         return self.strength * len(parameters["weight"]) ** -0.5 * total
 
     def gradient(self, model: TwoLayer, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> Parameters:
-        """Of Omega with respect to the attention weights, by their name.
+        """Gradient of Omega with respect to the attention weights, by their name.
+
+        Args:
+            model: a form with one softmax and no bias.
+            parameters: of the network, of which the attention weights matter.
+            x: windows.
 
         Raises:
             ValueError: if the form has more than these weights in its patterns.

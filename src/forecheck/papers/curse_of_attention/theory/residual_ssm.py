@@ -110,6 +110,12 @@ class ResidualSSM:
         rejected: in the plane of :math:`P_d` and :math:`P_{d+1}` the state is isotropic, its angle is uniform on the
         circle, and it is mapped onto the two sectors in which the signs are as asked, its radius kept.
 
+        Args:
+            count: how many.
+            seed: of their streams.
+            signs: of the last and the next step.
+            start: number of the first sample.
+
         Raises:
             UsageError: if no sample has such signs.
 

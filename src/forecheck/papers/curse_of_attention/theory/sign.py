@@ -60,6 +60,14 @@ def linear_risk(model: ResidualSSM, weights: Float[np.ndarray, " step"], signs: 
 
     Zero weights are the zero predictor, (0, ..., 0, 1) is persistence. Among inconsistent signs targets are the
     smaller the larger gamma, so compare risks there with that of zero.
+
+    Args:
+        model: what is sampled.
+        weights: w.
+        signs: of the last and the next step.
+
+    Raises:
+        UsageError: if signs are to be split and the last step determines the sign of the next.
     """
     rule = np.append(weights, -1.0)
     return float(rule @ second_moments(model, signs) @ rule + model.noise**2 * (rule @ rule))

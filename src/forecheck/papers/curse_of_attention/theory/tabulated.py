@@ -47,7 +47,7 @@ class Table:
     def gradient(
         self, parameters: Parameters, y: Float64[Tensor, " sample"]
     ) -> tuple[Float64[Tensor, " sample"], Parameters]:
-        """F of every window, and the gradient of the loss with respect to what is learnt, as `TwoLayer.gradient`."""
+        """Forecasts f, and the gradient of the loss with respect to what is learnt, as `TwoLayer.gradient`."""
         model, scale = self.model, len(parameters["output"]) ** -0.5
         scaled = parameters["output"] * scale
         branches = [("weight", self.x.new_ones(()))]

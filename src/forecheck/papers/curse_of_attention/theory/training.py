@@ -152,7 +152,13 @@ def train(
 
 
 def stable_step(model: TwoLayer, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> float:
-    r"""Step size :math:`1 / \lambda_{max}(H)` of gradient descent, half of what the linearised network bears."""
+    r"""Step size :math:`1 / \lambda_{max}(H)` of gradient descent, half of what the linearised network bears.
+
+    Args:
+        model: the form.
+        parameters: at the start.
+        x: training windows.
+    """
     return 1 / float(torch.linalg.eigvalsh(tangent_kernel(model, parameters, x))[-1])
 
 

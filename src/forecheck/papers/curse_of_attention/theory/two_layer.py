@@ -129,7 +129,13 @@ class TwoLayer:
         bias: Float64[Tensor, "step neuron"] | None,
         x: Float64[Tensor, "sample step"],
     ) -> Response:
-        """Means and their slopes; one of the two softmaxes of the differential form."""
+        """Means and their slopes; one of the two softmaxes of the differential form.
+
+        Args:
+            weight: w, or w' of the second softmax.
+            bias: b; None for none.
+            x: windows.
+        """
         last, keys = x[:, -1:], self.keys(x)
         unit = last * keys  # the scores at weight 1
         added = bias
@@ -163,7 +169,7 @@ class TwoLayer:
             yield "second", -parameters["mix"], self.response(parameters["second"], bias, x)
 
     def predict(self, parameters: Parameters, x: Float64[Tensor, "sample step"]) -> Float64[Tensor, " sample"]:
-        """F of every window."""
+        """Forecast f of every window."""
         scaled = parameters["output"] / len(parameters["output"]) ** 0.5
         out = x[:, -1].clone() if self.skip else x.new_zeros(len(x))
         for x_, out_ in pieces(self.rows(parameters, x), x, out):
@@ -174,7 +180,13 @@ class TwoLayer:
     def gradient(
         self, parameters: Parameters, x: Float64[Tensor, "sample step"], y: Float64[Tensor, " sample"]
     ) -> tuple[Float64[Tensor, " sample"], Parameters]:
-        """F of every window, and the gradient of the loss with respect to what is learnt; one pass over the windows."""
+        """Forecasts f, and the gradient of the loss with respect to what is learnt, in one pass over the windows.
+
+        Args:
+            parameters: where it is taken.
+            x: windows.
+            y: their next steps.
+        """
         scale = len(parameters["output"]) ** -0.5
         scaled = parameters["output"] * scale
         found = {name: torch.zeros_like(parameters[name]) for name in self.trained}

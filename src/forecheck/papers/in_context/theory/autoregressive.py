@@ -112,7 +112,13 @@ def recursion(
     before: Float[np.ndarray, "lag series channel"],
     noise: Float[np.ndarray, "time series channel"],
 ) -> Float[np.ndarray, "time series channel"]:
-    """What follows `before` (oldest first) with these innovations; one process, or as many as series."""
+    """What follows `before` (oldest first) with these innovations; one process, or as many as series.
+
+    Args:
+        coefficients: Phi_1 to Phi_p; rows are the channels that are made.
+        before: the p steps that come first.
+        noise: innovations.
+    """
     order, (time, count, channels) = len(before), noise.shape
     path = np.concatenate([before, noise])
     # Oldest lag first, as in the path.

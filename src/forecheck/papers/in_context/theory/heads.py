@@ -29,7 +29,13 @@ class Moments:
     def of(
         cls, gram: Float[Tensor, "task row row"], query: Float[Tensor, "task width"], target: Float[Tensor, " task"]
     ) -> Moments:
-        """Means over tasks."""
+        """Means over tasks.
+
+        Args:
+            gram: G of every task.
+            query: q, the rows that are known of it.
+            target: y, less the first guess if there is one.
+        """
         rows, width = gram.shape[1], query.shape[1]
         features = torch.einsum("tjk,tl->tjkl", gram, query).flatten(1)
         second = (features.mT @ features / len(gram)).view(rows, rows, width, rows, rows, width)

@@ -38,6 +38,11 @@ def attend(
 
     Linear in the number of columns. Queries are all columns, so a next layer finds a changed context.
 
+    Args:
+        prompt: H, the query last.
+        values: P_h.
+        key_queries: Q_h.
+
     Source: Ahn et al. 2023; arXiv 2510.09776, code.
     """
     mixed = torch.einsum("hij,...jk,hkl->...il", values, gram(prompt), key_queries)
@@ -55,6 +60,11 @@ def softmax_attend(
 
     The softmax runs over all n + 1 keys, then the query is masked and 1/n stays: weights sum to less than 1/n, n times
     less than in usual attention.
+
+    Args:
+        prompt: H, the query last.
+        values: P_h.
+        key_queries: Q_h.
     """
     scores = torch.einsum("...ik,hij,...jl->...hkl", prompt, key_queries, prompt)
     weights = torch.softmax(scores, dim=-2)[..., :-1, :] / (prompt.shape[-1] - 1)
@@ -74,6 +84,12 @@ def read(
     Only the last row v of a value matrix and the columns A of a key-query matrix that meet the query's known rows
     matter to the prediction. The first guess y_q is the caller's to add: zero in arXiv 2510.09776, linear in
     2512.04268; 2602.04872 and 2510.03605 put a polynomial of G before the reading.
+
+    Args:
+        gram: G.
+        values: v_h.
+        key_queries: A_h.
+        query: e_q, the rows that are known of the query.
     """
     return torch.einsum("hj,...jk,hkl,...l->...", values, gram, key_queries, query)
 

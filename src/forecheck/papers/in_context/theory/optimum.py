@@ -105,7 +105,13 @@ def preconditioner(
 
 
 def roll_out(predict: Predict, history: Float[Tensor, "batch time"], steps: int) -> Float[Tensor, "batch step"]:
-    """Free-running forecasts: every prediction is appended to the history, which grows; overflow stays infinite."""
+    """Free-running forecasts: every prediction is appended to the history, which grows; overflow stays infinite.
+
+    Args:
+        predict: gives the next value of histories of any length.
+        history: what is known before the first forecast.
+        steps: how many are forecast.
+    """
     begun = history.shape[1]
     for _ in range(steps):
         history = torch.cat([history, predict(history)[:, None]], dim=1)
@@ -122,7 +128,13 @@ def median_decay(rolled: Float[Tensor, "batch step"], scale: float) -> Float[Ten
 
 
 def divergence_share(rolled: Float[Tensor, "batch step"], scale: float, limit: float = 50.0) -> float:
-    """Share of roll-outs that leave `limit` standard deviations at any step."""
+    """Share of roll-outs that leave `limit` standard deviations at any step.
+
+    Args:
+        rolled: the roll-outs.
+        scale: standard deviation of the series.
+        limit: in standard deviations.
+    """
     return (rolled.abs() > limit * scale).any(dim=1).double().mean().item()
 
 
@@ -130,6 +142,12 @@ def collapse_step(
     rolled: Float[Tensor, "batch step"], scale: float, run: int = 8, share: float = 0.05
 ) -> Float[Tensor, " batch"]:
     """The first step (from 0) that begins `run` values below `share` of the standard deviation; infinite if none.
+
+    Args:
+        rolled: the roll-outs; at least `run` steps.
+        scale: standard deviation of the series.
+        run: consecutive values that have to be small.
+        share: of the standard deviation, below which a value is small.
 
     Source: arXiv 2510.09776, code (run = max(5, min(20, steps // 5)), share 0.05).
     """
