@@ -66,17 +66,17 @@ def _explain(metric: Metric) -> None:
 
 
 def _properties(chosen: list[Metric], *, named: bool, draws: int, json: bool) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
     from forecheck.anomaly.harness.generators import PROPERTIES
     from forecheck.anomaly.harness.table import properties
     from forecheck.anomaly.metrics.registry import Needs
+    from forecheck.progress.bar import Bar
 
     tried = chosen if named else [each for each in chosen if each.needs is Needs.ALARMS]
-    console = Console(stderr=True)
-    shown = track(tried, "metrics", console=console, transient=True, disable=not console.is_terminal)
-    found = {each.name: properties(each, draws=draws) for each in shown}
+    found = {}
+    with Bar() as bar:
+        for number, each in enumerate(tried):
+            bar.part("metrics", number, len(tried))
+            found[each.name] = properties(each, draws=draws)
     if json:
         put(jsonlib.dumps({name: each.to_dict() for name, each in found.items()}, indent=1) + "\n")
         return
