@@ -81,7 +81,7 @@ def test_what_is_written_into_a_window_does_not_move_it():
     ],
 )
 def test_a_window_of_no_time_is_refused(lost):
-    with pytest.raises(UsageError, match="it wants the times of its windows"):
+    with pytest.raises(UsageError, match="it needs the times of its windows"):
         times_of(lost(batch()), L, H, "it")
 
 

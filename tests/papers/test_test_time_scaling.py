@@ -57,11 +57,11 @@ def test_the_layer_is_the_recursion(bench):
 def test_a_detector_counts_every_prompt_once(bench):
     found = thinking.detector(bench, "flat", True, 20, 12, prompts=60, seed=0)
     assert found["diverged"] + found["converged"] == 60
-    assert 0 < found["foretold"] <= found["diverged"]
-    assert found["alarms"] == found["foretold"] + found["converged"] - found["cleared"]
+    assert 0 < found["predicted"] <= found["diverged"]
+    assert found["alarms"] == found["predicted"] + found["converged"] - found["cleared"]
     # Far from 2 all diverge: Gamma of the flattest direction is a tenth of what the test inputs have.
     surely = thinking.detector(bench, "least 0.03", False, 1000, 500, prompts=10, seed=0)
-    assert surely["diverged"] == surely["foretold"] == surely["overthought and foretold"] == 10
+    assert surely["diverged"] == surely["predicted"] == surely["overthought and predicted"] == 10
 
 
 def test_descent_ends_at_gamma_and_leaves_the_block_that_reads_thoughts(bench):
@@ -199,12 +199,12 @@ def test_short_prompts_are_judged_by_shape(shortest, short, verdict):
 
 
 @pytest.mark.parametrize(
-    ("foretold", "cleared", "verdict"),
+    ("predicted", "cleared", "verdict"),
     [(399, 598, Verdict.CONFIRMED), (200, 300, Verdict.REFUTED), (399, 300, Verdict.UNEVEN)],
 )
-def test_a_detector_is_judged_on_both_kinds(foretold, cleared, verdict):
-    row = {"spectrum": "flat", "train": 20, "prompt": 12, "diverged": 400, "foretold": foretold, "converged": 600}
-    row |= {"cleared": cleared, "overthought": 300, "overthought and foretold": 290, "alarms": 500}
+def test_a_detector_is_judged_on_both_kinds(predicted, cleared, verdict):
+    row = {"spectrum": "flat", "train": 20, "prompt": 12, "diverged": 400, "predicted": predicted, "converged": 600}
+    row |= {"cleared": cleared, "overthought": 300, "overthought and predicted": 290, "alarms": 500}
     assert overthinking_claims.judge_detector({"detector": [row]}).verdict is verdict
 
 

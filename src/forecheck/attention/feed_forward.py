@@ -35,7 +35,7 @@ class SmoothFeatures(OutputEdit):
         strength: alpha, from 0 (raw) to 1.
         layers: see `OutputEdit`.
 
-    Source: arXiv 2509.20942, module perturbation: what stands beside smoothed attention there.
+    Source: arXiv 2509.20942, module perturbation: the companion of smoothed attention there.
     """
 
     kind = "smooth-features"
@@ -69,7 +69,7 @@ class NoiseHidden(Edit):
         layers: of which attention layers the feed-forward parts (0-based, in forward order), None for all.
         seed: of the noise; equal seeds meet equal noise at every strength.
 
-    Source: arXiv 2509.20942, module perturbation: what stands beside noisy attention scores there.
+    Source: arXiv 2509.20942, module perturbation: the companion of noisy attention scores there.
     """
 
     kind = "noise-hidden"

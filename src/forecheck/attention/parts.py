@@ -59,7 +59,7 @@ class Part:
 
         handles = []
         if isinstance(self.module, FeedForward):
-            # Of several, the last put on takes the base first and adds it last: each meets y alone.
+            # Of several, the last put on takes the base first and adds it last: each gets y alone.
             handles.append(self.module.register_forward_pre_hook(without_base, prepend=True))
         return [*handles, self.module.register_forward_hook(after)]
 

@@ -29,7 +29,7 @@ class Scale:
         events: data seeds of the event set.
         event_windows: windows of each of them.
         equivalence: panels on which equal models are compared.
-        settings: repetitions of every setting that an audit meets.
+        settings: repetitions of every setting of an audit.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""False verdicts in every setting that an audit meets: horizons, steps, panels, filled data and folds."""
+"""False verdicts in every setting of an audit: horizons, steps, panels, filled data and folds."""
 
 from __future__ import annotations
 

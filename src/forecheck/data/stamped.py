@@ -117,11 +117,11 @@ def times_of(x: Tensor, lookback: int, horizon: int, called: str) -> Times:
         UsageError: if it is not known which windows they are.
     """
     if not isinstance(x, Stamped):
-        raise UsageError(f"{called} wants the times of its windows, and what it is given here has none")
+        raise UsageError(f"{called} needs the times of its windows, and what it is given here has none")
     rows = x.rows.flatten(1)
     first = rows.amax(dim=1)
     if bool(((rows != first[:, None]) & (rows != _NONE)).any()) or bool((first == _NONE).any()):
-        raise UsageError(f"{called} wants the times of its windows, and one is made of windows of several times here")
+        raise UsageError(f"{called} needs the times of its windows, and one is made of windows of several times here")
     steps = np.arange(-lookback, horizon)
     return x.stamps[first.cpu().numpy()[:, None] + steps]
 

@@ -219,7 +219,7 @@ def _how_to_call(module: nn.Module | None) -> str:
     if module is not None and "x_mark_enc" in inspect.signature(unwrapped(module).forward).parameters:
         return 'It is called as Time-Series-Library calls its models with wrap="tslib" (--call tslib).'
     return (
-        "Give lookback and horizon as the model has them, or pass wrap=lambda model, x: ... that calls it as it wants "
+        "Give lookback and horizon as the model has them, or pass wrap=lambda model, x: ... that calls it as it has "
         "to be called (--call my_model.py:call)."
     )
 

@@ -78,7 +78,7 @@ class VQTokensModule(nn.Module):
             raise ValueError(f"a window and its target must fill two patches, but patch is {c.patch}")
         self.ahead = -(-task.horizon // c.patch)
         self.whole = task.horizon // c.patch * c.patch  # steps of a target that fill patches
-        self.tokens = self.input.tokens + self.ahead - 1  # the last code is foretold, never read
+        self.tokens = self.input.tokens + self.ahead - 1  # the last code is predicted, never read
         self.autoencoder = c.autoencoder(c.patch).requires_grad_(False)
         self.embed = nn.Linear(c.vq_width, c.width)
         self.positions = LearnedPositions(self.tokens, c.width)

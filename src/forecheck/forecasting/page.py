@@ -165,7 +165,7 @@ def _changes(panel: Panel) -> Units:
 
 
 def _chosen(info: dict[str, Any], model: str) -> Chosen:
-    """The sentence on why this model, and what stands beside it."""
+    """The sentence on why this model, and remarks on it."""
     rule, rolling = info.get("rule"), info.get("rolling_mase") or {}
     why = f"Chosen since {rule}." if rule else ""
     if rule == "named":

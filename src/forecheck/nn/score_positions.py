@@ -53,7 +53,7 @@ def _turned(x: Float[Tensor, "batch head token width"], start: int) -> Float[Ten
     rate = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)
     angle = rate[:, None] * torch.arange(start, start + tokens, dtype=torch.float64, device=x.device)
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    # Features are rows in memory, as `SoftmaxAttention` wants them.
+    # Features are rows in memory, as `SoftmaxAttention` reads them.
     even, odd = rearrange(x.mT, "b h (w pair) t -> pair b h w t", pair=2)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=3).flatten(2, 3).mT
 

@@ -71,7 +71,7 @@ class Claim:
     Attributes:
         id: unique in its paper, short: `E2`, `gap`.
         title: what is claimed, as a sentence.
-        where: section, theorem, table of the paper; what it stands beside, if it is not the paper's.
+        where: section, theorem, table of the paper; what it accompanies, if it is not the paper's.
         rule: what confirms it and what refutes it, written before it was measured.
         experiments: what is measured; none if it is not testable here at all, then `judge` says why.
         judge: gives the outcome of what was measured.

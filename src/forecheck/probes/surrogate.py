@@ -31,7 +31,7 @@ def surrogate(
 
     - `r2`: 1 - squared error over the variance of the forecasts (a channel's, all steps together);
     - `r2_change`: the same with the forecasts' distance from the last value below: what there is beyond persistence;
-    - `mse` of the surrogate against the truth; it stands beside the forecaster's own `mse`: what its non-linear part
+    - `mse` of the surrogate against the truth; reported beside the forecaster's own `mse`: what its non-linear part
       is worth.
 
     Args:

@@ -142,7 +142,7 @@ def unconverged(data: Json) -> str:
 
 
 def remarks(data: Json) -> list[str]:
-    """What stands beside the numbers: what attention does, why it is undecided, what the windows can resolve."""
+    """Remarks on the numbers: what attention does, why it is undecided, what the windows can resolve."""
     why, short = undecided(data), unconverged(data)
     found = [attention(data), *reach(data), f"Why undecided: {why}" if why else ""]
     found += [f"Not converged: {short}" if short else "", str(content.verdict(data).get("resolution") or "")]

@@ -214,7 +214,7 @@ def _gunzip(data: bytes, source: Source) -> bytes:
 
 
 def _folder(path: Path) -> DataError:
-    """A folder of Parquet files is one table in parts, of which nobody wants a single one."""
+    """A folder of Parquet files is one table in parts, of which a single one is of no use."""
     if any(path.rglob("*.parquet")):
         return DataError(
             f"{path} is a folder of Parquet files, not a file",

@@ -1,4 +1,4 @@
-"""The gap of one layer to the linear predictor: sign, rate, constant, limit, and what stands beside it."""
+"""The gap of one layer to the linear predictor: sign, rate, constant, limit, and controls."""
 
 from __future__ import annotations
 

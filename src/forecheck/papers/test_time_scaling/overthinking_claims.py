@@ -18,7 +18,7 @@ from forecheck.papers.test_time_scaling.transformer import TRANSFORMER
 RIGHT = 0.95
 THEIRS = (10, 20, 30)
 """Lengths of training in the paper's figures of aligned training."""
-_FATES = ("diverged", "foretold", "converged", "cleared", "overthought", "overthought and foretold")
+_FATES = ("diverged", "predicted", "converged", "cleared", "overthought", "overthought and predicted")
 
 
 def bent(row: Row) -> bool | None:
@@ -117,21 +117,21 @@ def _by_prompt(title: str, rows: Sequence[Row], key: str) -> dict[str, object]:
 
 
 def judge_detector(measured: Measured) -> Outcome:
-    """The share of prompts whose fate was foretold, among those that diverged and those that did not."""
+    """The share of prompts whose fate was predicted, among those that diverged and those that did not."""
     rows = measured["detector"]
 
     def total(key: str) -> int:
         return sum(row[key] for row in rows)
 
-    diverged = share_estimate(total("foretold"), total("diverged"))
+    diverged = share_estimate(total("predicted"), total("diverged"))
     converged = share_estimate(total("cleared"), total("converged"))
-    right = share_estimate(total("foretold") + total("cleared"), total("diverged") + total("converged"))
-    within = total("overthought and foretold") / max(total("overthought"), 1)
+    right = share_estimate(total("predicted") + total("cleared"), total("diverged") + total("converged"))
+    within = total("overthought and predicted") / max(total("overthought"), 1)
     return Outcome(
         verdict_of([holds(diverged, above=RIGHT), holds(converged, above=RIGHT)]),
         f"It was right for {right.value:.2%} of {total('diverged') + total('converged')} prompts, of which "
-        f"{total('diverged')} diverged. Of those that had overthought within 20 steps it had foretold {within:.1%}; "
-        f"{total('overthought and foretold') / max(total('alarms'), 1):.0%} of its alarms came true so soon.",
+        f"{total('diverged')} diverged. Of those that had overthought within 20 steps it had predicted {within:.1%}; "
+        f"{total('overthought and predicted') / max(total('alarms'), 1):.0%} of its alarms came true so soon.",
         right,
         Table(
             ["training", "n", "m", *_FATES],

@@ -160,11 +160,11 @@ def detector(
     overthought = errors[:, STEPS - 1] > 1.01 * errors[:, :STEPS].min(dim=1).values
     return {
         "diverged": int(diverged.sum()),
-        "foretold": int((alarm & diverged).sum()),
+        "predicted": int((alarm & diverged).sum()),
         "converged": int((~diverged).sum()),
         "cleared": int((~alarm & ~diverged).sum()),
         "overthought": int(overthought.sum()),
-        "overthought and foretold": int((alarm & overthought).sum()),
+        "overthought and predicted": int((alarm & overthought).sum()),
         "alarms": int(alarm.sum()),
     }
 
