@@ -74,9 +74,9 @@ def _properties(chosen: list[Metric], *, named: bool, draws: int, json: bool) ->
     tried = chosen if named else [each for each in chosen if each.needs is Needs.ALARMS]
     found = {}
     with Bar() as bar:
-        for number, each in enumerate(tried):
+        for number, metric in enumerate(tried):
             bar.part("metrics", number, len(tried))
-            found[each.name] = properties(each, draws=draws)
+            found[metric.name] = properties(metric, draws=draws)
     if json:
         put(jsonlib.dumps({name: each.to_dict() for name, each in found.items()}, indent=1) + "\n")
         return
