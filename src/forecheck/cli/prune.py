@@ -25,14 +25,17 @@ def prune(
         Path | None,
         typer.Option(file_okay=False, help="A fit that [b]forecheck fit[/b] saved, to be pruned instead."),
     ] = None,
-    sparsity: Annotated[float, typer.Option(help="Share of the prunable weights that become zero.")] = 0.9,
+    sparsity: Annotated[float, typer.Option(help="Share of the weights (heads, units) that become zero.")] = 0.9,
     method: Annotated[
         str, typer.Option(help="[b]elsa[/b], [b]gradual-magnitude[/b], [b]magnitude[/b] or [b]wanda[/b].")
     ] = "elsa",
     scope: Annotated[
         str | None, typer.Option(help="Compare weights within a [b]layer[/b], or over all ([b]global[/b]).")
     ] = None,
-    pattern: Annotated[str | None, typer.Option(help="Keep n of every m inputs instead, as [b]2:4[/b].")] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="[b]heads[/b] or [b]units[/b] to prune whole ones, or n of every m inputs, as [b]2:4[/b]."),
+    ] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Parameter or module to leave alone; repeatable.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of training while it is pruned; 0 for one-shot alone.")] = 1024,
     lr: Annotated[float, typer.Option(help="Learning rate at first; it falls linearly to zero.")] = 3e-3,
@@ -78,7 +81,7 @@ def prune(
 
       forecheck forecast ETTh1 --model-dir small
 
-      forecheck prune sales.csv --model-dir sales-model --sparsity 0.8 -o sales-small
+      forecheck prune sales.csv --model-dir sales-model --pattern units --sparsity 0.8 -o sales-small
     """
     if model_dir is not None:
         check_saved({"--model": model != _MODEL, "--lookback": lookback, "--period": period, "--set": settings})
@@ -143,15 +146,15 @@ def prune(
             say(f"wrote {path}", err=True)
 
 
-def _read_pattern(text: str | None) -> tuple[int, int] | None:
-    """The numbers of `2:4`."""
-    if text is None:
-        return None
+def _read_pattern(text: str | None) -> Any:
+    """The numbers of `2:4`, or a word."""
+    if text in (None, "heads", "units"):
+        return text
     n, colon, m = text.partition(":")
     if not (colon and n.isdecimal() and m.isdecimal()):
         from forecheck.errors import UsageError
 
-        raise UsageError(f"a pattern is two numbers, got {text!r}", "Write --pattern 2:4.")
+        raise UsageError(f"a pattern is heads, units or two numbers, got {text!r}", "Write --pattern 2:4.")
     return int(n), int(m)
 
 

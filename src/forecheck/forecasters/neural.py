@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.attention.edits import Edit, edit_from_dict
+from forecheck.data.memory import available_memory
 from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.room import count_weights, training_room
@@ -20,6 +21,9 @@ from forecheck.nn.causal import CausalPart
 from forecheck.progress import Progress
 from forecheck.training.loop import History, Prepare, train
 from forecheck.training.recipe import Recipe
+
+_SHARE = 40
+"""Free bytes for every number of a network that is built only to be made smaller: a tenth of the memory."""
 
 N = TypeVar("N", bound="NeuralForecaster")
 
@@ -36,6 +40,7 @@ class NeuralForecaster(Forecaster):
         module: maps (batch, lookback, channel) to (batch, horizon, channel).
         edit: the intervention that is part of the architecture (a retrained arm), or None.
         history: losses of the fit, once there was one.
+        sizes: of parts that pruning made smaller, see `resize`.
     """
 
     trained = True
@@ -47,6 +52,7 @@ class NeuralForecaster(Forecaster):
         self.module = self.build()
         self.edit = edit
         self.history: History | None = None
+        self.sizes: dict[str, Any] = {}
         if edit is not None:
             edit.install(self.module, torch.zeros(2, task.lookback, task.channels))
 
@@ -59,6 +65,20 @@ class NeuralForecaster(Forecaster):
         """The untrained network."""
         network: nn.Module = self.Module(self.task, self.config)
         return network
+
+    def resize(self, sizes: Mapping[str, Any]) -> None:
+        """Make parts of the network smaller, as it was made before; its weights are then to be restored.
+
+        Args:
+            sizes: see `forecheck.sparsity.removal.Removal`.
+
+        Raises:
+            ValueError: if the network has no such parts.
+        """
+        from forecheck.sparsity.removal import resize
+
+        resize(self.module, sizes)
+        self.sizes = self.sizes | dict(sizes)
 
     def prepare(self) -> Prepare | None:
         """What is to be done once before training, or None; a resumed fit does not repeat it."""
@@ -136,8 +156,9 @@ class NeuralForecaster(Forecaster):
         self.module.eval()
 
     def described(self) -> dict[str, Any]:
-        """Name, task, config and edit."""
-        return super().described() | {"edit": self.edit.to_dict() if self.edit else None}
+        """Name, task, config, edit, and sizes that differ from those of the config."""
+        sizes = {"sizes": self.sizes} if self.sizes else {}
+        return super().described() | {"edit": self.edit.to_dict() if self.edit else None} | sizes
 
     @classmethod
     def room(cls, task: Task, config: Any, free: int) -> float:
@@ -148,12 +169,17 @@ class NeuralForecaster(Forecaster):
     def check_weights(cls, described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Refuse a description that asks for more numbers than its weights hold (TooLargeError)."""
         task, config = Task(**described["task"]), cls.Config(**described["config"])
-        held = sum(each.numel() for each in weights.values())
+        most = 4 * sum(each.numel() for each in weights.values()) + 1000  # what is registered twice is counted twice
+        if described.get("sizes"):  # it is built whole before it is made smaller
+            most = max(most, (available_memory() or 0) // _SHARE)
         with contextlib.suppress(RuntimeError):  # of what cannot be built without content
-            count_weights(lambda: cls(task, config), 4 * held + 1000)  # what is registered twice is counted twice
+            count_weights(lambda: cls(task, config), most)
 
     @classmethod
     def from_described(cls: type[N], described: Mapping[str, Any]) -> N:
         """Build from what `described` gave."""
         edit = edit_from_dict(described["edit"]) if described.get("edit") else None
-        return cls(Task(**described["task"]), cls.Config(**described["config"]), edit)
+        forecaster = cls(Task(**described["task"]), cls.Config(**described["config"]), edit)
+        if described.get("sizes"):
+            forecaster.resize(described["sizes"])
+        return forecaster

@@ -28,7 +28,8 @@ from forecheck.forecasting.selection import own_lookbacks
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prunable import head_of
 from forecheck.sparsity.prune import Pruned, Steps, describe, prune_network
-from forecheck.sparsity.sizes import bytes_of, latencies, weights_of
+from forecheck.sparsity.removal import Removal, remove_dead
+from forecheck.sparsity.sizes import bytes_of, timed, weights_of
 from forecheck.sparsity.windows import batches_of
 from forecheck.statistics.inference import AS_FORECASTER, compare
 from forecheck.statistics.metrics import loss_by_time
@@ -41,6 +42,8 @@ from forecheck.trials.score import score
 
 _BATCH = 64
 _PERCENTS = range(1, 100)
+_TIMED = 32
+"""Windows at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +51,9 @@ class PrunedForecaster:
     """A forecaster with fewer weights.
 
     Attributes:
-        module: its network.
+        module: its network, without the heads and hidden units that became zero.
         fitted: the fit, with intervals calibrated anew, to save and forecast with; None for a network of one's own.
-        masks: by name of a weight, where weights stay.
+        masks: by name of a weight, where weights stayed, in the shapes before heads and units were taken out.
         info: what was pruned, and what it costs and gains, as JSON types.
     """
 
@@ -131,16 +134,19 @@ def run_prune(
     )
     means.store.forget(key)
     found.warnings.extend(notes)
+    _, x, _ = next(iter(experiment.test.batches(_TIMED)))
+    removal = remove_dead(module, x)
     info = header("prune") | {
         "model": name,
         "protocol": describe_protocol(experiment, [1, 0], 0.0),
         "method": method,
         "goal": asdict(goal),
         "training": asdict(training),
-        **_gained(dense, found, experiment),
-        **_judged(_Network(dense), _Network(module), experiment, protocol.margin),
+        **_pruned(found, x),
+        **_gained(dense, removal, x),
+        **_judged(_Network(dense), _Network(removal.model), experiment, protocol.margin),
     }
-    return PrunedForecaster(module, _fitted(first, module, experiment, info), found.masks, info)
+    return PrunedForecaster(removal.model, _fitted(first, removal, experiment, info), found.masks, info)
 
 
 def _trained(
@@ -202,11 +208,10 @@ def _key(
     return Key.of("checkpoint", f"pruning of {name}", described, "forecheck.sparsity.prune")
 
 
-def _gained(dense: nn.Module, found: Pruned, experiment: Experiment) -> dict[str, Any]:
-    """What was pruned, and what became smaller or faster."""
-    module, weights = found.model, found.prunable.weights
-    _, x, _ = next(iter(experiment.test.batches(32)))
-    head = head_of(module, weights, x)
+def _pruned(found: Pruned, x: Tensor) -> dict[str, Any]:
+    """What was pruned, and how that went."""
+    weights = found.prunable.weights
+    head = head_of(found.model, weights, x)
     table = [
         {
             "weight": weight.name,
@@ -217,22 +222,42 @@ def _gained(dense: nn.Module, found: Pruned, experiment: Experiment) -> dict[str
         }
         for weight in weights
     ]
-    seconds = latencies({"dense": _Network(dense).predict, "pruned": _Network(module).predict}, x)
     return {
         "sparsity": found.sparsity,
         "prunable": sum(weight.size for weight in weights),
         "weights": table,
         "left_out": found.prunable.left_out,
-        "parameters": weights_of(dense)["parameters"],
-        "nonzero": [weights_of(dense)["nonzero"], weights_of(module)["nonzero"]],
-        "bytes": [bytes_of(dense.state_dict()), bytes_of(pack(module.state_dict()))],
-        "milliseconds": [1000 * seconds["dense"], 1000 * seconds["pruned"]],
-        # All matrices have the sizes that they had, so that a difference of the seconds is one of the machine.
-        "speed": "no speed-up: zeros that lie anywhere are multiplied like other numbers",
         "validation_mse": list(found.validation),
         "trace": found.trace,
         "warnings": found.warnings,
     }
+
+
+def _gained(dense: nn.Module, removal: Removal, x: Tensor) -> dict[str, Any]:
+    """What became smaller or faster."""
+    module = removal.model
+    seconds = timed(_Network(dense).predict, _Network(module).predict, x)
+    counts = [weights_of(dense), weights_of(module)]
+    return {
+        "removed": removal.removed,
+        "parameters": [each["parameters"] for each in counts],
+        "nonzero": [each["nonzero"] for each in counts],
+        "bytes": [bytes_of(dense.state_dict()), bytes_of(pack(module.state_dict()))],
+        "windows_timed": len(x),
+        "milliseconds": [1000 * seconds.before[0], 1000 * seconds.after[0]],
+        "milliseconds_intervals": [[1000 * each for each in one[1:]] for one in (seconds.before, seconds.after)],
+        "speed": _speed(removal, seconds.ratio),
+        "speed_up": {"ratio": seconds.ratio[0], "interval": list(seconds.ratio[1:])} if removal.removed else None,
+    }
+
+
+def _speed(removal: Removal, ratio: tuple[float, float, float]) -> str:
+    """What is known of speed. Where nothing was taken out a difference of the seconds is one of the machine."""
+    if not removal.removed:
+        return "; ".join(["no speed-up: zeros that lie anywhere are multiplied like other numbers", *removal.notes])
+    middle, low, high = ratio
+    said = f"{middle:.2f} times as fast [{low:.2f}, {high:.2f}] with what was taken out"
+    return said if low > 1 else f"not shown to be faster: {said}"
 
 
 def _judged(dense: _Network, pruned: _Network, experiment: Experiment, margin: float) -> dict[str, Any]:
@@ -253,16 +278,18 @@ def _judged(dense: _Network, pruned: _Network, experiment: Experiment, margin: f
 
 
 def _fitted(
-    first: NeuralForecaster | None, module: nn.Module, experiment: Experiment, info: Mapping[str, Any]
+    first: NeuralForecaster | None, removal: Removal, experiment: Experiment, info: Mapping[str, Any]
 ) -> Fitted | None:
     """The fit of a forecaster by name, with intervals of the pruned network."""
     if first is None:
         return None
-    first.module.load_state_dict(module.state_dict())
+    first.resize(removal.sizes)
+    first.module.load_state_dict(removal.model.state_dict())
+    first.module.eval()
     panel = experiment.panel
     said = {
         "model": first.name,
-        "rule": f"pruned to {100 * info['sparsity']:.3g} % zeros by {info['method']}",
+        "rule": _rule(info),
         "lookback": experiment.test.lookback,
         "test_mse": info["mse"][1],
         "calibration_windows": len(experiment.test),
@@ -274,3 +301,9 @@ def _fitted(
     widths = calibrated_widths(first, experiment, list(_PERCENTS), set())
     origin = {"data": info["protocol"], "pruned": {key: info[key] for key in ("method", "goal", "training")}}
     return Fitted(first, experiment.scaler, panel.series, panel.channels, panel.frequency, widths, said, origin)
+
+
+def _rule(info: Mapping[str, Any]) -> str:
+    pattern = info["goal"]["pattern"]
+    whole = f", whole {pattern}" if isinstance(pattern, str) else ""
+    return f"pruned to {100 * info['sparsity']:.3g} % zeros by {info['method']}{whole}"

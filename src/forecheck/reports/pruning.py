@@ -11,6 +11,8 @@ from rich.text import Text
 
 _ROWS = 12
 """Weights that are listed, the largest."""
+_PLACES = 6
+"""Layers that are listed."""
 
 
 def pruning_text(info: Mapping[str, Any]) -> Group:
@@ -30,9 +32,10 @@ def pruning_text(info: Mapping[str, Any]) -> Group:
     rows = [
         ("test MSE", *(f"{each:.4f}" for each in info["mse"])),
         ("test MAE", *(f"{each:.4f}" for each in info["mae"])),
-        (f"not zero of {info['parameters']:,}", f"{before:,}", f"{after:,}"),
+        ("parameters", *(f"{each:,}" for each in info["parameters"])),
+        ("not zero", f"{before:,}", f"{after:,}"),
         ("bytes on disk", *(f"{each:,}" for each in info["bytes"])),
-        ("ms for 32 windows", *(f"{each:.2f}" for each in info["milliseconds"])),
+        (f"ms for {info['windows_timed']} windows", *_milliseconds(info)),
     ]
     for row in rows:
         changed.add_row(*row)
@@ -43,7 +46,7 @@ def pruning_text(info: Mapping[str, Any]) -> Group:
         weights.add_row(Text(each["weight"]), f"{each['size']:,}", share, "head" if each["head"] else "")
     more = len(largest) - _ROWS
     lines = [Text(f"and {more} more weights") if more > 0 else Text(f"left alone: {len(info['left_out'])} parameters")]
-    lines += [Text(f"speed: {info['speed']}")]
+    lines += [Text(each) for each in (*removed_lines(info["removed"]), f"speed: {info['speed']}")]
     lines += [Text(each, style="bold") for each in (info["why"], *info["warnings"]) if each]
     return Group(Text(said, style="bold"), Text(), changed, Text(), weights, *lines)
 
@@ -52,3 +55,26 @@ def _judged(info: Mapping[str, Any]) -> str:
     if info["outcome"] == "no difference":
         return "as good"
     return "not known to be better or worse" if info["outcome"] == "undecided" else str(info["outcome"])
+
+
+def removed_lines(removed: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What was taken out, a line for heads and one for hidden units.
+
+    Args:
+        removed: see `forecheck.sparsity.removal.Removal`.
+    """
+    lines = []
+    for kind, name in (("heads", "attention heads"), ("units", "hidden units")):
+        of_kind = [each for each in removed.values() if each["kind"] == kind]
+        if of_kind:
+            shown = ", ".join(f"{each['before']} to {each['after']}" for each in of_kind[:_PLACES])
+            more = f" and {len(of_kind) - _PLACES} more" if len(of_kind) > _PLACES else ""
+            lines.append(f"taken out: {name}, layer by layer {shown}{more}")
+    return lines
+
+
+def _milliseconds(info: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+        for middle, (low, high) in zip(info["milliseconds"], info["milliseconds_intervals"], strict=True)
+    ]

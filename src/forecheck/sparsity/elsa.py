@@ -6,6 +6,7 @@ r"""ELSA: the constraint on the number of weights is met by ADMM on the loss its
 
 S holds the tensors with at most k entries that are not zero. The projection keeps the k largest :math:`(x + u)_i^2`,
 or, aware of the objective, :math:`\hat F_{ii} (x + u)_i^2` with the second moments of Adam for the Fisher information.
+Where groups of weights are to stay or go together, it keeps those with the largest sums of these.
 
 Source: Lee et al. 2026 (arXiv 2510.01650), section 3.
 """
@@ -13,7 +14,7 @@ Source: Lee et al. 2026 (arXiv 2510.01650), section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from forecheck.sparsity.groups import Groups
 from forecheck.sparsity.masks import Pattern, Scope, masks
 from forecheck.sparsity.prunable import Weight
 from forecheck.sparsity.stored import Format, Stored
@@ -72,7 +74,7 @@ class Elsa:
         weights: Sequence[Weight],
         sparsity: float,
         scope: Scope = "layer",
-        pattern: Pattern | None = None,
+        pattern: Pattern | list[Groups] | None = None,
         projection: Projection = "plain",
         formats: tuple[Format, Format] = ("fp32", "fp32"),
     ) -> None:
@@ -83,6 +85,7 @@ class Elsa:
         self.z = {name: Stored(value * first[name], formats[0]) for name, value in values.items()}
         self.u = {name: Stored(torch.zeros_like(value), formats[1]) for name, value in values.items()}
         self._strength: float | None = None
+        self._at_first = _energy(values.values())
 
     @torch.no_grad()
     def penalise(self, strength: float) -> None:
@@ -123,9 +126,14 @@ class Elsa:
         return self._masks(self._scores({weight.name: weight.value for weight in self.weights}, moments))
 
     def residual(self) -> float:
-        r"""Relative primal residual :math:`\lVert w - z \rVert / \lVert w \rVert` over all weights."""
-        apart = sum(float((w.value - self.z[w.name].value).double().square().sum()) for w in self.weights)
-        whole = sum(float(w.value.double().square().sum()) for w in self.weights)
+        r"""Relative primal residual :math:`\lVert w - z \rVert / \lVert w \rVert` over all weights.
+
+        Where nothing is to stay it is relative to the weights at first, since w - z is then all of w.
+        """
+        sparse = {weight.name: self.z[weight.name].value for weight in self.weights}
+        nothing = not any(each.any() for each in sparse.values())
+        whole = self._at_first if nothing else _energy(weight.value for weight in self.weights)
+        apart = _energy(weight.value - sparse[weight.name] for weight in self.weights)
         return math.sqrt(apart / whole) if whole else 0.0
 
     def tensors(self) -> dict[str, Tensor]:
@@ -158,3 +166,8 @@ class Elsa:
 
     def _masks(self, scores: Mapping[str, Float[Tensor, "row column"]]) -> dict[str, Tensor]:
         return masks(scores, self.sparsity, self.scope, self.pattern)
+
+
+def _energy(tensors: Iterable[Tensor]) -> float:
+    """Sum of all squares."""
+    return sum(float(each.double().square().sum()) for each in tensors)

@@ -1,9 +1,12 @@
-"""Masks of weights: the largest scores of one tensor or of several, exactly as many as asked for, or n of every m."""
+"""Masks of weights: the largest scores of one tensor or of several, exactly as many as asked for, or n of every m.
+
+Or the largest groups of weights, as all that belongs to an attention head.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from forecheck.errors import UsageError
+from forecheck.sparsity.groups import Groups
 
 Scope = Literal["layer", "global"]
 Pattern = tuple[int, int]
@@ -48,17 +52,46 @@ def of_every(scores: Float[Tensor, "row column"], pattern: Pattern) -> Bool[Tens
     return torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order, value=True).view(scores.shape)
 
 
+def of_groups(
+    scores: Mapping[str, Float[Tensor, "row column"]], sparsity: float, scope: Scope, layers: Sequence[Groups]
+) -> dict[str, Tensor]:
+    """By name, where weights stay if groups with the largest sums of scores stay as wholes.
+
+    Args:
+        scores: by name, matrices; every one belongs to a group.
+        sparsity: share of the groups that becomes zero.
+        scope: `layer` for this share of every layer, `global` for this share of all.
+        layers: the groups.
+    """
+    energies = [groups.energies(scores) for groups in layers]
+    if scope == "layer":
+        stay = [largest(each, kept(len(each), sparsity)) for each in energies]
+    else:
+        joined = torch.cat(energies)
+        stay = list(torch.split(largest(joined, kept(len(joined), sparsity)), [len(each) for each in energies]))
+    found = {name: torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
+    for groups, each in zip(layers, stay, strict=True):
+        for member in groups.members:
+            found[member.name] &= member.mask(each, found[member.name].shape)
+    return found
+
+
 def masks(
-    scores: Mapping[str, Tensor], sparsity: float, scope: Scope = "layer", pattern: Pattern | None = None
+    scores: Mapping[str, Tensor],
+    sparsity: float,
+    scope: Scope = "layer",
+    pattern: Pattern | list[Groups] | None = None,
 ) -> dict[str, Tensor]:
     """By name, where weights stay.
 
     Args:
-        scores: by name, matrices.
-        sparsity: share of the weights that becomes zero.
+        scores: by name, matrices; for groups of weights squares, since they are added.
+        sparsity: share of the weights, or of the groups, that becomes zero.
         scope: `layer` for this share of every matrix, `global` for this share of all, by one threshold.
-        pattern: n and m, to keep n of every m inputs instead; `sparsity` is then not looked at.
+        pattern: n and m, to keep n of every m inputs instead, for which `sparsity` is not looked at; or groups.
     """
+    if isinstance(pattern, list):
+        return of_groups(scores, sparsity, scope, pattern)
     if pattern is not None:
         return {name: of_every(score, pattern) for name, score in scores.items()}
     if scope == "layer":

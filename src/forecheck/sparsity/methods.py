@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from forecheck.sparsity.elsa import Elsa, Penalty, Projection
+from forecheck.sparsity.groups import Groups
 from forecheck.sparsity.masks import Pattern, Scope, kept, largest, masks
+from forecheck.sparsity.parts import Kind
 from forecheck.sparsity.prunable import Weight
 from forecheck.sparsity.stored import Format
 
@@ -24,9 +26,9 @@ class Goal:
     """What is asked for.
 
     Attributes:
-        sparsity: share of weights that become zero.
+        sparsity: share of weights, or of heads or units, that become zero.
         scope: within what weights are compared; None for what suits the method.
-        pattern: n of every m instead.
+        pattern: n of every m instead; or `heads` or `units`, to prune whole ones.
         steps: of training.
         interval: steps between two looks at the mask.
         penalty: of ELSA.
@@ -36,7 +38,7 @@ class Goal:
 
     sparsity: float
     scope: Scope | None = None
-    pattern: Pattern | None = None
+    pattern: Pattern | Kind | None = None
     steps: int = 1024
     interval: int = 32
     penalty: Penalty = field(default_factory=Penalty)
@@ -51,12 +53,21 @@ class Method(ABC):
         weights: what is pruned.
         goal: what is asked for.
         norms: makes, by name of a weight, norms of its inputs; called by the methods that need them.
+        groups: of the weights, where they stay or go as wholes; none otherwise.
     """
 
     usual_scope: ClassVar[Scope] = "layer"
 
-    def __init__(self, weights: Sequence[Weight], goal: Goal, norms: Callable[[], Mapping[str, Tensor]]) -> None:
+    def __init__(
+        self,
+        weights: Sequence[Weight],
+        goal: Goal,
+        norms: Callable[[], Mapping[str, Tensor]],
+        groups: Sequence[Groups] = (),
+    ) -> None:
         self.weights, self.goal = list(weights), goal
+        pattern = None if isinstance(goal.pattern, str) else goal.pattern
+        self.pattern: Pattern | list[Groups] | None = list(groups) or pattern
         self.scope: Scope = goal.scope or self.usual_scope
         self.start(norms)
 
@@ -127,7 +138,9 @@ class Masked(Method):
         for weight in self.weights:
             weight.value.masked_fill_(~self.mask[weight.name], 0)  # a product would leave negative zeros
 
-    def _put(self, scores: Mapping[str, Tensor], sparsity: float, pattern: Pattern | None) -> None:
+    def _put(self, scores: Mapping[str, Tensor], sparsity: float, pattern: Pattern | list[Groups] | None) -> None:
+        if isinstance(pattern, list):  # a group is as large as the root of its sum of squares
+            scores = {name: score.square() for name, score in scores.items()}
         self.mask = masks(scores, sparsity, self.scope, pattern)
         self._cut()
 
@@ -140,7 +153,7 @@ class Magnitude(Masked):
 
     def start(self, norms: Callable[[], Mapping[str, Tensor]]) -> None:
         """Make the mask, of which training then leaves zeros at zero."""
-        self._put(magnitudes(self.weights, self.scope), self.goal.sparsity, self.goal.pattern)
+        self._put(magnitudes(self.weights, self.scope), self.goal.sparsity, self.pattern)
 
 
 class Wanda(Masked):
@@ -153,8 +166,8 @@ class Wanda(Masked):
         """Make the mask, of which training then leaves zeros at zero."""
         inputs = norms()
         scores = {weight.name: weight.value.abs() * inputs[weight.name] for weight in self.weights}
-        if self.goal.pattern is not None or self.goal.scope is not None:
-            self._put(scores, self.goal.sparsity, self.goal.pattern)
+        if self.pattern is not None or self.goal.scope is not None:
+            self._put(scores, self.goal.sparsity, self.pattern)
             return
         self.mask = {
             name: torch.stack([largest(row, kept(len(row), self.goal.sparsity)) for row in score])
@@ -187,8 +200,9 @@ class Gradual(Masked):
         """Cut more, until the end of growth."""
         done = min(1.0, (step + 1) / self.end)
         if not self.grown and (done == 1 or (step + 1) % self.goal.interval == 0):
-            pattern = self.goal.pattern if done == 1 else None
-            final = 1 - self.goal.pattern[0] / self.goal.pattern[1] if self.goal.pattern else self.goal.sparsity
+            final, pattern = self.goal.sparsity, self.pattern
+            if isinstance(pattern, tuple):
+                final, pattern = 1 - pattern[0] / pattern[1], pattern if done == 1 else None
             self._put(magnitudes(self.weights, self.scope), final * (1 - (1 - done) ** 3), pattern)
             self.grown = done == 1
         self._cut()
@@ -209,7 +223,7 @@ class SurrogateFree(Method):
     def start(self, norms: Callable[[], Mapping[str, Tensor]]) -> None:
         """A sparse copy of the weights."""
         goal = self.goal
-        self.elsa = Elsa(self.weights, goal.sparsity, self.scope, goal.pattern, goal.projection, goal.formats)
+        self.elsa = Elsa(self.weights, goal.sparsity, self.scope, self.pattern, goal.projection, goal.formats)
 
     def masks(self, moments: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         """Of the projection of the weights as they are."""

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from forecheck.errors import UsageError
 from forecheck.nn.seeding import derive, reseed
 from forecheck.progress import Progress
+from forecheck.sparsity.groups import Groups
 from forecheck.sparsity.masks import check_pattern, check_sparsity
 from forecheck.sparsity.methods import METHODS, Goal, Method
 from forecheck.sparsity.norms import input_norms
+from forecheck.sparsity.parts import Kind, groups_of
 from forecheck.sparsity.prunable import Prunable, Weight, prunable
 from forecheck.training.checkpoint import read_checkpoint, write_checkpoint
 
@@ -107,11 +109,17 @@ def prune_network(
         UsageError: if what is asked for cannot be, or the loss is no longer finite.
     """
     found = prunable(model, ignore)
+    groups: list[Groups] = []
+    if isinstance(goal.pattern, str):
+        found, groups = _in_groups(model, found, goal.pattern)
     _check(goal, method, training, found.weights)
     trainer = _Trainer(model, loss, found.weights, training, _optimizer(model, training))
     before = _finite(validate(model.eval()), "validation loss of the network before pruning", _AS_IT_IS)
     way = METHODS[method](
-        found.weights, goal, lambda: input_norms(model, found.weights, [batches(n)[0] for n in range(_CALIBRATION)])
+        found.weights,
+        goal,
+        lambda: input_norms(model, found.weights, [batches(n)[0] for n in range(_CALIBRATION)]),
+        groups,
     )
     state = _State(describe(goal, method, training, found.weights))
     first = state.resume(checkpoint, trainer, way)
@@ -274,11 +282,24 @@ def _optimizer(model: nn.Module, training: Steps) -> torch.optim.Adam:
     return torch.optim.Adam(learn, lr=training.lr, betas=_BETAS)
 
 
+def _in_groups(model: nn.Module, found: Prunable, kind: Kind) -> tuple[Prunable, list[Groups]]:
+    """What of it belongs to heads, or to hidden units, and how it is grouped."""
+    if kind not in _KINDS:
+        raise UsageError(f'there is no pattern "{kind}"', f"There are n:m, as 2:4, {' and '.join(_KINDS)}.")
+    groups = groups_of(model, kind, [weight.name for weight in found.weights])
+    if not groups:
+        raise UsageError(f"there are no {_KINDS[kind]} to prune", "Leave --pattern out, or --ignore less.")
+    names = {member.name for each in groups for member in each.members}
+    other = {weight.name: f"no part of the {kind}" for weight in found.weights if weight.name not in names}
+    weights = [weight for weight in found.weights if weight.name in names]
+    return replace(found, weights=weights, left_out=found.left_out | other), groups
+
+
 def _check(goal: Goal, method: str, training: Steps, weights: Sequence[Weight]) -> None:
     if method not in METHODS:
         raise UsageError(f'there is no method "{method}"', f"There are {', '.join(METHODS)}.")
     check_sparsity(goal.sparsity)
-    if goal.pattern is not None:
+    if isinstance(goal.pattern, tuple):
         check_pattern(goal.pattern, {weight.name: tuple(weight.value.shape) for weight in weights})
     if training.count < 0 or (training.count == 0 and method in ("elsa", "gradual-magnitude")):
         raise UsageError(f"{method} takes steps, got {training.count}", "Write --steps 1024, or --method magnitude.")
@@ -290,6 +311,10 @@ def _check(goal: Goal, method: str, training: Steps, weights: Sequence[Weight]) 
         raise UsageError(f"lr must be positive, got {training.lr}")
 
 
+_KINDS = {
+    "heads": "attention heads that are known as such",
+    "units": "hidden units between two linear maps",
+}
 _TRAINING = "Lower --lr, or look for values in the data that are out of range."
 _AS_IT_IS = "The network forecasts so as it is: train it again, or look for values in the data that are out of range."
 

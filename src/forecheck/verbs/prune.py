@@ -12,6 +12,7 @@ from forecheck.forecasting.saved import check_place, load_fit, save_fit
 from forecheck.sparsity.elsa import Penalty, Projection, Schedule
 from forecheck.sparsity.masks import Scope, check_sparsity
 from forecheck.sparsity.methods import Goal
+from forecheck.sparsity.parts import Kind
 from forecheck.sparsity.prune import Steps
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol, whole
@@ -29,7 +30,7 @@ def prune(
     sparsity: float = 0.9,
     method: MethodName = "elsa",
     scope: Scope | None = None,
-    pattern: tuple[int, int] | None = None,
+    pattern: tuple[int, int] | Kind | None = None,
     ignore: Sequence[str] = (),
     steps: int = 1024,
     lr: float = 3e-3,
@@ -62,7 +63,8 @@ def prune(
         method: `elsa` (Lee et al. 2026, arXiv 2510.01650), `gradual-magnitude` (Zhu & Gupta 2018), or one-shot
             `magnitude` or `wanda` with training under the mask; without where `steps` is 0.
         scope: compare weights within a `layer` or over all, `global`; None for what suits the method.
-        pattern: n and m, to keep n of every m inputs instead of a share.
+        pattern: n and m, to keep n of every m inputs instead of a share; or `heads` or `units`, to prune whole
+            attention heads, or whole hidden units between two linear maps, of which `sparsity` is then the share.
         ignore: names of parameters or modules to leave alone, with `*` and `?`.
         steps: of Adam, with a learning rate that falls linearly to zero.
         lr: learning rate at first.
@@ -83,7 +85,8 @@ def prune(
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
-        The pruned forecaster: `.info`, `.module`, `.masks`, and `.fitted` for forecasts.
+        The pruned forecaster: `.info`, `.module`, `.masks`, and `.fitted` for forecasts. Heads and units that became
+        zero are taken out of the network where it then forecasts the same, which is checked.
 
     Raises:
         UsageError: if there is nothing to prune, or what is asked for cannot be.
