@@ -43,6 +43,37 @@ def test_a_forecaster_is_pruned_judged_and_saved(store, tmp_path):
     np.testing.assert_allclose(np.asarray(saved.columns["patchtst"]).reshape(-1, 6).T, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["heads", "units"])
+def test_what_is_taken_out_is_gone_from_the_saved_fit(kind, store, tmp_path):
+    panel = hourly(400)
+    options = SMALL | {"options": {"patchtst": TINY | {"layers": 2}}, "method": "magnitude"}
+    pruned = fc.prune(panel, sparsity=0.5, pattern=kind, output=tmp_path / "fit", store=store, **options)
+    info = pruned.info
+    assert {each["kind"] for each in info["removed"].values()} == {kind}
+    assert all(each["after"] == each["before"] / 2 for each in info["removed"].values())
+    assert info["parameters"][1] < info["parameters"][0]
+    assert info["bytes"][1] == 4 * info["parameters"][1] + info["bytes"][0] - 4 * info["parameters"][0]
+    assert "times as fast" in info["speed"]
+    low, high = info["speed_up"]["interval"]
+    assert 0 < low <= info["speed_up"]["ratio"] <= high
+    experiment = prepare(panel, 24, 6)
+    with torch.no_grad():
+        errors = [(pruned.module(x) - y).square() for _, x, y in experiment.test.batches(64)]
+    assert float(torch.cat(errors).mean()) == pytest.approx(info["mse"][1], rel=1e-5)
+    saved = load_fit(tmp_path / "fit").forecaster
+    x, _ = experiment.test.gather(slice(0, 5))
+    assert torch.equal(saved.predict(x), pruned.fitted.forecaster.predict(x))
+    torch.testing.assert_close(saved.predict(x), pruned.module(x))
+    assert saved.parameters == info["parameters"][1]
+    again = fc.prune(panel, model_dir=tmp_path / "fit", sparsity=0.5, pattern="units", store=store, workers=0, steps=4)
+    assert again.info["parameters"][0] == info["parameters"][1]
+    assert again.info["parameters"][1] < again.info["parameters"][0]
+    page = again.to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == page
+    for said in ("relative residual", "Zeros in % of every matrix", "taken out: hidden units", "whole hidden units"):
+        assert said in page
+
+
 def test_nothing_pruned_is_nothing_changed(store):
     pruned = fc.prune(hourly(400), sparsity=0.0, method="magnitude", store=store, **(SMALL | {"steps": 0}))
     assert pruned.info["mse"][0] == pruned.info["mse"][1]
@@ -116,6 +147,8 @@ def test_on_the_command_line(store, tmp_path):
     assert done.exit_code == 0, done.output
     assert "prunable weights are zero" in done.output
     assert len(done.output.splitlines()) <= 40
+    assert "left alone: " in done.output
+    assert "parameters" in done.output
     assert (tmp_path / "out.json").exists()
     for wrong in (["--pattern", "half"], ["--scope", "row"], ["--schedule", "steep"]):
         refused = CliRunner().invoke(app, [*line, *wrong])

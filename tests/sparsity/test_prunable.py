@@ -7,8 +7,10 @@ from torch import nn
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.registry import find
+from forecheck.sparsity.masks import masks
 from forecheck.sparsity.norms import input_norms
 from forecheck.sparsity.prunable import head_of, prunable
+from forecheck.sparsity.prune import cut
 
 
 class Small(nn.Module):
@@ -35,7 +37,8 @@ def test_every_weight_once():
     projections = [f"attention.in_proj_weight[{part}]" for part in "qkv"]
     assert names == ["embed.weight", *projections, "attention.out_proj.weight", "first.weight", "head.weight"]
     assert found.left_out["second.weight"] == "is first.weight, counted once"
-    assert found.left_out["scale"].startswith("no weight of")
+    assert found.left_out["scale"].startswith("a bare parameter")
+    assert found.left_out["head.bias"].startswith("a bias")
     assert [weight.size for weight in found.weights[:2]] == [48, 64]
 
 
@@ -59,7 +62,7 @@ def test_ignored_and_frozen_weights_are_left_out():
         (Small(), ["nothing"], "fits no"),
         (Small(), ["*"], "all that could be pruned is ignored"),
         (nn.ReLU(), [], "nothing to"),
-        (nn.LSTM(2, 2), [], "Recurrent layers"),
+        (nn.Embedding(2, 2), [], "Embeddings and bare"),
     ],
 )
 def test_nothing_to_prune_is_said(model, ignore, said):
@@ -99,3 +102,21 @@ def test_norms_of_convolutions_in_groups_are_not_seen_and_that_is_said():
     model = nn.Conv1d(4, 4, 3, groups=2)
     with pytest.raises(UsageError, match="inputs of weight are not seen"):
         input_norms(model, prunable(model).weights, [torch.ones(1, 4, 5)])
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_are_pruned(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(kind(3, 4, num_layers=2, bidirectional=True))
+    found = prunable(model)
+    assert len(found.weights) == 8
+    assert all("bias" in name for name in found.left_out)
+    (first,) = (weight for weight in found.weights if weight.name == "0.weight_ih_l0")
+    with cut(found.weights, masks({weight.name: weight.value.abs() for weight in found.weights}, 0.75)):
+        zeros = [int((each == 0).sum()) for each in model.parameters() if each.dim() == 2]
+        assert zeros == [round(0.75 * weight.size) for weight in found.weights]
+        x = torch.randn(2, 5, 3)
+        assert model(x)[0].isfinite().all()
+    assert first.value.all()
+    assert prunable(nn.LSTMCell(3, 4)).weights[1].name == "weight_hh"
+    assert prunable(nn.Sequential(nn.Embedding(3, 4), nn.Linear(4, 1))).left_out["0.weight"] == "an embedding"

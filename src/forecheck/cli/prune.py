@@ -51,6 +51,7 @@ def prune(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the pruned fit, for forecast --model-dir.")
     ] = None,
+    html: o.Html = None,
     json: Annotated[str | None, typer.Option(help="Write all of it as JSON; [b]-[/b] for standard output.")] = None,
     lookback: o.Lookback = None,
     split: o.Split = None,
@@ -77,7 +78,7 @@ def prune(
 
     For example:
 
-      forecheck prune ETTh1 --horizon 96 --model patchtst --sparsity 0.9 -o small
+      forecheck prune ETTh1 --horizon 96 --model patchtst --sparsity 0.9 -o small --html small.html
 
       forecheck forecast ETTh1 --model-dir small
 
@@ -85,7 +86,7 @@ def prune(
     """
     if model_dir is not None:
         check_saved({"--model": model != _MODEL, "--lookback": lookback, "--period": period, "--set": settings})
-    o.check_writable(json, reads=[data])
+    o.check_writable(html, json, reads=[data])
     chosen = o.read_settings(settings)
     kept = _read_pattern(pattern)
     named = _checked_names(scope=scope, schedule=schedule, projection=projection)
@@ -141,7 +142,9 @@ def prune(
         from forecheck.outputs import write_output
 
         write_output(json, described.encode())
-    for path in (output, None if json == "-" else json):
+    if html is not None:
+        pruned.to_html(html)
+    for path in (output, html, None if json == "-" else json):
         if path is not None:
             say(f"wrote {path}", err=True)
 

@@ -25,9 +25,10 @@ from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved_network import saved_network
 from forecheck.forecasting.selection import own_lookbacks
+from forecheck.outputs import write_output
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prunable import head_of
-from forecheck.sparsity.prune import Pruned, Steps, describe, prune_network
+from forecheck.sparsity.prune import CONVERGED, Pruned, Steps, describe, prune_network
 from forecheck.sparsity.removal import Removal, remove_dead
 from forecheck.sparsity.sizes import bytes_of, timed, weights_of
 from forecheck.sparsity.windows import batches_of
@@ -68,6 +69,15 @@ class PrunedForecaster:
             f"<PrunedForecaster {self.info['model']}: {100 * self.info['sparsity']:.1f} % of "
             f"{self.info['prunable']:,} weights are zero, test MSE {before:.4f} to {after:.4f}>"
         )
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One offline HTML page: cost and gain, how it went, and where the zeros are. Also written to `path`."""
+        from forecheck.reports.pruning_html import render
+
+        page = render(self.info)
+        if path is not None:
+            write_output(path, page.encode())
+        return page
 
 
 @dataclass(frozen=True)
@@ -229,6 +239,7 @@ def _pruned(found: Pruned, x: Tensor) -> dict[str, Any]:
         "left_out": found.prunable.left_out,
         "validation_mse": list(found.validation),
         "trace": found.trace,
+        "converged": CONVERGED,
         "warnings": found.warnings,
     }
 
@@ -240,6 +251,7 @@ def _gained(dense: nn.Module, removal: Removal, x: Tensor) -> dict[str, Any]:
     counts = [weights_of(dense), weights_of(module)]
     return {
         "removed": removal.removed,
+        "stays": removal.notes,
         "parameters": [each["parameters"] for each in counts],
         "nonzero": [each["nonzero"] for each in counts],
         "bytes": [bytes_of(dense.state_dict()), bytes_of(pack(module.state_dict()))],
@@ -254,7 +266,7 @@ def _gained(dense: nn.Module, removal: Removal, x: Tensor) -> dict[str, Any]:
 def _speed(removal: Removal, ratio: tuple[float, float, float]) -> str:
     """What is known of speed. Where nothing was taken out a difference of the seconds is one of the machine."""
     if not removal.removed:
-        return "; ".join(["no speed-up: zeros that lie anywhere are multiplied like other numbers", *removal.notes])
+        return "no speed-up: zeros that lie anywhere are multiplied like other numbers"
     middle, low, high = ratio
     said = f"{middle:.2f} times as fast [{low:.2f}, {high:.2f}] with what was taken out"
     return said if low > 1 else f"not shown to be faster: {said}"

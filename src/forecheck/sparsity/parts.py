@@ -126,8 +126,9 @@ class TorchHeads(Part):
         return *rows, Member(self._name("out_proj.weight"), 1, 1, owners)
 
     def dead(self) -> Bool[Tensor, " count"]:
-        """None is looked for."""
-        return torch.zeros(self.count, dtype=torch.bool)
+        """Heads that lead nowhere."""
+        out = self.attention.out_proj.weight.detach()
+        return ~out.view(len(out), self.count, -1).any(dim=2).any(dim=0)
 
     def shrink(self, model: nn.Module, kept: Sequence[int]) -> None:
         """Never."""

@@ -1,4 +1,4 @@
-"""What of a network can be pruned: the matrices of its linear maps and convolutions, each once."""
+"""What of a network can be pruned: the matrices of its linear maps, convolutions and recurrent layers, each once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from forecheck.errors import UsageError
 
 _MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _IN_PROJECTIONS = ("q", "k", "v")
 
 
@@ -58,9 +59,10 @@ class Prunable:
 
 
 def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = False) -> Prunable:
-    """Weights of linear maps and convolutions, and the three of `nn.MultiheadAttention`; tied ones once.
+    """Weights of linear maps, convolutions and recurrent layers, and those of `nn.MultiheadAttention`; tied ones once.
 
-    Biases, norms, embeddings and bare parameters are left alone, and so is what does not learn.
+    Biases, norms, embeddings and bare parameters are left alone, and so is what does not learn. The gates of a
+    recurrent layer are one matrix.
 
     Args:
         model: the network.
@@ -75,6 +77,7 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
     seen: dict[int, str] = {}
     used: set[str] = set()
     matrices = dict(_matrices(model))
+    embedded = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding | nn.EmbeddingBag)}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         ignored = [each for each in ignore if _fits(name, each)]
         used |= set(ignored)
@@ -82,7 +85,7 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
             if seen[id(parameter)] != name:
                 left_out[name] = f"is {seen[id(parameter)]}, counted once"
         elif name not in matrices:
-            left_out[name] = "no weight of a linear map or a convolution"
+            left_out[name] = _why_not(parameter, embedded=id(parameter) in embedded)
         elif ignored:
             left_out[name] = f"ignored as {ignored[0]}"
         elif not (frozen or parameter.requires_grad):
@@ -97,9 +100,9 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
         raise UsageError("there is nothing to prune: all that could be pruned is ignored", "Ignore less.")
     if not found:
         raise UsageError(
-            "there is nothing to prune: no linear map and no convolution with weights that learn",
-            "Recurrent layers, embeddings and bare parameters are left alone, and closed-form models have no such "
-            "weights; take a network with nn.Linear, convolutions or nn.MultiheadAttention.",
+            "there is nothing to prune: no linear map, convolution or recurrent layer with weights that learn",
+            "Embeddings and bare parameters (nn.Parameter) are left alone, and closed-form models have no such "
+            "weights; take a network with nn.Linear, convolutions, nn.LSTM or nn.MultiheadAttention.",
         )
     return Prunable(list(found.values()), left_out)
 
@@ -144,8 +147,20 @@ def _matrices(model: nn.Module) -> Iterator[tuple[str, list[Weight]]]:
                 weight = getattr(module, f"{part}_proj_weight")
                 if isinstance(weight, nn.Parameter):
                     yield f"{prefix}{part}_proj_weight", [Weight(f"{prefix}{part}_proj_weight", weight)]
+        elif isinstance(module, _RECURRENT):
+            for name, parameter in module.named_parameters(recurse=False):
+                if name.startswith("weight"):
+                    yield f"{prefix}{name}", [Weight(f"{prefix}{name}", parameter)]
         elif isinstance(module, _MAPS) and "weight" in (own := dict(module.named_parameters(recurse=False))):
             yield f"{prefix}weight", [Weight(f"{prefix}weight", own["weight"])]
+
+
+def _why_not(parameter: nn.Parameter, *, embedded: bool) -> str:
+    if embedded:
+        return "an embedding"
+    if parameter.dim() < 2:
+        return "a bias, the gain of a norm, or another vector"
+    return "a bare parameter, of which inputs and outputs are not known"
 
 
 def _fits(name: str, pattern: str) -> bool:

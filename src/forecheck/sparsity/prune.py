@@ -29,7 +29,8 @@ Batch = tuple[Tensor, Tensor]
 _BETAS = (0.9, 0.95)
 _LOOKS = 10
 """Looks at the validation loss."""
-_CONVERGED = 0.05
+CONVERGED = 0.05
+"""Relative residual of ELSA that the last cut does no harm at."""
 _CALIBRATION = 16
 """Batches for norms of inputs."""
 
@@ -326,10 +327,10 @@ def _finite(value: float, what: str, remedy: str = _TRAINING) -> float:
 
 
 def _warnings(trace: Sequence[Mapping[str, float]], method: str) -> list[str]:
-    if method != "elsa" or trace[-1]["residual"] <= _CONVERGED:
+    if method != "elsa" or trace[-1]["residual"] <= CONVERGED:
         return []
     said = (
         f"ELSA has not converged: the weights ended {100 * trace[-1]['residual']:.1f} % from sparse ones (relative "
-        f"residual; at most {100 * _CONVERGED:g} %), so the last cut did harm. Raise --lr or --steps before --lam."
+        f"residual; at most {100 * CONVERGED:g} %), so the last cut did harm. Raise --lr or --steps before --lam."
     )
     return [said]

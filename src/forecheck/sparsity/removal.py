@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,13 +45,14 @@ def remove_dead(model: nn.Module, x: Tensor) -> Removal:
         model: in evaluation mode.
         x: windows on which both have to forecast the same, up to rounding.
     """
-    parts = {path: part for path, part in parts_of(model).items() if not part.fixed}
-    kept = _kept(model, parts)
-    sizes: dict[str, dict[str, Any]] = {
-        path: {"count": max(len(each), parts[path].fewest)} for path, each in kept.items()
-    }
+    parts = parts_of(model)
+    notes = _fixed(parts.values())
+    kept = _kept(model, {path: part for path, part in parts.items() if not part.fixed})
     if not kept:
-        return Removal(model)
+        return Removal(model, notes=notes)
+    sizes: dict[str, dict[str, Any]] = {}
+    for path, each in kept.items():
+        sizes[path] = {"count": max(len(each), parts[path].fewest)}
     small = copy.deepcopy(model)
     own = parts_of(small)
     for path, each in kept.items():
@@ -61,11 +63,11 @@ def remove_dead(model: nn.Module, x: Tensor) -> Removal:
             attention.below = below
             sizes.setdefault(path, {"count": attention.heads})["below"] = below
     if why := _differs(model, small, x):
-        return Removal(model, notes=[f"heads or units that are zero were left in place: {why}"])
+        return Removal(model, notes=[f"heads or units that are zero were left in place: {why}", *notes])
     removed = {
         path: {"kind": parts[path].kind, "before": parts[path].count, "after": sizes[path]["count"]} for path in kept
     }
-    return Removal(small, removed, sizes)
+    return Removal(small, removed, sizes, notes)
 
 
 def resize(model: nn.Module, sizes: Mapping[str, Any]) -> None:
@@ -96,6 +98,15 @@ def resize(model: nn.Module, sizes: Mapping[str, Any]) -> None:
             raise ValueError(f"a layer after {chain[0]} adds scores of heads that are not there") from error
         if any(len(each) != getattr(model.get_submodule(path), "heads", 0) for path, each in owners.items()):
             raise ValueError(f"a layer after {chain[0]} has not the heads whose scores it adds")
+
+
+def _fixed(parts: Iterable[Part]) -> list[str]:
+    """What is zero and stays."""
+    dead = Counter[tuple[str, str]]()
+    for part in parts:
+        if part.fixed:
+            dead[part.kind, part.fixed] += int(part.dead().sum())
+    return [f"{count} {kind} that are zero stay: {why}" for (kind, why), count in dead.items() if count]
 
 
 def _kept(model: nn.Module, parts: Mapping[str, Part]) -> dict[str, list[int]]:
