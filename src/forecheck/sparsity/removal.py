@@ -106,7 +106,7 @@ def _fixed(parts: Iterable[Part]) -> list[str]:
     for part in parts:
         if part.fixed:
             dead[part.kind, part.fixed] += int(part.dead().sum())
-    return [f"{count} {kind} that are zero stay: {why}" for (kind, why), count in dead.items() if count]
+    return [f"{kind} that are zero and stay: {count} ({why})" for (kind, why), count in dead.items() if count]
 
 
 def _kept(model: nn.Module, parts: Mapping[str, Part]) -> dict[str, list[int]]:

@@ -14,6 +14,7 @@ from forecheck.peers.find import is_peer, kind_of
 # Chosen by name: a trial's own are added. What only refits or measures need is left out of the other trials.
 _CHOSEN = ("forecheck.forecasters.", "forecheck.attention.", "forecheck.probes.")
 _ROLLING, _MEASURES = "forecheck.trials.rolling", "forecheck.probes"
+_SMALLER = "forecheck.sparsity.removal"  # of saved fits that were pruned; trials train whole networks
 _PEERS = ("forecheck.trials.by_origin", "forecheck.peers.find")
 
 
@@ -53,7 +54,7 @@ def source_of(forecaster: str) -> tuple[str, ...]:
 
 @cache
 def _fingerprint(*names: str, refit: bool, measured: bool) -> str:
-    without = [*_CHOSEN, *_PEERS, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]
+    without = [*_CHOSEN, *_PEERS, _SMALLER, *([] if refit else [_ROLLING]), *([] if measured else [_MEASURES])]
     return fingerprint("forecheck.trials.run", *names, *([_ROLLING] if refit else []), without=without)
 
 
