@@ -16,7 +16,7 @@ def render(info: Json) -> str:
         info: of `forecheck.forecasting.pruned.PrunedForecaster`.
     """
     head, _, rest = sentence(info).partition("; ")
-    given = {"method": info["method"], **info["goal"], **info["training"]}
+    given: dict[str, Any] = {"method": info["method"], **info["goal"], **info["training"]}
     settings = {name.replace("_", " "): content.written(each) for name, each in given.items() if each is not None}
     context = {
         "where": content.where({"protocol": {"model": info["model"], **info["protocol"]}}),
@@ -37,9 +37,7 @@ def render(info: Json) -> str:
             [Column("parameter"), Column("why")],
             [Group("", [[name, why] for name, why in info["left_out"].items()])],
         ),
-        "settings": [
-            (name.replace("_", " "), content.written(value)) for name, value in settings.items() if value is not None
-        ],
+        "settings": list(settings.items()),
         "protocol": content.protocol_facts(info),
         "environment": content.environment_facts(info),
     }

@@ -33,7 +33,7 @@ class Member:
 
     def mask(self, kept: Bool[Tensor, " group"], shape: torch.Size) -> Bool[Tensor, "row column"]:
         """Where weights of a matrix of this shape stay."""
-        blocks = kept[torch.tensor(self.owners, dtype=torch.long)]
+        blocks = kept[list(self.owners)]
         size = shape[self.axis] // (self.repeats * len(self.owners))
         along = blocks.repeat_interleave(size).repeat(self.repeats)
         return (along[:, None] if self.axis == 0 else along[None, :]).expand(shape)
@@ -60,5 +60,6 @@ class Groups:
         total = torch.zeros(self.count)
         for member in self.members:
             own = member.energies(scores[member.name])
-            total = total.to(own).index_add(0, torch.tensor(member.owners, dtype=torch.long), own)
+            owners = torch.tensor(member.owners, dtype=torch.long, device=own.device)
+            total = total.to(own).index_add(0, owners, own)
         return total

@@ -119,10 +119,9 @@ class TorchHeads(Part):
 
     def members(self, owners: tuple[int, ...]) -> tuple[Member, ...]:
         """Rows that make queries, keys and values, and columns of what puts heads together."""
-        projections = (f"in_proj_weight[{part}]" for part in "qkv")
-        if not isinstance(self.attention.in_proj_weight, nn.Parameter):
-            projections = (f"{part}_proj_weight" for part in "qkv")
-        rows = (Member(self._name(name), 0, 1, owners) for name in projections)
+        own = dict(self.attention.named_parameters(recurse=False))
+        form = "in_proj_weight[{}]" if "in_proj_weight" in own else "{}_proj_weight"
+        rows = (Member(self._name(form.format(part)), 0, 1, owners) for part in "qkv")
         return *rows, Member(self._name("out_proj.weight"), 1, 1, owners)
 
     def dead(self) -> Bool[Tensor, " count"]:
@@ -174,7 +173,7 @@ class Units(Part):
         if gone.any() and bias is not None:
             own = bias_of(first)
             before = first.weight.new_zeros(self.count) if own is None else own
-            bias += second.weight[:, gone] @ self.activation(before)[gone]
+            bias.add_(second.weight[:, gone] @ self.activation(before)[gone])
         index = torch.tensor(list(kept) or [0])
         if not kept:
             second.weight[:, 0] = 0
@@ -286,12 +285,9 @@ def _in_a_row(prefix: str, module: nn.Sequential) -> Iterator[tuple[Part, nn.Mod
 def _units(
     first: tuple[str, nn.Module], second: tuple[str, nn.Module], activation: Callable[[Tensor], Tensor]
 ) -> Iterator[tuple[Part, nn.Module]]:
-    """Units between two maps that are plain ones."""
-    maps = [each for _, each in (first, second)]
-    if all(isinstance(each, nn.Linear) and _plain(each) for each in maps):
-        yield Units(first[0], first, second, activation), nn.ModuleList(maps)  # type: ignore[arg-type]
-
-
-def _plain(linear: nn.Linear) -> bool:
-    """Whether it multiplies by a weight of its own, which no parametrization or pruning of torch makes."""
-    return "weight" in dict(linear.named_parameters(recurse=False))
+    """Units between two maps with weights of their own, which no parametrization or pruning of torch makes."""
+    (_, a), (_, b) = first, second
+    if not (isinstance(a, nn.Linear) and isinstance(b, nn.Linear) and a.out_features == b.in_features):
+        return
+    if all("weight" in dict(each.named_parameters(recurse=False)) for each in (a, b)):
+        yield Units(first[0], (first[0], a), (second[0], b), activation), nn.ModuleList([a, b])

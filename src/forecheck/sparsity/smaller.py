@@ -62,7 +62,7 @@ class NoHeads(nn.Module):
     def __init__(self, attention: Attention) -> None:
         super().__init__()
         bias = bias_of(attention.out)
-        self.bias = nn.Parameter(torch.zeros(attention.out.out_features)) if bias is None else bias
+        self.bias = nn.Parameter(attention.out.weight.new_zeros(attention.out.out_features)) if bias is None else bias
         self.train(attention.training)
 
     def forward(
@@ -80,7 +80,7 @@ def narrow(linear: nn.Linear, axis: int, kept: Tensor) -> None:
         axis: of its weight.
         kept: places that stay.
     """
-    learns = linear.weight.requires_grad
+    learns, kept = linear.weight.requires_grad, kept.to(linear.weight.device)
     linear.weight = nn.Parameter(linear.weight.detach().index_select(axis, kept), requires_grad=learns)
     if axis == 0:
         linear.out_features = len(kept)
