@@ -51,6 +51,7 @@ def test_what_is_taken_out_is_gone_from_the_saved_fit(kind, store, tmp_path):
     info = pruned.info
     assert {each["kind"] for each in info["removed"].values()} == {kind}
     assert all(each["after"] == each["before"] / 2 for each in info["removed"].values())
+    assert not any(each["head"] for each in info["weights"])  # the head is not among what was pruned
     assert info["parameters"][1] < info["parameters"][0]
     assert info["bytes"][1] == 4 * info["parameters"][1] + info["bytes"][0] - 4 * info["parameters"][0]
     assert "times as fast" in info["speed"]

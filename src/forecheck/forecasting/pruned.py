@@ -27,7 +27,7 @@ from forecheck.forecasting.saved_network import saved_network
 from forecheck.forecasting.selection import own_lookbacks
 from forecheck.outputs import write_output
 from forecheck.sparsity.methods import Goal
-from forecheck.sparsity.prunable import head_of
+from forecheck.sparsity.prunable import head_of, prunable
 from forecheck.sparsity.prune import CONVERGED, Pruned, Steps, describe, prune_network
 from forecheck.sparsity.removal import Removal, remove_dead
 from forecheck.sparsity.sizes import bytes_of, timed, weights_of
@@ -221,7 +221,7 @@ def _key(
 def _pruned(found: Pruned, x: Tensor) -> dict[str, Any]:
     """What was pruned, and how that went."""
     weights = found.prunable.weights
-    head = head_of(found.model, weights, x)
+    head = head_of(found.model, prunable(found.model, frozen=True).weights, x)
     table = [
         {
             "weight": weight.name,
