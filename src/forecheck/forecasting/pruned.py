@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment
+from forecheck.devices import kind_of
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
@@ -25,6 +26,7 @@ from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved_network import saved_network
 from forecheck.forecasting.selection import own_lookbacks
+from forecheck.nn.placed import place
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prunable import head_of
 from forecheck.sparsity.prune import Pruned, Steps, describe, prune_network
@@ -114,14 +116,17 @@ def run_prune(
     """
     dense, experiment, first, notes = _trained(panel, protocol, means, model, options or {})
     name = type(dense).__name__ if first is None else first.name
-    module = copy.deepcopy(dense)
-    batches = batches_of(experiment.train, getattr(getattr(first, "config", None), "batch", _BATCH), training.seed)
-    key = _key(name, experiment, dense, goal, method, training, ignore)
+    dense, module = copy.deepcopy(dense), copy.deepcopy(dense)
+    for network in (dense, module):
+        place(network, means.device)
+    train, validation = experiment.train.on(means.device), experiment.validation.on(means.device)
+    batches = batches_of(train, getattr(getattr(first, "config", None), "batch", _BATCH), training.seed)
+    key = _key(name, experiment, dense, goal, method, training, ignore, kind_of(means.device))
     found = prune_network(
         module,
         training_loss,
         batches,
-        lambda network: mean_squared_error(network, experiment.validation),
+        lambda network: mean_squared_error(network, validation),
         goal,
         method=method,
         training=training,
@@ -130,6 +135,9 @@ def run_prune(
         progress=lambda done, _: means.watcher.part(f"pruning {name}", done * training.count, training.count),
     )
     means.store.forget(key)
+    for network in (dense, module):  # judged where it will be used
+        place(network, "cpu")
+    masks = {weight: mask.cpu() for weight, mask in found.masks.items()}
     found.warnings.extend(notes)
     info = header("prune") | {
         "model": name,
@@ -140,7 +148,7 @@ def run_prune(
         **_gained(dense, found, experiment),
         **_judged(_Network(dense), _Network(module), experiment, protocol.margin),
     }
-    return PrunedForecaster(module, _fitted(first, module, experiment, info), found.masks, info)
+    return PrunedForecaster(module, _fitted(first, module, experiment, info), masks, info)
 
 
 def _trained(
@@ -169,7 +177,7 @@ def _trained(
     check_uses(panel, model)
     own = own_lookbacks(panel, protocol.horizon, [model], protocol.lookback, protocol.split)
     experiment = protocol.cut(panel, own[model])
-    (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own)[model]
+    (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own, device=means.device)[model]
     means.store.put_panel(panel)
     means([trial])
     first = registry.load(means.store.need(trial).folder / "model")
@@ -185,8 +193,9 @@ def _key(
     method: str,
     training: Steps,
     ignore: Sequence[str],
+    device: str,
 ) -> Key:
-    """Of the state of an interrupted run: another network, or other data, are another run."""
+    """Of the state of an interrupted run: another network, other data, or another kind of device are another run."""
     digest = hashlib.sha256()
     for key, value in dense.state_dict().items():
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
@@ -198,6 +207,7 @@ def _key(
         "split": experiment.split,
         "shape": [experiment.test.lookback, experiment.test.horizon],
         "ignore": list(ignore),
+        "device": device,
     }
     return Key.of("checkpoint", f"pruning of {name}", described, "forecheck.sparsity.prune")
 

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from forecheck.nn.placed import doubles
 from forecheck.sparsity.masks import Pattern, Scope, masks
 from forecheck.sparsity.prunable import Weight
 from forecheck.sparsity.stored import Format, Stored
@@ -124,8 +125,8 @@ class Elsa:
 
     def residual(self) -> float:
         r"""Relative primal residual :math:`\lVert w - z \rVert / \lVert w \rVert` over all weights."""
-        apart = sum(float((w.value - self.z[w.name].value).double().square().sum()) for w in self.weights)
-        whole = sum(float(w.value.double().square().sum()) for w in self.weights)
+        apart = sum(float(doubles(w.value - self.z[w.name].value).square().sum()) for w in self.weights)
+        whole = sum(float(doubles(w.value).square().sum()) for w in self.weights)
         return math.sqrt(apart / whole) if whole else 0.0
 
     def tensors(self) -> dict[str, Tensor]:
