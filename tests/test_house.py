@@ -14,6 +14,7 @@ ROOT = Path(forecheck.__file__).parent
 FLOORS = (
     {
         "cluster",
+        "devices",
         "durations",
         "errors",
         "files",
@@ -38,7 +39,7 @@ FLOORS = (
     {"calibration"},
     {"papers"},
     {"verbs"},
-    {"cli"},
+    {"cli", "__main__"},
     {"integrations"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

@@ -125,7 +125,8 @@ def main() -> int:
     for name in names:
         counts, found = fuzz(name, given.seed, given.seconds)
         table.append(f"| {name} | {counts['right']} | {counts['refused']} | {counts['found']} |")
-        print(table[-1], *found, sep="\n", file=sys.stderr, flush=True)
+        kinds = {each.strip().rpartition("\n")[2]: each for each in reversed(found)}  # the first of every kind
+        print(table[-1], *reversed(kinds.values()), sep="\n", file=sys.stderr, flush=True)
         findings += found
     print(*table, sep="\n")
     return bool(findings)

@@ -49,7 +49,10 @@ NO_MEMORY = (
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether memory was refused: torch says so in words."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    words = ("can't allocate memory", "out of memory")  # of the CPU, and of a GPU
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(each in str(error) for each in words)
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from forecheck.nn.attention import Attention
+from forecheck.nn.placed import doubles
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,6 @@ def stable_rank(
         left: L.
         right: R.
     """
-    small = torch.linalg.qr(left.double()).R @ torch.linalg.qr(right.double().mT).R.mT
+    small = torch.linalg.qr(doubles(left)).R @ torch.linalg.qr(doubles(right).mT).R.mT
     values = torch.linalg.svdvals(small).square()
     return values.sum(dim=-1) / values.amax(dim=-1)

@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from forecheck.attention.parts import Part
 from forecheck.attention.sites import Attached
 from forecheck.errors import UsageError
+from forecheck.nn.placed import doubles
 
 
 @torch.no_grad()
@@ -28,7 +29,7 @@ def mean_patterns(attached: Attached, batches: Iterable[Tensor]) -> dict[int, Te
         def record(weights: Tensor) -> None:
             if weights.shape[1:] != sums[layer].shape:
                 raise UsageError(f"the pattern of {path} changes its size, so it has no mean")
-            sums[layer] += weights.sum(dim=0, dtype=torch.float64).cpu()
+            sums[layer] += doubles(weights).sum(dim=0).cpu()
             counts[layer] += len(weights)
 
         return record
@@ -68,7 +69,7 @@ def mean_outputs(attached: Attached, parts: list[Part], batches: Iterable[Tensor
 
         def record(y: Tensor) -> None:
             rows = y.detach().movedim(axis, -2).flatten(0, -3)
-            total = rows.sum(dim=0, dtype=torch.float64).cpu()
+            total = doubles(rows).sum(dim=0).cpu()
             if part.layer in sums and sums[part.layer].shape != total.shape:
                 raise UsageError(f"the output of {part.path} changes its size, so it has no mean")
             sums[part.layer] = sums.get(part.layer, torch.zeros_like(total)) + total

@@ -22,6 +22,7 @@ from forecheck.attention.sites import Attached
 from forecheck.errors import UsageError
 from forecheck.nn.attention import Attention
 from forecheck.nn.kernels.base import Scores
+from forecheck.nn.placed import doubles
 from forecheck.nn.seeding import derive
 
 Change = Callable[[Tensor], Tensor]
@@ -38,8 +39,8 @@ class Meter:
     def add(self, before: Tensor, after: Tensor) -> None:
         """Take in one pass."""
         before = before.detach()
-        self.changed += (after.detach() - before).square().sum(dtype=torch.float64)
-        self.raw += before.square().sum(dtype=torch.float64)
+        self.changed += doubles((after.detach() - before).square()).sum()
+        self.raw += doubles(before.square()).sum()
 
     @property
     def relative(self) -> float:

@@ -261,10 +261,10 @@ class OnHeads(PatternEdit):
             values: what is mixed.
         """
         edited = self.inner(weights if self.inner.needs_weights else None, allowed, values)
+        chosen = torch.tensor(self.chosen).to(mixed.device)
         if edited.shape[1] > 1:
-            edited = edited[:, self.chosen]
-        part = torch.matmul(edited, values[:, self.chosen])
-        return mixed.index_copy(1, torch.tensor(self.chosen, device=mixed.device), part)
+            edited = edited[:, chosen]
+        return mixed.index_copy(1, chosen, torch.matmul(edited, values[:, chosen]))
 
 
 class OneKey(PatternEdit):

@@ -17,6 +17,7 @@ from forecheck.attention.encoder import find_encoder, permutation
 from forecheck.attention.sites import Attached
 from forecheck.attention.trace import trace, two_traces
 from forecheck.errors import UsageError
+from forecheck.nn.placed import doubles
 from forecheck.nn.seeding import derive
 
 
@@ -94,7 +95,7 @@ class MeanPositions(PositionEdit):
     def values(self, code: Code) -> Tensor:
         """The mean in every row."""
         rows = code.rows()
-        return rows[: code.tokens].double().mean(dim=0).expand(rows.shape)
+        return doubles(rows[: code.tokens]).mean(dim=0).to(rows).expand(rows.shape)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def run_audit(
     experiments = [*(protocol.cut(panel, split=each) for each in splits[:-1]), whole]
     # What is chosen is chosen on the first fold, whose validation part lies before every test part.
     planning = partial(plan, experiments[0], model, budget, options, protocol.season(panel), selection, remedies)
-    planned = planning()
+    planned = planning(device=means.device)
     store.put_panel(panel)
     counted = _Counted(means.run)
     means = replace(means, run=counted)
@@ -87,7 +87,7 @@ def run_audit(
     bar = min(arm.chosen_by() for arm in simple)
     searched = search(planned, budget, means, clock, chosen=chosen, margin=protocol.margin, bar=bar, folds=folds)
     if searched.tuned:  # else it would be built, and its attention looked for, once more
-        planned = planning(searched.tuned)
+        planned = planning(searched.tuned, device=means.device)
 
     def gather(seeds: Mapping[tuple[Family, str], int], level: float, *, complete: bool = False) -> Evidence:
         arms = planned.arms if complete else planned.of("reference", "raw", "retrained")

@@ -99,6 +99,7 @@ def plan(
     selection: Selection | None = None,
     remedies: Sequence[str] = (),
     tuned: Mapping[str, Mapping[str, Any]] | None = None,
+    device: str = "cpu",
 ) -> Plan:
     """Which trials an audit of `model` consists of: the raw model, the references, what the checks request, remedies.
 
@@ -111,6 +112,7 @@ def plan(
         selection: which checks; None for all that the budget has time for.
         remedies: names.
         tuned: by label of an arm (`raw` for the raw model), training options that a search chose.
+        device: where networks are run; a model that was trained elsewhere stays where it is.
 
     Raises:
         UsageError: if the model is unknown, has no attention, or cannot take a remedy, or an option is wrong.
@@ -129,7 +131,10 @@ def plan(
 
     def arm(family: Family, label: str, name: str, config: Mapping[str, Any], **kw: Any) -> PlannedArm:
         data, split = experiment.panel.fingerprint, experiment.split
-        trial = Trial(data, split, test.lookback, test.horizon, name, dict(config), period, test.step, **kw)
+        where = "cpu" if name == EXTERNAL or name in names else device
+        trial = Trial(
+            data, split, test.lookback, test.horizon, name, dict(config), period, test.step, device=where, **kw
+        )
         return PlannedArm(family, label, trial, 1 if name in names else seeds)
 
     chosen = {name: asdict(registry.create(name, task, options.get(name, {})).config) for name in names}

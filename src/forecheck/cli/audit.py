@@ -96,6 +96,7 @@ def audit(
     markdown: o.Markdown = None,
     mlflow: o.Mlflow = None,
     workers: o.Workers = None,
+    device: o.Device = "cpu",
     engine: o.Engine = None,
     address: o.Address = None,
     store: o.StoreFolder = None,
@@ -145,6 +146,7 @@ def audit(
         "step": step,
         "options": chosen,
         "workers": o.read_workers(workers, engine, address),
+        "device": device,
         "store": store,
     }
 

@@ -62,6 +62,7 @@ def backtest(
     ] = None,
     formulas: o.Formulas = True,
     workers: o.Workers = None,
+    device: o.Device = "cpu",
     engine: o.Engine = None,
     address: o.Address = None,
     store: o.StoreFolder = None,
@@ -98,7 +99,7 @@ def backtest(
         "step": step,
         "refit": refit,
     }
-    how |= {"options": chosen, "workers": o.read_workers(workers, engine, address), "store": store}
+    how |= {"options": chosen, "workers": o.read_workers(workers, engine, address), "device": device, "store": store}
     with Bar(quiet=quiet) as watcher:
         report = fc.backtest(panel, names, seeds=seeds, margin=margin, progress=watcher, **how)
         crossed = None

@@ -67,6 +67,7 @@ def detect(
     json: o.Json = None,
     html: o.Html = None,
     workers: o.Workers = None,
+    device: o.Device = "cpu",
     engine: o.Engine = None,
     address: o.Address = None,
     store: o.StoreFolder = None,
@@ -121,6 +122,7 @@ def detect(
             options=chosen,
             save=save,
             workers=o.read_workers(workers, engine, address),
+            device=device,
             store=store,
             progress=watcher,
         )

@@ -42,6 +42,7 @@ def fit(
     delimiter: o.Delimiter = None,
     skip: o.Skip = None,
     workers: o.Workers = None,
+    device: o.Device = "cpu",
     engine: o.Engine = None,
     address: o.Address = None,
     store: o.StoreFolder = None,
@@ -77,6 +78,7 @@ def fit(
             refit=refit,
             output=output,
             workers=o.read_workers(workers, engine, address),
+            device=device,
             store=store,
             progress=watcher,
         )

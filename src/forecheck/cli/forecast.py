@@ -61,6 +61,7 @@ def forecast(
         list[str] | None, typer.Option(help="A series that is to be on the HTML page, before all others; repeatable.")
     ] = None,
     workers: o.Workers = None,
+    device: o.Device = "cpu",
     engine: o.Engine = None,
     address: o.Address = None,
     store: o.StoreFolder = None,
@@ -115,6 +116,7 @@ def forecast(
             options=chosen,
             refit=refit,
             workers=o.read_workers(workers, engine, address),
+            device=device,
             store=store,
             progress=watcher,
         )

@@ -72,6 +72,10 @@ Formulas = Annotated[
     ),
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes; one a core by default, 0 for none.")]
+Device = Annotated[
+    str,
+    typer.Option(help="Where networks are computed: auto, cpu, cuda, cuda:1 or mps; auto takes a GPU if there is one."),
+]
 Engine = Annotated[
     str | None, typer.Option(help="Where trials run: local (processes, the default) or ray (a cluster).")
 ]

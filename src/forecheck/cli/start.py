@@ -1,7 +1,13 @@
 """The entry of the program: an interrupt ends it well before anything is loaded, and after all is done."""
 
+from __future__ import annotations
+
 import os
 import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from forecheck.errors import UsageError
 
 _INTERRUPTED = 130
 
@@ -16,9 +22,28 @@ def run() -> None:
     from forecheck.cli.main import run as run_command
 
     try:
-        run_command()
+        if "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1":  # torchrun sets both
+            _run_with_others(run_command)
+        else:
+            run_command()
     finally:
         signals.ignore()
+
+
+def _run_with_others(run_command: Callable[[], None]) -> None:
+    """Run the program in the first of the processes that torchrun started; the others help it to fit."""
+    from forecheck.training.parallel import joined, tell
+    from forecheck.trials.engines.helper import serve
+
+    with joined() as group:
+        if group.rank > 0:
+            serve()
+            return
+        try:
+            run_command()
+        finally:
+            with suppress(UsageError):  # of a fit that failed here alone, which torchrun tells the others
+                tell(None)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Windows:
             nothing was filled.
         calendar: steps of every row from the earliest stamp of the panel, None for a single series: its rows.
         stamps: of every row, where inputs are to know when they are (`forecheck.data.stamped`); None elsewhere.
+        device: where the values are put, once, and batches are gathered.
     """
 
     values: Float[np.ndarray, "time channel"]
@@ -45,6 +46,7 @@ class Windows:
     targets: Float[np.ndarray, "time channel"] | None = None
     calendar: Float[np.ndarray, " time"] | None = None
     stamps: Times | None = None
+    device: str = "cpu"
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -75,12 +77,12 @@ class Windows:
     @cached_property
     def _strided(self) -> Float[Tensor, "start channel length"]:
         """A view of every stretch of lookback + horizon rows, straddling or not; origins pick the right ones."""
-        return _stretches(self.values, self.lookback + self.horizon)
+        return _stretches(self.values, self.lookback + self.horizon, self.device)
 
     @cached_property
     def _strided_targets(self) -> Float[Tensor, "start channel horizon"]:
         assert self.targets is not None
-        return _stretches(self.targets, self.horizon)
+        return _stretches(self.targets, self.horizon, self.device)
 
     def gather(
         self, index: Int[Tensor, " batch"] | slice
@@ -89,7 +91,7 @@ class Windows:
 
         Targets are NaN where they were filled.
         """
-        rows = torch.from_numpy(self.origins)[index]
+        rows = torch.from_numpy(self.origins)[index].to(self.device)
         both = self._strided[rows - self.lookback].transpose(1, 2)  # (batch, lookback + horizon, channel)
         x, y = both[:, : self.lookback], both[:, self.lookback :]
         if self.stamps is not None:
@@ -111,6 +113,10 @@ class Windows:
         for start in range(0, len(self), size):
             index = slice(start, min(start + size, len(self)))
             yield (index, *self.gather(index))
+
+    def on(self, device: str) -> Windows:
+        """The same windows, gathered on a device."""
+        return self if device == self.device else replace(self, device=device)
 
     def strided(self, stride: int) -> Windows:
         """Every `stride`-th window, the first one kept; of several series those of the same times."""
@@ -146,8 +152,10 @@ class Windows:
                 yield int(run[0]), int(run[-1]) + 1
 
 
-def _stretches(values: Float[np.ndarray, "time channel"], length: int) -> Float[Tensor, "start channel length"]:
-    return torch.from_numpy(values.astype(np.float32)).unfold(0, length, 1)
+def _stretches(
+    values: Float[np.ndarray, "time channel"], length: int, device: str
+) -> Float[Tensor, "start channel length"]:
+    return torch.from_numpy(values.astype(np.float32)).to(device).unfold(0, length, 1)
 
 
 @dataclass(frozen=True, eq=False)

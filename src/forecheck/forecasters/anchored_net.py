@@ -199,7 +199,7 @@ class AnchoredNet(NeuralForecaster):
         Args:
             train_windows, validation, seed, progress, checkpoint: as in `NeuralForecaster.fit`.
         """
-        base = self.base.fit(train_windows, validation, seed, within(progress, 0, _FIRST))
+        base = self.base.fit(train_windows.on("cpu"), validation.on("cpu"), seed, within(progress, 0, _FIRST))
         network = self._network
         network.anchor_map.copy_(self.base.linear_map())
         network.share.fill_(1.0)
@@ -222,7 +222,7 @@ class AnchoredNet(NeuralForecaster):
         parts = []
         for _, x, y in windows.batches(64):
             anchor = network.anchor(x) - y
-            errors = torch.stack([anchor, anchor + network.residual(x)]).double()
+            errors = torch.stack([anchor, anchor + network.residual(x)]).cpu().double()
             parts.append(
                 error_moments(errors.transpose(2, 3), gaps=windows.targets is not None)
             )  # (window, channel, 2, 2)

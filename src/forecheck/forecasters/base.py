@@ -71,6 +71,8 @@ class Forecaster(ABC):
     Config: ClassVar[type[Any]]
     trained: ClassVar[bool] = False
     """Fitted by gradient descent (so seeds matter)."""
+    moves: ClassVar[bool] = False
+    """Computed on the device that was asked for; all others are computed on the CPU."""
     usual_lookback: ClassVar[int] = 336
     """L of its authors' defaults, where that is one for all horizons."""
 

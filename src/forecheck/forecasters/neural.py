@@ -18,6 +18,7 @@ from forecheck.data.windows import Windows
 from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.forecasters.room import count_weights, training_room
 from forecheck.nn.causal import CausalPart
+from forecheck.nn.placed import device_of
 from forecheck.progress import Progress
 from forecheck.training.loop import History, Prepare, train
 from forecheck.training.recipe import Recipe
@@ -44,6 +45,7 @@ class NeuralForecaster(Forecaster):
     """
 
     trained = True
+    moves = True
     Module: ClassVar[type[Any]]
     """Makes the untrained network of a task and a config; a forecaster that needs more overrides `build`."""
 
@@ -96,7 +98,7 @@ class NeuralForecaster(Forecaster):
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> FitReport:
-        """Train; with `checkpoint`, resumable after every epoch.
+        """Train on the device of the windows; with `checkpoint`, resumable after every epoch.
 
         Args:
             train_windows: as in `Forecaster.fit`.
@@ -144,11 +146,11 @@ class NeuralForecaster(Forecaster):
         claim = getattr(self.module, "causal_part", None)
         with torch.no_grad():
             self.module.eval()
-            return None if claim is None else claim(x)
+            return None if claim is None else claim(x.to(device_of(self.module)))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and buffers."""
-        return dict(self.module.state_dict())
+        """Weights and buffers, on the CPU."""
+        return {name: value.cpu() for name, value in self.module.state_dict().items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back weights and buffers."""

@@ -121,7 +121,7 @@ class VQTokensModule(nn.Module):
         z, mean, scale = self.window_norm(x)
         patches = self._cut(z)
         target = rearrange(((y - mean) / scale)[:, : self.whole], "b h c -> (b c) h")
-        unseen = torch.zeros(patches.shape[:2], dtype=torch.bool)
+        unseen = torch.zeros(patches.shape[:2], dtype=torch.bool, device=patches.device)
         if self.whole:
             ahead = target.unflatten(1, (-1, patches.shape[2]))
             unseen = torch.cat([unseen, torch.isnan(ahead).any(dim=2)], dim=1)

@@ -49,10 +49,12 @@ def plan(
     period: int,
     lookbacks: Mapping[str, int] | None = None,
     refit: int = 0,
+    device: str = "cpu",
 ) -> dict[str, list[Trial]]:
     """Trials by model; models that are not trained by gradient descent need one seed only.
 
-    Lookbacks are by model, where they are not that of the experiment. With `refit` closed forms are refitted.
+    Lookbacks are by model, where they are not that of the experiment. With `refit` closed forms are refitted. Networks
+    are run on the device.
 
     Args:
         experiment: the panel, cut into windows.
@@ -86,7 +88,9 @@ def plan(
         config = asdict(forecaster.config)
         common = (e.panel.fingerprint, e.split, lookback, test.horizon, name, config, period, test.step)
         rolling = refit if can_refit(forecaster) else 0
-        planned[name] = [Trial(*common, seed, refit=rolling) for seed in range(seeds if forecaster.trained else 1)]
+        where = device if forecaster.moves else "cpu"
+        several = range(seeds if forecaster.trained else 1)
+        planned[name] = [Trial(*common, seed, refit=rolling, device=where) for seed in several]
     return planned
 
 
@@ -143,7 +147,7 @@ def run_backtest(
         models = usable(CANDIDATES, period, own["seasonal"])
         own = {name: own[name] for name in models}
     experiment = protocol.cut(panel, max(own.values(), default=protocol.lookback or 1))
-    planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0)
+    planned = plan(experiment, models, options or {}, seeds, period, own, refit or 0, means.device)
     trials = [trial for group in planned.values() for trial in group]
     known = sum(trial in store for trial in trials)
     store.put_panel(panel)

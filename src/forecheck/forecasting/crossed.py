@@ -97,7 +97,7 @@ def run_cross_validation(
     experiment = protocol.cut(panel, max(own.values(), default=protocol.lookback or 1))
     for level in levels:
         conformal_rank(len(experiment.validation), level / 100)
-    planned = plan(experiment, names, options or {}, 1, period, own, refit or 0)
+    planned = plan(experiment, names, options or {}, 1, period, own, refit or 0, means.device)
     _check_room(experiment, len(names) * (1 + 2 * len(levels)))
     means.store.put_panel(panel)
     means(group[0] for group in planned.values())

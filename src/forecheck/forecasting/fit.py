@@ -113,7 +113,7 @@ def run_fit(
         return fit_combined(panel, protocol, means, rule=f"the other candidates cannot forecast all series: {note}")
     panel, beside = replace(served, covariates=None), served  # forecasters of windows see the channels alone
     try:
-        plan = _planned(panel, protocol, asked, levels, options or {}, auto=auto)
+        plan = _planned(panel, protocol, asked, levels, options or {}, means.device, auto=auto)
     except DataError as error:
         if not alone:
             raise
@@ -224,6 +224,7 @@ def _planned(
     asked: Sequence[str],
     levels: Sequence[float],
     options: Mapping[str, Mapping[str, Any]],
+    device: str,
     *,
     auto: bool,
 ) -> _Plan:
@@ -241,7 +242,7 @@ def _planned(
         completed(panel, experiment.scaler)
     left_out = set(own) - set(names)
     kept = {key: value for key, value in options.items() if key not in left_out}
-    return _Plan(experiment, own, plan_trials(experiment, names, kept, 1, period, own))
+    return _Plan(experiment, own, plan_trials(experiment, names, kept, 1, period, own, device=device))
 
 
 def _experiment(plan: _Plan, protocol: Protocol, name: str) -> Experiment:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from forecheck.data.panel import Panel
 from forecheck.data.windows import Experiment
+from forecheck.devices import kind_of
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.neural import NeuralForecaster
@@ -25,6 +26,7 @@ from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved_network import saved_network
 from forecheck.forecasting.selection import own_lookbacks
+from forecheck.nn.placed import place
 from forecheck.outputs import write_output
 from forecheck.sparsity.methods import Goal
 from forecheck.sparsity.prunable import head_of, prunable
@@ -127,14 +129,17 @@ def run_prune(
     """
     dense, experiment, first, notes = _trained(panel, protocol, means, model, options or {})
     name = type(dense).__name__ if first is None else first.name
-    module = copy.deepcopy(dense)
-    batches = batches_of(experiment.train, getattr(getattr(first, "config", None), "batch", _BATCH), training.seed)
-    key = _key(name, experiment, dense, goal, method, training, ignore)
+    dense, module = copy.deepcopy(dense), copy.deepcopy(dense)
+    for network in (dense, module):
+        place(network, means.device)
+    train, validation = experiment.train.on(means.device), experiment.validation.on(means.device)
+    batches = batches_of(train, getattr(getattr(first, "config", None), "batch", _BATCH), training.seed)
+    key = _key(name, experiment, dense, goal, method, training, ignore, kind_of(means.device))
     found = prune_network(
         module,
         training_loss,
         batches,
-        lambda network: mean_squared_error(network, experiment.validation),
+        lambda network: mean_squared_error(network, validation),
         goal,
         method=method,
         training=training,
@@ -143,6 +148,9 @@ def run_prune(
         progress=lambda done, _: means.watcher.part(f"pruning {name}", done * training.count, training.count),
     )
     means.store.forget(key)
+    for network in (dense, module):  # judged where it will be used
+        place(network, "cpu")
+    masks = {weight: mask.cpu() for weight, mask in found.masks.items()}
     found.warnings.extend(notes)
     _, x, _ = next(iter(experiment.test.batches(_TIMED)))
     removal = remove_dead(module, x)
@@ -156,7 +164,7 @@ def run_prune(
         **_gained(dense, removal, x),
         **_judged(_Network(dense), _Network(removal.model), experiment, protocol.margin),
     }
-    return PrunedForecaster(removal.model, _fitted(first, removal, experiment, info), found.masks, info)
+    return PrunedForecaster(removal.model, _fitted(first, removal, experiment, info), masks, info)
 
 
 def _trained(
@@ -185,7 +193,7 @@ def _trained(
     check_uses(panel, model)
     own = own_lookbacks(panel, protocol.horizon, [model], protocol.lookback, protocol.split)
     experiment = protocol.cut(panel, own[model])
-    (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own)[model]
+    (trial,) = plan(experiment, [model], options, 1, protocol.season(panel), own, device=means.device)[model]
     means.store.put_panel(panel)
     means([trial])
     first = registry.load(means.store.need(trial).folder / "model")
@@ -201,8 +209,9 @@ def _key(
     method: str,
     training: Steps,
     ignore: Sequence[str],
+    device: str,
 ) -> Key:
-    """Of the state of an interrupted run: another network, or other data, are another run."""
+    """Of the state of an interrupted run: another network, other data, or another kind of device are another run."""
     digest = hashlib.sha256()
     for key, value in dense.state_dict().items():
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
@@ -214,6 +223,7 @@ def _key(
         "split": experiment.split,
         "shape": [experiment.test.lookback, experiment.test.horizon],
         "ignore": list(ignore),
+        "device": device,
     }
     return Key.of("checkpoint", f"pruning of {name}", described, "forecheck.sparsity.prune")
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from forecheck.nn.dropout import Dropout
 from forecheck.nn.kernels.base import Kernel, Scores
 from forecheck.nn.kernels.named import make_kernel
+from forecheck.nn.kernels.softmax import Softmax, fused_attention
+from forecheck.nn.plain import fused
 from forecheck.nn.score_positions import score_positions
 
 
@@ -173,7 +175,10 @@ class Attention(nn.Module):
         edit = self.edit
         dropping = self.training and self.dropout.p > 0
         watched = self.observe is not None or self.regularise is not None
-        if edit is None or edit.needs_weights or edit.keep_scores or watched:
+        if edit is None and dropping and not watched and type(self.kernel) is Softmax and fused(x.device):
+            scores, used = self._scores(q, k, bias)
+            out = fused_attention(*used, v, mask, self.dropout.p)
+        elif edit is None or edit.needs_weights or edit.keep_scores or watched:
             need_weights = dropping or watched or (edit is not None and edit.needs_weights)
             scores, used = self._scores(q, k, bias)
             out, weights = self.kernel(*used, v, mask, need_weights=need_weights)

@@ -22,14 +22,6 @@ def chunk(numbers: int, device: torch.device) -> int:
     return max(1, _BYTES * torch.get_num_threads() // (4 * numbers)) if device.type == "cpu" else sys.maxsize
 
 
-def recorded() -> bool:
-    """Whether `torch.compile` or `torch.export` is recording the program.
-
-    It then takes the plain operations: cuts by size and decisions by value would be those of the example.
-    """
-    return torch.compiler.is_compiling()
-
-
 def pieces(size: int, first: Tensor, *others: Tensor | None) -> Iterator[tuple[Any, ...]]:
     """`size` rows of all tensors at a time, as views; None stays None."""
     parts = first.split(size)  # type: ignore[no-untyped-call]

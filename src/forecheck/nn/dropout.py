@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from forecheck.nn.plain import plain
+
 
 class _Masked(torch.autograd.Function):
     """base + x * keep * scale, keeping only the bytes for the way back."""
@@ -34,7 +36,8 @@ class Dropout(nn.Module):
     .. math:: y = x \cdot m / (1 - p), \qquad m \sim \mathrm{Bernoulli}(1 - p)
 
     On a CPU every random byte decides one unit. The generator is the module's own, set by `reseed`, so that two arms
-    of an experiment draw the same masks whatever the rest of their models draws.
+    of an experiment draw the same masks whatever the rest of their models draws. Elsewhere masks come from torch's
+    stream of the device.
     """
 
     def __init__(self, p: float) -> None:
@@ -54,13 +57,16 @@ class Dropout(nn.Module):
         self, x: Float[Tensor, "*shape"], base: Float[Tensor, "*shape"] | None = None
     ) -> Float[Tensor, "*shape"]:
         """`x` with units dropped while training, `x` itself otherwise; added to `base` if there is one."""
-        keep = self.draw(x.shape, x.device)
+        if plain(x.device):
+            dropped = nn.functional.dropout(x, self.p, self.training)
+            return dropped if base is None else base + dropped
+        keep = self.draw(x.shape)
         if keep is None:
             return x if base is None else base + x
         result: Tensor = _Masked.apply(x, keep, self.scale, base)  # type: ignore[no-untyped-call]
         return result
 
-    def draw(self, shape: Sequence[int], device: torch.device) -> UInt8[Tensor, "..."] | None:
+    def draw(self, shape: Sequence[int]) -> UInt8[Tensor, "..."] | None:
         """One byte a unit, 1 to keep it and 0 to drop it; None if nothing is to be dropped."""
         if not self.training or self.threshold == 0:
             return None
@@ -69,4 +75,4 @@ class Dropout(nn.Module):
         # Bytes stay bytes: torch turns uint8 into float several times faster than bool.
         below = self.threshold - 1
         keep = torch.from_numpy(words.view(np.uint8)[:count]).clamp_(below, below + 1).sub_(below)
-        return keep.to(device).view(tuple(shape))
+        return keep.view(tuple(shape))

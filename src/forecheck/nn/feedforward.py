@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.nn.chunks import chunk, pieces, recorded
+from forecheck.nn.chunks import chunk, pieces
 from forecheck.nn.dropout import Dropout
+from forecheck.nn.plain import plain
 
 # The forms that write into a buffer; torch.nn.functional has none.
 gelu_out, gelu_backward_out = torch.ops.aten.gelu.out, torch.ops.aten.gelu_backward.grad_input
@@ -85,11 +86,11 @@ class FeedForward(nn.Module):
         self, tokens: Float[Tensor, "series token width"], base: Float[Tensor, "series token width"] | None = None
     ) -> Float[Tensor, "series token width"]:
         """y, added to `base` if there is one."""
-        if recorded():
+        if plain(tokens.device):
             hidden = self.inner_dropout(nn.functional.gelu(self.inner(tokens)))
             return self.outer_dropout(self.outer(hidden), base)
         x = tokens.reshape(-1, tokens.shape[-1])
-        keep = self.inner_dropout.draw((len(x), self.inner.out_features), x.device)
+        keep = self.inner_dropout.draw((len(x), self.inner.out_features))
         w2 = self.outer.weight if keep is None else self.outer.weight * self.inner_dropout.scale
         y: Tensor = _FeedForward.apply(x, keep, self.inner.weight, self.inner.bias, w2, self.outer.bias)  # type: ignore[no-untyped-call]
         return self.outer_dropout(y.view(tokens.shape), base)

@@ -9,8 +9,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from forecheck.nn.chunks import recorded
 from forecheck.nn.mixing import Mixing, everywhere
+from forecheck.nn.plain import plain
 
 _CHUNK = 64  # tokens taken at once in the chunked form
 
@@ -51,7 +51,7 @@ def masked_linear_attention(
     Args:
         q, k, v: as in `causal_linear_attention`.
     """
-    if recorded():
+    if plain(q.device):
         return torch.matmul(torch.matmul(q, k.mT).tril(), v)
     out: Tensor = _Masked.apply(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1))  # type: ignore[no-untyped-call]
     return out.view(v.shape)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from forecheck.nn.plain import plain
+
 
 class _RMSNorm(torch.autograd.Function):
     r"""y = g n with n = x r and r = 1 / sqrt(mean(x²) + eps).
@@ -46,6 +48,8 @@ def rms_norm(x: Float[Tensor, "*shape"], gain: Float[Tensor, "..."], dim: int = 
 
     Source: Zhang & Sennrich 2019, Root Mean Square Layer Normalization, equation 4.
     """
+    if plain(x.device):
+        return x * (x.square().mean(dim=dim, keepdim=True) + eps).rsqrt() * gain
     y: Tensor = _RMSNorm.apply(x, gain, dim, eps)  # type: ignore[no-untyped-call]
     return y
 

@@ -50,9 +50,9 @@ class Rotary(ScorePositions):
 
 def _turned(x: Float[Tensor, "batch head token width"], start: int) -> Float[Tensor, "batch head token width"]:
     width, tokens = x.shape[3], x.shape[2]
-    rate = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64, device=x.device) / width)
-    angle = rate[:, None] * torch.arange(start, start + tokens, dtype=torch.float64, device=x.device)
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    rate = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angle = rate[:, None] * torch.arange(start, start + tokens, dtype=torch.float64)
+    cos, sin = angle.cos().to(x), angle.sin().to(x)  # not every device has doubles
     # Features are rows in memory, as `SoftmaxAttention` reads them.
     even, odd = rearrange(x.mT, "b h (w pair) t -> pair b h w t", pair=2)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=3).flatten(2, 3).mT

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forecheck.nn.chunks import chunk, pieces, recorded
+from forecheck.nn.chunks import chunk, pieces
+from forecheck.nn.plain import plain
 
 # Sums of exponentials within these bounds have neither overflowed nor lost digits that count.
 _SMALLEST, _LARGEST = 1e-15, 1e15
@@ -30,7 +31,7 @@ def softmax_mix(q: Tensor, k: Tensor, v: Tensor, need_weights: bool = True) -> t
         v: values.
         need_weights: whether the pattern is wanted.
     """
-    if recorded():
+    if plain(q.device):
         weights = torch.softmax(torch.matmul(q, k.mT), dim=-1)
         return torch.matmul(weights, v), weights if need_weights else None
     mixed: tuple[Tensor, Tensor | None] = SoftmaxAttention.apply(q, k, v, need_weights)  # type: ignore[no-untyped-call]

@@ -76,7 +76,7 @@ class _Counts:
         self, pattern: Float[Tensor, "batch head query key"], gradient: Float[Tensor, "batch head query key"]
     ) -> None:
         """Count both criteria; a gradient of exactly 0 is no Case 1."""
-        pattern, gradient = pattern.double().cpu(), gradient.double().cpu()
+        pattern, gradient = pattern.cpu().double(), gradient.cpu().double()
         own = gradient.diagonal(dim1=2, dim2=3)
         self.count += len(pattern)
         self.case1 += (own > 0).sum(dim=0)

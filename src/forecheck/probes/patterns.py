@@ -46,7 +46,7 @@ class PatternSums:
         if weights.shape[1:] != self.total.shape:
             self.why_not = "the pattern changes its size from pass to pass"
             return
-        weights = weights.detach().double().cpu()
+        weights = weights.detach().cpu().double()
         if self.uniform is None:
             self.uniform = _uniform(weights)
         self.count += len(weights)

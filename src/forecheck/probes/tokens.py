@@ -103,7 +103,7 @@ def _oriented(x: Tensor | None, tokens: int, module: nn.Module) -> Tensor | None
 def _tensor(values: Iterable[Any]) -> Tensor | None:
     """A copy of the first tensor of floats: models add to tokens in place."""
     found = next((value for value in values if isinstance(value, Tensor) and value.is_floating_point()), None)
-    return None if found is None else found.detach().clone()
+    return None if found is None else found.detach().clone().cpu()
 
 
 def _flat(output: Any) -> list[Any]:

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from forecheck.nn.placed import doubles
 from forecheck.sparsity.groups import Groups
 from forecheck.sparsity.masks import Pattern, Scope, masks
 from forecheck.sparsity.prunable import Weight
@@ -170,4 +171,4 @@ class Elsa:
 
 def _energy(tensors: Iterable[Tensor]) -> float:
     """Sum of all squares."""
-    return sum(float(each.double().square().sum()) for each in tensors)
+    return sum(float(doubles(each).square().sum()) for each in tensors)

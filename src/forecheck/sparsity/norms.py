@@ -22,7 +22,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, weights: Sequence[Weight]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights = list(weights)
-        self.squares = {weight.name: torch.zeros(weight.value.shape[1]) for weight in weights}
+        self.squares = {weight.name: weight.value.new_zeros(weight.value.shape[1]) for weight in weights}
         self.met: set[str] = set()
 
     def __torch_dispatch__(

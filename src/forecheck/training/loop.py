@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from forecheck.data.windows import Windows
 from forecheck.nn.observed import squared_error
+from forecheck.nn.placed import doubles, place, repeatable
+from forecheck.nn.plain import plain
 from forecheck.nn.seeding import derive, initialise, reseed
 from forecheck.progress import Progress, within
+from forecheck.training import parallel
 from forecheck.training.averaging import WeightMean
 from forecheck.training.checkpoint import read_checkpoint, write_checkpoint
 from forecheck.training.drift import remove_drift
@@ -87,7 +90,8 @@ class _State:
             groups[group][name] = value
         self.model.load_state_dict(groups["model"])
         self.best = groups["best"]
-        self.mean = WeightMean(groups["mean"], int(meta["averaged"]))
+        device = next(self.model.parameters()).device
+        self.mean = WeightMean({name: each.to(device) for name, each in groups["mean"].items()}, int(meta["averaged"]))
         described = self.optimizer.state_dict()
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in groups["optimizer"].items():
@@ -115,10 +119,12 @@ def train(
 
     The same seed gives the same weights bit for bit on one machine with the same number of threads: initial weights,
     order of windows and dropout masks come from streams named by module, epoch and step. Parameters that never get a
-    gradient (those of a replaced attention) are left where they started.
+    gradient (those of a replaced attention) are left where they started. It starts with the same weights on all
+    devices, and sees the same batches; off the CPU dropout masks are torch's own.
 
     Args:
-        model: maps (batch, lookback, channel) to (batch, horizon, channel).
+        model: maps (batch, lookback, channel) to (batch, horizon, channel); it is moved to the device of the windows,
+            see `forecheck.nn.placed`.
         windows: training windows.
         validation: windows that decide which epoch is kept and when to stop.
         recipe: how to train.
@@ -133,9 +139,27 @@ def train(
         ValueError: if attention's gradient is to be corrected and the model has none.
     """
     windows = windows.strided(recipe.train_stride)
+    place(model, "cpu")  # where weights are drawn, on whatever device they are trained
     initialise(model, seed)
+    place(model, windows.device)
+    with repeatable(windows.device), parallel.shared_norms(model):
+        return _train(model, windows, validation, recipe, seed, checkpoint, progress, prepare)
+
+
+def _train(
+    model: nn.Module,
+    windows: Windows,
+    validation: Windows,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Path | None,
+    progress: Progress | None,
+    prepare: Prepare | None,
+) -> History:
+    """`train`, from the first weights on."""
     state = _State(model, _optimizer(model, recipe), History(), copy.deepcopy(model.state_dict()))
     resumed = checkpoint is not None and state.load(checkpoint)
+    parallel.check_same(resumed + len(state.history.train), "checkpoints")
     if prepare is not None and not resumed:
         _prepare(state, prepare, windows, seed, checkpoint, within(progress, 0, _PREPARING))
     if prepare is not None:
@@ -154,7 +178,7 @@ def train(
             history.best = epoch
             state.best = copy.deepcopy(model.state_dict())
         history.seconds += time.perf_counter() - started
-        if checkpoint is not None:
+        if checkpoint is not None and parallel.leads():
             state.save(checkpoint)
         if progress is not None:
             word = f"epoch {epoch + 1}/{recipe.epochs}, validation {history.validation[-1]:.4f}"
@@ -188,7 +212,7 @@ def _prepare(
     prepare(windows, seed, progress)
     state.best = copy.deepcopy(state.model.state_dict())
     state.history.seconds = time.perf_counter() - started
-    if checkpoint is not None:
+    if checkpoint is not None and parallel.leads():
         state.save(checkpoint)
 
 
@@ -242,17 +266,21 @@ def _gradient(
 ) -> float:
     """Leave the gradient of a batch's mean loss in the parameters; random draws are those of the step, every time."""
     reseed(model, seed, step)
+    if plain(torch.device(windows.device)):
+        torch.manual_seed(derive(seed, f"step {step}"))
     model.zero_grad(set_to_none=True)
     total = 0.0
     with penalised(model, recipe) as penalty:
         for micro in torch.split(index, recipe.micro_batch):
-            x, y = windows.gather(micro)
+            part, weight = parallel.part_of(micro)
+            x, y = windows.gather(part)
             if windows.targets is None and bool(torch.isnan(y).any()):
-                return math.nan  # not a target that was never observed, but one that is hidden
-            loss = (training_loss(model, x, y) + penalty()) * _share(windows, micro, index)
+                total = math.nan  # not a target that was never observed, but one that is hidden
+            loss = (training_loss(model, x, y) + penalty()) * (_share(windows, part, index) * weight)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
-    return total
+    parallel.add_gradients(model)
+    return parallel.added(total)[0]
 
 
 def _share(windows: Windows, micro: Int[Tensor, " micro"], index: Int[Tensor, " batch"]) -> float:
@@ -289,14 +317,17 @@ def mean_squared_error(model: nn.Module, windows: Windows, batch: int = 128) -> 
         batch: windows that are forecast at once.
     """
     model.eval()
-    total, count = 0.0, 0
-    for _, x, y in windows.batches(batch):
-        squared = (model(x) - y).double().square()
+    total, count = 0.0, 0.0
+    for number, (_, x, y) in enumerate(windows.batches(batch)):
+        if not parallel.mine(number):
+            continue
+        squared = doubles(model(x) - y).square()
         if windows.targets is None:
             total += float(squared.mean(dim=(1, 2)).sum())
             count += len(y)
         else:
-            seen = ~torch.isnan(y)
+            seen = ~torch.isnan(y).to(squared.device)
             total += float(squared[seen].sum())
             count += int(seen.sum())
+    total, count = parallel.added(total, count)
     return total / count

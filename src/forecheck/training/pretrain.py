@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.data.windows import Windows
+from forecheck.nn.placed import doubles
 from forecheck.nn.quantise.autoencoder import VQAutoencoder
 from forecheck.nn.quantise.quantiser import perplexity
 from forecheck.nn.seeding import derive, reseed
@@ -102,9 +103,9 @@ def measure_codes(autoencoder: VQAutoencoder, patch: Patch, windows: Windows) ->
     for part in torch.split(index, 64):
         patches = patch(windows.gather(part)[0])
         found = autoencoder.quantiser(autoencoder.encoder(patches))
-        counts += torch.bincount(found, minlength=len(counts))
+        counts += torch.bincount(found, minlength=len(counts)).cpu()
         restored = autoencoder.decoder(autoencoder.quantiser.codes[found])
-        error += float((restored - patches).double().square().sum())
+        error += float(doubles(restored - patches).square().sum())
         total += patches.numel()
     learnt = [*autoencoder.parameters(), autoencoder.quantiser.codes]
     return {

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from forecheck.nn.placed import doubles
+
 
 @contextmanager
 def ascended(model: nn.Module, rho: float) -> Iterator[None]:
@@ -24,7 +26,7 @@ def ascended(model: nn.Module, rho: float) -> Iterator[None]:
     """
     moved = [(p, p.detach().clone(), p.grad) for p in model.parameters() if p.grad is not None]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    squares = [float(gradient.double().square().sum()) for *_, gradient in moved]
+    squares = [float(doubles(gradient).square().sum()) for *_, gradient in moved]
     norm = sum(squares) ** 0.5
     with torch.no_grad():
         for parameter, _, gradient in moved if norm > 0 else ():

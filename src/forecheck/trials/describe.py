@@ -75,6 +75,7 @@ def environment(result: Result) -> dict[str, Any]:
         **result.summary["versions"],
         "cpu": _cpu(),
         "threads": result.summary["threads"],
+        **({} if result.trial.device == "cpu" else {"device": result.trial.device}),
     }
 
 

@@ -13,19 +13,21 @@ from forecheck.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Means:
-    """A store, an engine, and a watcher of progress.
+    """A store, an engine, a device, and a watcher of progress.
 
     Attributes:
         store: where results are stored.
         run: engine; runs the trials that are not in the store yet.
         parallel: trials that it runs at once, to estimate time by.
         watcher: receives the progress, and what a person should know before it is over.
+        device: where networks are trained and edited.
     """
 
     store: Store
     run: Run = run_inline
     parallel: int = 1
     watcher: Watcher = field(default_factory=Silent)
+    device: str = "cpu"
 
     def __call__(self, trials: Iterable[Trial]) -> None:
         """Run what is not in the store yet.

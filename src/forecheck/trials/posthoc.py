@@ -21,6 +21,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.external import External
 from forecheck.forecasters.neural import NeuralForecaster
+from forecheck.nn.placed import place
 from forecheck.progress import Progress, within
 from forecheck.trials.score import Scores, batch_size, score
 from forecheck.trials.scored import arrays_of, example_forecasts, scored, summary_of, versions
@@ -72,6 +73,7 @@ def _trained(trial: Trial, store: Store, models: Mapping[str, Forecaster]) -> tu
         return model, model.subject
     forecaster = registry.load(store.model(parent))
     if isinstance(forecaster, NeuralForecaster):
+        place(forecaster.module, trial.device)
         return forecaster, Subject.of(forecaster.module)
     return forecaster, Subject(forecaster.predict)
 
@@ -104,6 +106,7 @@ def run_posthoc(
     _, subject = _trained(trial, store, models)
     edit = edit_from_dict(trial.edit)
     example, _ = experiment.train.gather(slice(0, 2))
+    test = experiment.test.on(trial.device)
     drawn: list[Scores] = []
     examples: dict[str, Array] = {}
     try:
@@ -111,9 +114,9 @@ def run_posthoc(
             with edit.drawn(draw).on(subject, example, calibration(experiment.train)) as attached:
                 through = _Through(attached)
                 part = within(progress, draw / edit.draws, (draw + 1) / edit.draws)
-                drawn.append(score(through, experiment.test, part))
+                drawn.append(score(through, test, part))
                 if draw == 0:
-                    examples = example_forecasts(through, experiment.test)
+                    examples = example_forecasts(through, test)
     except UsageError as error:
         store.put(trial, {"why_not": str(error), **versions()}, {})
         return

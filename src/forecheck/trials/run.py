@@ -11,7 +11,7 @@ import numpy as np
 from forecheck.data.windows import Experiment, Windows, prepare
 from forecheck.errors import ForecheckError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import Forecaster, Task
+from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.peers.find import is_peer
 from forecheck.progress import Progress
 from forecheck.trials.scored import arrays_of, scored, summary_of
@@ -74,13 +74,36 @@ def blind(experiment: Experiment) -> tuple[Windows, Windows]:
     return replace(train, values=values, targets=targets), replace(validation, values=values, targets=targets)
 
 
-def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progress | None) -> None:
+def fitted(
+    trial: Trial, experiment: Experiment, store: Store, progress: Progress | None = None
+) -> tuple[Forecaster, FitReport]:
+    """The forecaster of a trial, fitted; by all processes that torchrun started, if it is a network.
+
+    Args:
+        trial, store, progress: as in `run_trial`.
+        experiment: the data as cut.
+    """
     task = Task(trial.lookback, trial.horizon, experiment.train.channels, trial.period)
     forecaster = registry.create(trial.forecaster, task, trial.config)
     forecaster, options = _prepared(forecaster, trial, store)
     train, held_out = blind(experiment)
-    report = forecaster.fit(train, held_out, trial.seed, progress, **options)
-    summary, arrays = scored(forecaster, experiment, progress)
+    train, held_out = train.on(trial.device), held_out.on(trial.device)
+    if not forecaster.moves:
+        return forecaster, forecaster.fit(train, held_out, trial.seed, progress, **options)
+    from forecheck.training.parallel import fitting
+
+    with fitting():
+        return forecaster, forecaster.fit(train, held_out, trial.seed, progress, **options)
+
+
+def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progress | None) -> None:
+    if registry.find(trial.forecaster).moves:
+        from forecheck.training.parallel import met, tell
+
+        if met() is not None:
+            tell({"trial": trial.to_dict(), "address": trial.address, "store": str(store.root.resolve())})
+    forecaster, report = fitted(trial, experiment, store, progress)
+    summary, arrays = scored(forecaster, experiment, progress, trial.device)
     if trial.refit:
         from forecheck.trials.rolling import score_rolled
 

@@ -79,7 +79,7 @@ def score_made(made: Made, windows: Windows, progress: Progress | None = None) -
     total, count = np.zeros(windows.horizon), np.zeros(windows.horizon)
     for index, x, y in windows.batches(batch_size(windows)):
         forecast = made(index, x)
-        error = (forecast - y).double().numpy()
+        error = (forecast - y).cpu().double().numpy()
         squared = np.square(error)
         mse[index], mae[index] = observed_mean(squared, axis=1), observed_mean(np.abs(error), axis=1)
         if windows.targets is None:
@@ -89,7 +89,8 @@ def score_made(made: Made, windows: Windows, progress: Progress | None = None) -
         else:
             total += np.nansum(squared, axis=(0, 2))
             count += (~np.isnan(squared)).sum(axis=(0, 2))
-            bad = ~np.isfinite(forecast.numpy()).all(axis=1)  # a forecast of NaN must not pass for a missing target
+            # A forecast of NaN must not pass for a missing target.
+            bad = ~np.isfinite(forecast.cpu().numpy()).all(axis=1)
         if bad.any():
             raise FloatingPointError(f"a forecast is not finite in window {index.start + int(np.argwhere(bad)[0][0])}")
         if progress is not None:

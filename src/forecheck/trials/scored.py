@@ -22,7 +22,7 @@ _EXAMPLES = 6
 
 
 def scored(
-    forecaster: Forecaster, experiment: Experiment, progress: Progress | None
+    forecaster: Forecaster, experiment: Experiment, progress: Progress | None, device: str = "cpu"
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Losses on test and validation windows, and what the harness checks of a forecaster.
 
@@ -30,6 +30,7 @@ def scored(
         forecaster: fitted.
         experiment: the panel, cut into windows.
         progress: called with the share that is done.
+        device: where windows are gathered.
 
     Returns:
         A summary as JSON types, and arrays: losses of every test window and example forecasts.
@@ -38,9 +39,9 @@ def scored(
         FloatingPointError: if a forecast is not finite.
     """
     started = time.perf_counter()
-    scores = score(forecaster, experiment.test, progress)
+    scores = score(forecaster, experiment.test.on(device), progress)
     scoring = time.perf_counter() - started
-    validation = score(forecaster, experiment.validation)
+    validation = score(forecaster, experiment.validation.on(device))
     summary = summary_of(experiment, scores) | {
         "scoring_seconds": scoring,
         "validation_mse": float(observed_mean(validation.mse)),
@@ -96,4 +97,4 @@ def example_windows(windows: Windows) -> torch.Tensor:
 def example_forecasts(forecaster: Predicts, windows: Windows) -> dict[str, Array]:
     """Forecasts of the example windows (example, horizon, channel)."""
     x, _ = windows.gather(example_windows(windows))
-    return {"examples": forecaster.predict(x).float().numpy()}
+    return {"examples": forecaster.predict(x).float().cpu().numpy()}

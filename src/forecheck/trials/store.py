@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from forecheck.data.panel import Panel
-from forecheck.errors import DataError
+from forecheck.errors import DataError, UsageError
 from forecheck.files import checksum, home, place_folder, remove_folder, replace_file
 from forecheck.trials.locks import locks_of
 from forecheck.trials.panels import describe_panel, load_panel, panel_key, save_panel
@@ -19,6 +20,7 @@ from forecheck.trials.record import RECORD, Key, Record, read_record, write_reco
 from forecheck.trials.trial import Trial
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # as a path holds it, with one slash; one letter is a drive
 _ARRAYS = "arrays.safetensors"
 
 
@@ -48,10 +50,18 @@ class Store:
 
     Args:
         root: its folder; None for the user's cache.
+
+    Raises:
+        UsageError: if it is a URL: writing in one step, and locks, need a folder.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or home() / "store"
+        if _URL.match(str(self.root)):
+            raise UsageError(
+                f"the store has to be a folder, and {self.root} is a URL",
+                "Name a folder; one that several machines share has to be mounted on each.",
+            )
         self.locks = locks_of(self.root)
 
     def place(self, kind: str, address: str) -> Path:

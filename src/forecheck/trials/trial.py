@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from forecheck.devices import kind_of
 from forecheck.trials.named import code_of, edit_label, source_of
 from forecheck.trials.record import Key, address_of
 
@@ -30,6 +31,7 @@ class Trial:
         posthoc: the edit is made on the trained raw forecaster instead of before training.
         refit: rows after which a closed form is refitted in the test part (`forecheck.trials.rolling`), 0 for never.
         measure: what is measured on the trained raw forecaster (`forecheck.probes`), None for a score.
+        device: where it is run; the kind alone decides the result, so that `cuda:1` finds what `cuda:0` made.
     """
 
     data: str
@@ -45,17 +47,22 @@ class Trial:
     posthoc: bool = False
     measure: str | None = None
     refit: int = 0
+    device: str = "cpu"
 
     @property
     def address(self) -> str:
         """SHA-256 of the canonical description and of the code that makes the result (`forecheck.trials.named`)."""
-        return address_of(asdict(self), self._code)
+        return address_of(self._described, self._code)
 
     @property
     def key(self) -> Key:
         """What its result is stored under."""
         what = f"{self.label}; lookback {self.lookback}, horizon {self.horizon}"
-        return Key("trial", self.address, what, asdict(self), source_of(self.forecaster), self._code)
+        return Key("trial", self.address, what, self._described, source_of(self.forecaster), self._code)
+
+    @property
+    def _described(self) -> dict[str, Any]:
+        return asdict(self) | {"device": kind_of(self.device)}
 
     @property
     def _code(self) -> str:

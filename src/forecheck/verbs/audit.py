@@ -43,6 +43,7 @@ def audit(
     step: int = 1,
     options: Options | None = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> Report:
@@ -79,6 +80,8 @@ def audit(
         period: steps a season; None for that of the data's frequency.
         options: by forecaster, options that differ from the defaults.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are trained, edited and measured: auto, cpu, cuda, cuda:1 or mps. What one kind of device
+            gave is not taken for what another gives. A given model stays where it is.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -99,7 +102,7 @@ def audit(
         experiment = protocol.cut(panel)
         audited = external_on(model, experiment, protocol.season(panel), named_call(wrap), units, adapter, name)
     given = {audited.config.fingerprint: audited} if isinstance(audited, External) else None
-    with means_of(workers, store, progress, given) as means:
+    with means_of(workers, store, progress, given, device) as means:
         report = run_audit(
             panel,
             audited,

@@ -31,6 +31,7 @@ def backtest(
     calendar: Names = (),
     future: Any = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> Report:
@@ -56,6 +57,7 @@ def backtest(
         calendar: features of the stamps.
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -69,7 +71,7 @@ def backtest(
     """
     panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, step, period, margin)
-    with means_of(workers, store, progress) as means:
+    with means_of(workers, store, progress, device=device) as means:
         report = run_backtest(
             panel,
             [models] if isinstance(models, str) else None if models is None else list(models),

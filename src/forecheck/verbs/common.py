@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from forecheck.cluster import Ray
 from forecheck.data.load import load
 from forecheck.data.panel import Panel
+from forecheck.devices import read_device
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster
 from forecheck.progress import Progress
+from forecheck.training.parallel import met
 from forecheck.trials.engines.base import Silent, Watcher
 from forecheck.trials.engines.engine import Engine
 from forecheck.trials.engines.pools import Workers
@@ -91,7 +94,11 @@ def watching(progress: Shown) -> Iterator[Watcher]:
 
 @contextmanager
 def means_of(
-    workers: Workers, store: Path | None, progress: Shown, models: Mapping[str, Forecaster] | None = None
+    workers: Workers,
+    store: Path | None,
+    progress: Shown,
+    models: Mapping[str, Forecaster] | None = None,
+    device: str = "cpu",
 ) -> Iterator[Means]:
     """What a verb runs its trials with; worker processes end with the `with` block.
 
@@ -100,6 +107,20 @@ def means_of(
         store: folder of results; None for the user's cache.
         progress: how it is shown.
         models: by fingerprint, models that were trained elsewhere.
+        device: where networks are computed, see `forecheck.devices.read_device`; one worker if that is no CPU and
+            their number is not given.
+
+    Raises:
+        UsageError: if there is no such device here, or it is asked for on a cluster.
     """
+    if met() is not None:  # the processes that torchrun started fit together, one trial after the other
+        if workers:
+            raise UsageError("--workers has no effect under torchrun", "Leave --workers or --engine out.")
+        workers = 0
+    device = read_device(str(device))  # of torch's own class it may be, too
+    if device != "cpu":
+        if isinstance(workers, Ray):
+            raise UsageError("a cluster computes on CPUs", "Leave the device out, or run without --engine ray.")
+        workers = 1 if workers is None else workers
     with watching(progress) as watcher, Engine(workers, watcher, models) as engine:
-        yield Means(open_store(store), engine, engine.parallel, watcher)
+        yield Means(open_store(store), engine, engine.parallel, watcher, device)

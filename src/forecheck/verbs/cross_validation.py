@@ -29,6 +29,7 @@ def cross_validation(
     calendar: Names = (),
     future: Any = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> CrossValidation:
@@ -53,6 +54,7 @@ def cross_validation(
         calendar: features of the stamps.
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -65,7 +67,7 @@ def cross_validation(
     """
     panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, step, period)
-    with means_of(workers, store, progress) as means:
+    with means_of(workers, store, progress, device=device) as means:
         return run_cross_validation(
             panel,
             [models] if isinstance(models, str) else None if models is None else list(models),

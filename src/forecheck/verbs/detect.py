@@ -44,6 +44,7 @@ def detect(
     options: Options | None = None,
     save: Path | str | None = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> Detection:
@@ -70,6 +71,7 @@ def detect(
         options: by forecaster, options that differ from the defaults.
         save: folder for the detector; an earlier one there is replaced.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -95,7 +97,7 @@ def detect(
         )
         steps = 1 if horizon is None else whole("horizon", horizon)
         protocol = Protocol(steps, lookback, period=period, margin=margin)
-        with means_of(workers, store, progress) as means:
+        with means_of(workers, store, progress, device=device) as means:
             found = run_detection(
                 panel,
                 known,

@@ -35,6 +35,7 @@ def fit(
     future: Any = None,
     output: Path | str | None = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> Fitted | Combined:
@@ -60,6 +61,7 @@ def fit(
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
         output: folder to save the fit in; an earlier fit there is replaced.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -75,7 +77,7 @@ def fit(
         check_place(Path(output))
     panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
-    with means_of(workers, store, progress) as means:
+    with means_of(workers, store, progress, device=device) as means:
         fitted = run_fit(
             panel,
             protocol,

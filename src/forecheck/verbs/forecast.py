@@ -37,6 +37,7 @@ def forecast(
     calendar: Names = (),
     future: Any = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> Forecast:
@@ -63,6 +64,7 @@ def forecast(
         calendar: features of the stamps.
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -93,7 +95,7 @@ def forecast(
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
     panel = as_panel(data, beside)
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
-    with means_of(workers, store, progress) as means:
+    with means_of(workers, store, progress, device=device) as means:
         return run_forecast(
             panel,
             protocol,

@@ -47,6 +47,7 @@ def prune(
     options: Options | None = None,
     output: Path | str | None = None,
     workers: Workers = None,
+    device: str = "cpu",
     store: Path | None = None,
     progress: Shown = False,
 ) -> PrunedForecaster:
@@ -81,6 +82,7 @@ def prune(
         options: by forecaster, options that differ from the defaults.
         output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
+        device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
@@ -104,7 +106,7 @@ def prune(
         horizon = load_fit(Path(model_dir)).horizon if horizon is None else horizon
         model = Path(model_dir)
     protocol = Protocol(whole("horizon", horizon), lookback, split, period=period, margin=margin)
-    with means_of(workers, store, progress) as means:
+    with means_of(workers, store, progress, device=device) as means:
         pruned = run_prune(
             as_panel(data),
             protocol,

@@ -225,6 +225,20 @@ def test_a_parquet_file_with_a_name_twice_is_refused(tmp_path):
         read(tmp_path / "twice.parquet")
 
 
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (pa.array([{"a": 1}] * 60), r"a struct<a: int64> in every row, so it names no series"),
+        (pa.array([10**17 + each for each in range(60)], pa.timestamp("ms")), r"times beyond the year 9999"),
+    ],
+)
+def test_columns_that_name_no_series_are_refused(column, words):
+    table = pa.table({"date": HOURS, "y": X[:, 0], "key": column})
+    with pytest.raises(DataError, match=words) as error:
+        from_frame(table, series="key", time="date")
+    assert 'series="NAME"' in str(error.value)
+
+
 def test_panel_from_frame_and_fingerprint():
     frame = pl.DataFrame({"date": HOURS, "a": X[:, 0]})
     panel = Panel.from_frame(frame, name="x")

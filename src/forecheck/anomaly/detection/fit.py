@@ -155,7 +155,7 @@ def fit_detectors(
     given = {key: value for key, value in (options or {}).items() if key in wanted or key not in own}
     for name in set(beside) - set(asked):
         given[name] = _short_training(name, len(widest.train) * widest.train.channels) | dict(given.get(name, {}))
-    planned = plan_trials(widest, wanted, given, 1, period, own)
+    planned = plan_trials(widest, wanted, given, 1, period, own, device=means.device)
     means.store.put_panel(panel)
     means(trial for group in planned.values() for trial in group)
     results = {name: means.store.need(group[0]) for name, group in planned.items()}

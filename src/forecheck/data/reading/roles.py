@@ -179,7 +179,13 @@ class _Finder:
         self.notes: tuple[str, ...] = ()
         self._order, self._offsets = np.arange(table.num_rows), np.array([0, table.num_rows])
         if series is not None:
-            codes = np.from_dlpack(column_of(table, series).dictionary_encode().indices.fill_null(0))
+            column = column_of(table, series)
+            if pa.types.is_nested(column.type):
+                raise DataError(
+                    f'column "{series}" of {source.name} holds a {column.type} in every row, so it names no series',
+                    f"Name a column of texts or whole numbers: {source.option('series', 'NAME')}.",
+                )
+            codes = np.from_dlpack(column.dictionary_encode().indices.fill_null(0))
             self._order = np.argsort(codes, kind="stable")
             self._offsets = np.concatenate([[0], np.cumsum(np.bincount(codes))])
 

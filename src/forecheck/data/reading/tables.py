@@ -203,14 +203,21 @@ def _timeline(
     if roles.series is not None:
         column = column_of(table, roles.series)
         coded = column.dictionary_encode()
-        unnamed = [cell is None or cell == "" for cell in coded.dictionary.to_pylist()]
+        try:
+            cells = coded.dictionary.to_pylist()
+        except OverflowError:  # a time that no calendar has
+            raise DataError(
+                f'{source.name}: column "{roles.series}" holds times beyond the year 9999, which name no series',
+                f"Name a column of texts or whole numbers: {source.option('series', 'NAME')}.",
+            ) from None
+        unnamed = [cell is None or cell == "" for cell in cells]
         if column.null_count or any(unnamed):
             row = next(row for row, cell in enumerate(column.to_pylist()) if cell is None or cell == "")
             raise DataError(
                 f'{source.name}: the name of the series is missing in column "{roles.series}" at {source.at(row)}',
                 "Name the series of every row.",
             )
-        names = tuple(str(cell) for cell in coded.dictionary.to_pylist())
+        names = tuple(str(cell) for cell in cells)
         codes = np.from_dlpack(coded.indices)
         known = set(names)
         for unknown in drop_series:

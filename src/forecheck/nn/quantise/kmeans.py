@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from forecheck.nn.chunks import chunk, pieces, recorded
+from forecheck.nn.chunks import chunk, pieces
+from forecheck.nn.placed import doubles
+from forecheck.nn.plain import recorded
 
 
 def nearest(points: Float[Tensor, "point width"], centres: Float[Tensor, "centre width"]) -> Int64[Tensor, " point"]:
@@ -61,8 +63,8 @@ def _seeds(points: Tensor, count: int, random: np.random.Generator) -> Tensor:
     distance = torch.full((len(points),), torch.inf, dtype=points.dtype, device=points.device)
     while len(chosen) < count:
         distance = torch.minimum(distance, (points - points[chosen[-1]]).square().sum(dim=1))
-        heights = distance.double().cumsum(dim=0)
+        heights = doubles(distance).cumsum(dim=0)
         drawn = random.random() * float(heights[-1])
         # Where all points are drawn already, all heights are 0 and the first is drawn again.
         chosen.append(min(int(torch.searchsorted(heights, drawn, right=drawn > 0)), len(points) - 1))
-    return points[chosen]
+    return points[torch.tensor(chosen)]
