@@ -25,7 +25,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
 from forecheck.forecasting.backtest import plan as plan_trials
-from forecheck.forecasting.beside import check_uses, notes_on, told_of
+from forecheck.forecasting.beside import check_uses, notes_on, worths_of
 from forecheck.forecasting.candidates import COMBINATION, FORECAST_CANDIDATES
 from forecheck.forecasting.choosing import chosen_of, errors_of, first_tried, scaled_losses, within_reach
 from forecheck.forecasting.combined import Combined, check_named, combined_panel, fit_combined
@@ -137,10 +137,12 @@ def run_fit(
 
 
 def _add_known(info: dict[str, Any], made: Combination | None, beside: Panel) -> None:
-    """What known columns are worth to the combination, though another model was chosen."""
-    if made is not None and made.worth is not None:
-        info["known"] = told_of(made.worth)
-        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{info['model']} does not use known columns"]
+    """What known and past columns are worth to the combination, though another model was chosen."""
+    worths = {} if made is None else worths_of(made)
+    if made is not None and worths:
+        info |= worths
+        unused = f"{info['model']} does not use {' and '.join(worths)} columns"
+        info["notes"] = [*info["notes"], *notes_on(made, beside), unused]
 
 
 def _fitted(

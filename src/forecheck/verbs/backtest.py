@@ -30,6 +30,7 @@ def backtest(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
     workers: Workers = None,
     store: Path | None = None,
     progress: Shown = False,
@@ -67,7 +68,7 @@ def backtest(
         UsageError: if a name or option is wrong.
         TrialError: if a trial fails; finished ones are saved.
     """
-    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future, "past": past})
     protocol = Protocol(horizon, lookback, split, step, period, margin)
     with means_of(workers, store, progress) as means:
         report = run_backtest(

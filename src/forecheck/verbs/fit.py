@@ -33,6 +33,7 @@ def fit(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
     output: Path | str | None = None,
     workers: Workers = None,
     store: Path | None = None,
@@ -73,7 +74,7 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
-    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future, "past": past})
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
     with means_of(workers, store, progress) as means:
         fitted = run_fit(
