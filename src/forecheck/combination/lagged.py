@@ -18,7 +18,7 @@ RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _LAGS = (1, 4, 8)
 _INPUTS = 120
 """Lagged values of all columns at most."""
-FEWEST = 30
+FEWEST = 10
 """Windows that effects are fitted on at least."""
 _FURTHER = 0.1
 """Of the range that was seen; what lies further outside is held at the edge."""
