@@ -188,7 +188,7 @@ def test_seasons_of_steps_of_time(frequency, period, seasons):
 
 def test_the_work_grows_with_the_number_of_series(monkeypatch):
     counted = []
-    smooth, sums = smoothing.smooth, maps._windows
+    smooth, sums = smoothing.smooth, maps.windows_between
 
     def smoothed(values, first, grid, trend):
         counted.append(values.size * len(grid))
@@ -200,7 +200,7 @@ def test_the_work_grows_with_the_number_of_series(monkeypatch):
         return found
 
     monkeypatch.setattr(smoothing, "smooth", smoothed)
-    monkeypatch.setattr(maps, "_windows", windows)
+    monkeypatch.setattr(maps, "windows_between", windows)
     work = []
     for count in (10, 40):
         counted.clear()
