@@ -9,6 +9,10 @@ from forecheck.combination.past import with_past
 from forecheck.combination.ragged import Ragged
 from forecheck.data.covariates import Covariates
 from forecheck.data.panel import Panel
+from forecheck.progress import within
+
+_BEFORE = 0.8
+"""Share of the work that is done when past columns are tried."""
 
 
 def combine_beside(
@@ -30,11 +34,13 @@ def combine_beside(
         progress: as for `combine`.
     """
     width, channels = batch.values.shape[1], len(panel.channels)
+    first = progress if beside.lagged is None else within(progress, 0.0, _BEFORE)
     if beside.known or beside.calendar:
         raw = raw_columns(panel, beside, horizon, width)
-        made = combine_known(batch, raw, channels, horizon, seasons, progress)
+        made = combine_known(batch, raw, channels, horizon, seasons, first)
     else:
-        made = combine(batch, horizon, seasons, progress)
+        made = combine(batch, horizon, seasons, first)
     if beside.lagged is None:
         return made
-    return with_past(made, batch, past_columns(panel, beside, horizon, width), channels, seasons, progress)
+    raw = past_columns(panel, beside, horizon, width)
+    return with_past(made, batch, raw, channels, seasons, within(progress, _BEFORE, 1.0))

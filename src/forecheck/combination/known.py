@@ -14,6 +14,7 @@ from forecheck.combination.regression import effects_of
 from forecheck.combination.seasons import seasons_within
 from forecheck.combination.suspects import collinear, leaking
 from forecheck.combination.worth import Worth, gain_of, losses_of, mean_of
+from forecheck.progress import within
 
 _WORK = 2e9
 """Multiplications of all moments up to which effects are fitted before every origin."""
@@ -56,13 +57,13 @@ def combine_known(
         return replace(combine(batch, horizon, seasons, progress), worth=replace(worth, why=why))
     lags = lags_of(batch, seasons)
     runs = len(lags) + 1
-    plain = combine(batch, horizon, seasons, _part(progress, 0, runs))
+    plain = combine(batch, horizon, seasons, within(progress, 0.0, 1 / runs))
     tried: list[tuple[float, Combination, int, float]] = []
     each = _cheap(batch, seasons, horizon, len(origins))
     for number, lag in enumerate(lags):
         effects = effects_of(batch, raw, columns, channels, lag, origins, each=each)
         if effects is not None:
-            made = combine(batch, horizon, seasons, _part(progress, number + 1, runs), effects)
+            made = combine(batch, horizon, seasons, within(progress, (number + 1) / runs, (number + 2) / runs), effects)
             tried.append((mean_of(losses_of(made.errors, plain.errors)), made, lag, effects.ridge))
     if not tried:
         return replace(plain, worth=worth)
@@ -94,9 +95,3 @@ def _cheap(batch: Ragged, seasons: tuple[int, ...], horizon: int, origins: int) 
     """Whether the maps can be fitted anew for every origin."""
     joint = max(usual_lookbacks(seasons_within(seasons, int(batch.lengths.max())))) + horizon
     return float(batch.lengths.sum()) * joint * joint * (origins + 1) < _WORK and len(batch.values) < 2_000
-
-
-def _part(progress: Progress | None, number: int, parts: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda share, word: progress((number + share) / parts, word)

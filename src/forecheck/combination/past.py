@@ -57,6 +57,8 @@ def with_past(
         seasons: steps of the seasons that are known, the shortest first.
         progress: as for `combine`.
     """
+    if progress is not None:
+        progress(0.0, "past columns")
     columns, constant = columns_of(raw)
     worth = Worth(
         used=False,

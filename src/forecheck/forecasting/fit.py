@@ -133,7 +133,7 @@ def run_fit(
     info = choice | {"read": panel.described, "notes": [note] * bool(note)}
     _add_known(info, made, beside)
     percents = [*levels, *(_PERCENTS if every_percent else ())]
-    return _fitted(plan, protocol, results[chosen], info, percents, set(levels), refit=refit)
+    return _fitted(plan, protocol, means, results[chosen], info, percents, set(levels), refit=refit)
 
 
 def _add_known(info: dict[str, Any], made: Combination | None, beside: Panel) -> None:
@@ -148,6 +148,7 @@ def _add_known(info: dict[str, Any], made: Combination | None, beside: Panel) ->
 def _fitted(
     plan: _Plan,
     protocol: Protocol,
+    means: Means,
     result: Result,
     info: dict[str, Any],
     levels: Sequence[float],
@@ -160,6 +161,7 @@ def _fitted(
     experiment = _experiment(plan, protocol, name)
     first = registry.load(result.folder / "model")
     report = result.summary["fit"]
+    means.watcher.part("refit and intervals", 0.0, 1)
     final = _refitted(first, experiment, report["details"]) if refit and can_refit(first) else first
     info |= {
         "lookback": plan.lookbacks[name],
@@ -169,7 +171,9 @@ def _fitted(
         "refitted": final is not first,
         "split": experiment.split,
     }
+    means.watcher.part("refit and intervals", 0.5, 1)
     widths = calibrated_widths(first, experiment, levels, needed)
+    means.watcher.part("refit and intervals", 1.0, 1)
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = completed(panel, experiment.scaler)
     names = panel.series, panel.channels, panel.frequency
@@ -200,10 +204,10 @@ def _tried(
     """Results of those that were fitted, and what `_chosen` gives; beside a combination one is fitted first."""
     names = list(plan.trials)
     results = results or _run(means, plan, first_tried(names))
-    chosen, rule, rolling = _chosen(plan, results, made, protocol)
+    chosen, rule, rolling = _chosen(plan, results, made, protocol, means)
     if len(results) < len(names) and within_reach(rolling):
         results = _run(means, plan, names)
-        chosen, rule, rolling = _chosen(plan, results, made, protocol)
+        chosen, rule, rolling = _chosen(plan, results, made, protocol, means)
     elif len(results) < len(names) and rolling:
         rule += f"; {', '.join(results)} is so far behind that no other was fitted"
     return results, chosen, rule, rolling
@@ -254,7 +258,7 @@ def _experiment(plan: _Plan, protocol: Protocol, name: str) -> Experiment:
 
 
 def _chosen(
-    plan: _Plan, results: Mapping[str, Result], made: Combination | None, protocol: Protocol
+    plan: _Plan, results: Mapping[str, Result], made: Combination | None, protocol: Protocol, means: Means
 ) -> tuple[str, str, dict[str, float]]:
     """The model, the rule that chose it, and scaled errors at rolling origins by model."""
     panel = plan.experiment.panel
@@ -265,11 +269,13 @@ def _chosen(
     errors = {}
     if origins and made is not None:
         errors[COMBINATION] = made.errors[[made.origins.index(origin) for origin in origins]]
-    for name, result in results.items() if origins else ():
+    for done, (name, result) in enumerate(results.items() if origins else ()):
+        means.watcher.part("rolling origins", done, len(results))
         experiment = _experiment(plan, protocol, name)
         scaler = completed(panel, experiment.scaler)
         forecaster = registry.load(result.folder / "model")
         errors[name] = errors_of(result, forecaster, experiment, scaler, batch, origins, lag_of(batch, seasons))
+    means.watcher.part("rolling origins", len(results), len(results))
     hidden = np.array([origin.end for origin in origins])[:, None] > free  # forecasters were chosen on these rows
     losses = scaled_losses({name: np.where(hidden[..., None], np.nan, each) for name, each in errors.items()})
     if any(np.isfinite(loss).any() for loss in losses.values()):

@@ -60,6 +60,8 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
     peer = create_peer(trial.forecaster, assignment(trial.horizon, trial.period, trial.seed, experiment), options)
     values = causal(experiment.panel)
     started = time.perf_counter()
+    if progress is not None:
+        progress(0.0, "fit")
     try:
         peer.fit(_training(experiment, values))
         seconds = time.perf_counter() - started
