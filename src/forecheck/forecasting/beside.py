@@ -47,8 +47,8 @@ def check_ahead(panel: Panel, covariates: Covariates, horizon: int) -> None:
     raise DataError(
         f"{listed(covariates.known)}: known for {steps} of the {horizon} steps after the end{of}{more}; the first that "
         f"is missing is {stamp(first)}",
-        "Add rows with empty targets, or give them apart (--future future.csv); or forecast fewer steps. What is known up "
-        "to now alone is named with --past.",
+        "Add rows with empty targets, or give them apart (--future future.csv); or forecast fewer steps. What is "
+        "known up to now alone is named with --past.",
     )
 
 
