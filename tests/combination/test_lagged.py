@@ -44,7 +44,7 @@ def panel_of(series, columns, names=None):
     return Panel(values, offsets, time, labels, ("y",), Frequency("us", DAY), covariates=covariates)
 
 
-def led(count=3, length=110, effect=5.0, lead=2, seed=0):
+def led(count=3, length=80, effect=5.0, lead=2, seed=0):
     """Walks with an effect of what a column was some steps before; and what follows."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((count, length + HORIZON))
@@ -87,7 +87,7 @@ def test_forecasts_are_those_of_the_ridge_regression_on_both_pasts():
         assert fit.loss(gram, sizes, number) == pytest.approx((residual**2).sum())
 
 
-@pytest.mark.parametrize("lead", [1, 3])
+@pytest.mark.parametrize("lead", [1, 2])
 def test_an_effect_that_is_there_is_used_and_its_worth_is_told(lead):
     panel, truth = led(lead=lead)
     made, plain = made_of(panel)
@@ -99,7 +99,7 @@ def test_an_effect_that_is_there_is_used_and_its_worth_is_told(lead):
     assert made.interval(80)[1].mean() - made.interval(80)[0].mean() < np.subtract(*plain.interval(80)[::-1]).mean()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_noise_is_not_used_and_leaves_the_forecast_as_it_is(seed):
     made, plain = made_of(led(effect=0.0, seed=seed)[0])
     assert not made.past_worth.used
@@ -128,7 +128,7 @@ def test_errors_at_an_origin_are_those_of_what_was_before_it():
     assert not np.allclose(other.point, made.point)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.floats(1e-3, 1e6), st.floats(1e-2, 1e3), st.floats(-1e3, 1e3))
 def test_the_forecast_follows_the_scale_of_the_series_and_not_that_of_the_columns(factor, stretch, shift):
     panel, _ = led(count=2, length=60)
@@ -165,7 +165,7 @@ def test_a_last_value_beyond_all_that_was_is_held_at_the_edge():
     assert wild.point.max() < high + (high - low)
 
 
-@pytest.mark.parametrize("length", [5, 8, 14, 25])
+@pytest.mark.parametrize("length", [5, 14])
 def test_short_ragged_and_constant_series_are_forecast(length):
     rng = np.random.default_rng(0)
     series = [*[each[:length] for each in walks(2, 60)], np.full(length + 3, 7.0)]
