@@ -186,9 +186,19 @@ def test_seasons_of_steps_of_time(frequency, period, seasons):
 # Cost
 
 
+def test_every_stage_is_told_before_it_begins():
+    told = []
+    combine(batch(monthly(8, 60)), 6, (12,), progress=lambda share, word: told.append((share, word)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert told[0] == (0.0, "rolling origins")
+    assert told[-1] == (1.0, "weights")
+    assert {word for _, word in told} == {"rolling origins", "maps of single series", "weights"}
+
+
 def test_the_work_grows_with_the_number_of_series(monkeypatch):
     counted = []
-    smooth, sums = smoothing.smooth, maps._windows
+    smooth, sums = smoothing.smooth, maps.windows_between
 
     def smoothed(values, first, grid, trend):
         counted.append(values.size * len(grid))
@@ -200,7 +210,7 @@ def test_the_work_grows_with_the_number_of_series(monkeypatch):
         return found
 
     monkeypatch.setattr(smoothing, "smooth", smoothed)
-    monkeypatch.setattr(maps, "_windows", windows)
+    monkeypatch.setattr(maps, "windows_between", windows)
     work = []
     for count in (10, 40):
         counted.clear()

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from forecheck.combination.combine import combine, origins_for
 from forecheck.combination.features import columns_of, design, raw_columns
-from forecheck.combination.known import combine_known, losses_of
+from forecheck.combination.known import combine_known
 from forecheck.combination.ragged import from_panel
 from forecheck.combination.regression import effects_of
 from forecheck.combination.suspects import collinear, leaking
+from forecheck.combination.worth import losses_of
 from forecheck.data.covariates import Covariates
 from forecheck.data.frequency import Frequency
 from forecheck.data.panel import Panel
@@ -60,8 +61,8 @@ def test_an_effect_that_is_there_is_used_and_its_worth_is_told():
     assert made.worth.used
     assert made.worth.gain > 0.5
     assert made.worth.interval[0] < made.worth.gain < made.worth.interval[1] <= 1
-    assert made.worth.without == pytest.approx(np.nanmean(losses_of(plain, plain)))
-    assert made.worth.with_them == pytest.approx(np.nanmean(losses_of(made, plain)))
+    assert made.worth.without == pytest.approx(np.nanmean(losses_of(plain.errors, plain.errors)))
+    assert made.worth.with_them == pytest.approx(np.nanmean(losses_of(made.errors, plain.errors)))
     assert np.abs(made.point - truth).mean() < 0.4 * np.abs(plain.point - truth).mean()
     low, high = made.interval(80)
     assert ((low <= truth) & (truth <= high)).mean() > 0.5

@@ -31,7 +31,7 @@ def windows(series, weights, lookback, anchor):
 @pytest.mark.parametrize("anchor", ["last", "mean"])
 @pytest.mark.parametrize("lookback", [2, LONGEST])
 def test_maps_of_every_lookback_and_anchor_follow_from_one_sum(lookback, anchor, monkeypatch):
-    monkeypatch.setattr(maps, "_CHUNK", 40)  # several chunks
+    monkeypatch.setattr(maps, "CHUNK", 40)  # several chunks
     series = walks(4, 45)
     weights = np.array([1.0, 2.0, 0.5, 1.0])
     found = moments(batch(series), weights, LONGEST, HORIZON, 0, WIDTH)
@@ -74,7 +74,7 @@ def test_where_windows_are_too_many_every_so_many_are_taken(monkeypatch):
     panel = batch(walks(3, 60))
     width = panel.values.shape[1]
     every = moments(panel, np.ones(3), LONGEST, HORIZON, 0, width)
-    monkeypatch.setattr(maps, "_WORK", every.windows * 81 / 4)
+    monkeypatch.setattr(maps, "WORK", every.windows * 81 / 4)
     fewer = moments(panel, np.ones(3), LONGEST, HORIZON, 0, width)
     assert fewer.windows == pytest.approx(every.windows / 4, abs=1)
     assert fewer.gram[0, 0] == pytest.approx(every.gram[0, 0], rel=0.2)

@@ -6,7 +6,7 @@ from combination_series import batch, monthly, walks
 from numpy.testing import assert_allclose
 from statsmodels.tsa.seasonal import seasonal_decompose
 
-from forecheck.combination.members import bounded
+from forecheck.combination.members import bounded, bounds_of
 from forecheck.combination.naive import naive_members
 from forecheck.combination.ragged import Ragged, naive_error
 from forecheck.combination.seasonal import Season, decompose
@@ -115,5 +115,5 @@ def test_the_naive_error_counts_observed_pairs_only():
 
 def test_forecasts_stay_near_the_range_of_the_series_and_above_zero():
     past = batch([[0.0, 4, 2], [-1.0, 3, 1], [10.0, 10, 10]])
-    found = bounded(np.array([[-9.0, 99], [-9, 99], [9, 11]]), past)
+    found = bounded(np.array([[-9.0, 99], [-9, 99], [9, 11]]), bounds_of(past, 2))
     assert_allclose(found, [[0, 8], [-5, 7], [10, 10]])

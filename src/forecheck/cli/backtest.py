@@ -34,6 +34,7 @@ def backtest(
     ] = None,
     settings: o.Set = None,
     known: o.Known = None,
+    past: o.Past = None,
     static: o.Static = None,
     calendar: o.Calendar = None,
     future: o.Future = None,
@@ -86,7 +87,7 @@ def backtest(
     chosen = o.read_settings(settings)
     names = None if models is None else o.read_names(models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    beside = o.read_beside(known, static, calendar, future)
+    beside = o.read_beside(known, static, calendar, future, past)
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
     import forecheck as fc
     from forecheck.progress.bar import Bar

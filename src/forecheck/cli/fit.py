@@ -28,6 +28,7 @@ def fit(
     period: o.Period = None,
     settings: o.Set = None,
     known: o.Known = None,
+    past: o.Past = None,
     static: o.Static = None,
     calendar: o.Calendar = None,
     future: o.Future = None,
@@ -58,7 +59,7 @@ def fit(
     """
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    beside = o.read_beside(known, static, calendar, future)
+    beside = o.read_beside(known, static, calendar, future, past)
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
     import forecheck as fc
     from forecheck.progress.bar import Bar

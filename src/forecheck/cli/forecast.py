@@ -31,6 +31,9 @@ def forecast(
             "--output", "-o", dir_okay=False, help="CSV or Parquet file; without it and a page, standard output."
         ),
     ] = None,
+    integer: Annotated[
+        bool, typer.Option("--integer", help="Round forecasts and intervals of counts to whole numbers.")
+    ] = False,
     formulas: o.Formulas = True,
     lookback: o.Lookback = None,
     candidates: o.Candidates = o.CANDIDATES,
@@ -40,6 +43,7 @@ def forecast(
     period: o.Period = None,
     settings: o.Set = None,
     known: o.Known = None,
+    past: o.Past = None,
     static: o.Static = None,
     calendar: o.Calendar = None,
     future: o.Future = None,
@@ -92,7 +96,7 @@ def forecast(
     o.check_writable(output, json, html, reads=[data, *([] if future is None else [str(future)])])
     chosen = o.read_settings(settings)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
-    beside = o.read_beside(known, static, calendar, future)
+    beside = o.read_beside(known, static, calendar, future, past)
     if model_dir is not None and not set(beside) - {"future"}:
         from forecheck.forecasting.saved import asked_of
 
@@ -115,6 +119,7 @@ def forecast(
             period=period,
             options=chosen,
             refit=refit,
+            integer=integer,
             workers=o.read_workers(workers, engine, address),
             device=device,
             store=store,

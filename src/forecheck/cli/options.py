@@ -42,6 +42,10 @@ Known = Annotated[
         "by commas."
     ),
 ]
+Past = Annotated[
+    list[str] | None,
+    typer.Option(help="Columns that are known up to the end alone (yesterday's temperature), separated by commas."),
+]
 Static = Annotated[
     list[str] | None, typer.Option(help="Columns that say what a series is (region, kind), separated by commas.")
 ]
@@ -145,6 +149,7 @@ def read_beside(
     static: Sequence[str] | None,
     calendar: Sequence[str] | None,
     future: Path | None,
+    past: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Options on columns beside the channels, as `forecheck.load` takes them; without those that were not used.
 
@@ -153,8 +158,9 @@ def read_beside(
         static: values of `--static`, likewise.
         calendar: values of `--calendar`, likewise.
         future: file with known values of the steps after the end.
+        past: values of `--past`, likewise.
     """
-    given = {"known": known, "static": static, "calendar": calendar}
+    given = {"known": known, "past": past, "static": static, "calendar": calendar}
     found: dict[str, Any] = {part: read_names(",".join(names)) for part, names in given.items() if names}
     return found | ({} if future is None else {"future": future})
 
@@ -162,10 +168,11 @@ def read_beside(
 def said_of(info: dict[str, Any]) -> str:
     """Which model was fitted and how good it is, on one line; then what a user should know."""
     notes = "".join(f"\nnote: {note}" for note in info.get("notes") or ())
-    if "known" in info:
+    if info.keys() & {"known", "past"}:
         from forecheck.forecasting.beside import worth_in_words
 
-        notes = f"\n{worth_in_words(info['known'])}{notes}"
+        worths = [worth_in_words(info[part], part) for part in ("known", "past") if part in info]
+        notes = "".join(f"\n{worth}" for worth in worths) + notes
     said = f"{info['model']} ({info['rule']}): "
     if "members" not in info:
         return said + (

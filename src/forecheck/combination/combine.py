@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from forecheck.combination.intervals import Spread, half_widths, spread_of
-from forecheck.combination.members import begun, bounded, classical, filled_in
+from forecheck.combination.members import Bounds, bounded, bounds_of, classical, filled_in
 from forecheck.combination.naive import Forecasts
 from forecheck.combination.origins import Origin, rolling_origins, truth_of, units_at
 from forecheck.combination.own import PULLS, RIDGE, own_forecasts
@@ -56,6 +56,8 @@ class Combination:
         never_negative: whether no value of a series is below zero.
         mostly_zero: whether a series is zero at more than half of its steps, and not at all.
         worth: of known columns, where there are such.
+        past_worth: of past columns, where there are such.
+        effects: of known columns, where they are used.
     """
 
     point: Float[np.ndarray, "series horizon"]
@@ -71,6 +73,14 @@ class Combination:
     never_negative: Bool[np.ndarray, " series"]
     mostly_zero: Bool[np.ndarray, " series"]
     worth: Worth | None = None
+    past_worth: Worth | None = None
+    effects: Effects | None = None
+
+    @property
+    def worths(self) -> dict[str, Worth]:
+        """Of known and of past columns, by part, where there are such."""
+        both = {"known": self.worth, "past": self.past_worth}
+        return {part: worth for part, worth in both.items() if worth is not None}
 
     def interval(self, level: float) -> tuple[Float[np.ndarray, "series horizon"], Float[np.ndarray, "series horizon"]]:
         """Lower and upper ends of the intervals of a level in percent; not below zero for series that never were."""
@@ -118,38 +128,41 @@ def combine(
     views = views_of(batch, origins, horizon, None if effects is None else effects.over(scale))
     pooled = PooledViews(views, seasons, horizon, origins)
     units = np.stack([units_at(batch, origin, lag) for origin in origins]) if origins else np.zeros((0, len(scale)))
+    tell = progress or _silent
+    tell(0.0, "rolling origins")
     tried: list[Forecasts] = []
     table: dict[Chosen, list[float]] = {}
+    ends = [*(origin.end for origin in origins), 0]
+    limits = [bounds_of(view.batch.before(end), horizon) for view, end in zip(views, ends, strict=True)]
     for k, origin in enumerate(origins):
         past, truth = views[k].batch.before(origin.end), views[k].truth(origin)
         tried.append(classical(past, seasons, horizon))
         for chosen, forecast in pooled.forecasts(k):
-            error = _settled(forecast, tried[k], past)[:, : origin.horizon] - truth
+            error = _settled(forecast, tried[k], limits[k])[:, : origin.horizon] - truth
             table.setdefault(chosen, []).append(_loss(error / units[k][:, None]))
-        if progress is not None:
-            progress((k + 1) / (len(origins) + 2), "rolling origins")
+        tell((k + 1) / (len(origins) + 4), "rolling origins")
     maps = _best(table)
     for k in range(len(origins)):
-        tried[k] |= _mapped(pooled, k, maps, tried[k], views[k].batch.before(origins[k].end))
-    last = views[-1].batch
-    final = classical(last, seasons, horizon)
-    final |= _mapped(pooled, -1, maps, final, last)
+        tried[k] |= _mapped(pooled, k, maps, tried[k], limits[k])
+    final = classical(views[-1].batch, seasons, horizon)
+    final |= _mapped(pooled, -1, maps, final, limits[-1])
+    tell((len(origins) + 1) / (len(origins) + 4), "maps of single series")
     shared = pooled.shared  # own maps sum their moments from origin to origin, so all have to see the same series
-    own = None if shared is None else _own(shared, batch, tried, units)
+    own = None if shared is None else _own(shared, batch, tried, units, limits)
     if shared is not None and own is not None:
         maps = (*maps, own)
         every = own_forecasts(shared, own.lookback, [own.pull or 0.0], np.arange(len(scale)))[0]
         for k, forecast in enumerate(every):
-            others, end = ([*tried, final][k], shared.ends[k])
-            others["own map"] = _settled(forecast, others, batch.before(end))
+            others = [*tried, final][k]
+            others["own map"] = _settled(forecast, others, limits[k])
     unit = naive_error(batch, lag)
     names, losses, errors = _errors(views, origins, units, tried)
+    tell((len(origins) + 2) / (len(origins) + 4), "weights")
     if origins:
         weights, blind = stacked(errors)
     else:
         weights, blind = np.full((len(scale), len(names)), 1 / len(names)), np.zeros((0, len(scale), 1))
-    if progress is not None:
-        progress(1.0, "weights")
+    tell(1.0, "weights")
     point = views[-1].ahead + sum(weights[:, [k]] * final[name] for k, name in enumerate(names))
     never_negative = np.nanmin(batch.values, axis=1) >= 0
     point = np.where(never_negative[:, None], np.maximum(point, 0.0), point)  # an effect may have gone below
@@ -167,7 +180,12 @@ def combine(
         spread=spread_of(blind, _independent(origins), rising=len(seasons) < 2),
         never_negative=never_negative,
         mostly_zero=((batch.values == 0).sum(axis=1) > batch.lengths / 2) & (unit > 0),
+        effects=effects,
     )
+
+
+def _silent(share: float, word: str) -> None:
+    """Progress that nobody asked for."""
 
 
 def _near_one(batch: Ragged) -> tuple[Float[np.ndarray, " series"], Ragged]:
@@ -194,23 +212,27 @@ def origins_for(batch: Ragged, horizon: int, seasons: tuple[int, ...]) -> list[O
 
 
 def _settled(
-    forecast: Float[np.ndarray, "series horizon"], others: Forecasts, past: Ragged
+    forecast: Float[np.ndarray, "series horizon"], others: Forecasts, limits: Bounds
 ) -> Float[np.ndarray, "series horizon"]:
     """A map's forecast, that of the fallback where a series is too short for it, within bounds."""
-    return bounded(filled_in(forecast, others["theta"]), begun(past))
+    return bounded(filled_in(forecast, others["theta"]), limits)
 
 
-def _mapped(pooled: PooledViews, place: int, maps: tuple[Chosen, ...], others: Forecasts, past: Ragged) -> Forecasts:
+def _mapped(pooled: PooledViews, place: int, maps: tuple[Chosen, ...], others: Forecasts, limits: Bounds) -> Forecasts:
     """Forecasts of the chosen maps from an origin; those of the fallback where there were too few windows yet."""
     found = {f"map of {chosen.anchor}": others["theta"] for chosen in maps}
     for chosen in maps:
         for _, forecast in pooled.forecasts(place, chosen):
-            found[f"map of {chosen.anchor}"] = _settled(forecast, others, past)
+            found[f"map of {chosen.anchor}"] = _settled(forecast, others, limits)
     return found
 
 
 def _own(
-    pooled: Pooled, batch: Ragged, tried: list[Forecasts], units: Float[np.ndarray, "origin series"]
+    pooled: Pooled,
+    batch: Ragged,
+    tried: list[Forecasts],
+    units: Float[np.ndarray, "origin series"],
+    limits: list[Bounds],
 ) -> Chosen | None:
     """The lookback and the pull of maps of single series that forecast some of them best; None if there are none."""
     count = len(batch.values)
@@ -219,12 +241,13 @@ def _own(
     some = np.arange(0, count, -(-count // _TRIED))
     part, table = batch.only(some), {}
     others = [{"theta": each["theta"][some]} for each in tried]
+    within = [Bounds(each.low[some], each.high[some]) for each in limits]
     for lookback in pooled.lookbacks:
         for pull, places in zip(PULLS, own_forecasts(pooled, lookback, PULLS, some), strict=True):
             losses = []
             for k, origin in enumerate(pooled.origins):
                 if not np.isnan(places[k]).all():
-                    forecast = _settled(places[k], others[k], part.before(origin.end))[:, : origin.horizon]
+                    forecast = _settled(places[k], others[k], within[k])[:, : origin.horizon]
                     losses.append(_loss((forecast - truth_of(part, origin)) / units[k][some][:, None]))
             if losses:
                 table[Chosen("last", lookback, RIDGE, pull)] = losses

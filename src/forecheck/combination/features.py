@@ -80,6 +80,22 @@ def raw_columns(panel: Panel, covariates: Covariates, horizon: int, width: int) 
     return Raw(names, np.concatenate(columns, axis=2), levels, parts, _groups(panel, covariates), horizon)
 
 
+def past_columns(panel: Panel, covariates: Covariates, horizon: int, width: int) -> Raw:
+    """Past columns, right-aligned; NaN for the steps after the end.
+
+    Args:
+        panel, horizon, width: as for `raw_columns`.
+        covariates: of the panel, with past columns.
+    """
+    assert covariates.lagged is not None
+    rows = panel.offsets[1:, None] - width + np.arange(width)
+    there = rows >= panel.offsets[:-1, None]
+    past = np.where(there[..., None], covariates.lagged[np.where(there, rows, 0)], np.nan)
+    ahead = np.full((len(past), horizon, past.shape[2]), np.nan)
+    groups = np.ones((len(past), 1))
+    return Raw(covariates.past, np.concatenate([past, ahead], axis=1), {}, None, groups, horizon)
+
+
 def _groups(panel: Panel, covariates: Covariates) -> Float[np.ndarray, "series group"]:
     """One column for all series, then one a static column and level."""
     columns = [np.ones(len(panel.series))]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
-from scipy.special import stdtrit
 
 from forecheck.combination.combine import Combination, Progress, combine, origins_for
 from forecheck.combination.features import Raw, columns_of
@@ -15,15 +13,12 @@ from forecheck.combination.ragged import Ragged
 from forecheck.combination.regression import effects_of
 from forecheck.combination.seasons import seasons_within
 from forecheck.combination.suspects import collinear, leaking
-from forecheck.combination.worth import Worth
-from forecheck.statistics.metrics import observed_mean
+from forecheck.combination.worth import Worth, gain_of, losses_of, mean_of
+from forecheck.progress import within
 
 _WORK = 2e9
 """Multiplications of all moments up to which effects are fitted before every origin."""
-_LEVEL = 0.95
 _LAGS = 2
-_APART = 3
-"""Origins that do not overlap, from which on the interval of a gain is over origins."""
 
 
 def combine_known(
@@ -62,20 +57,20 @@ def combine_known(
         return replace(combine(batch, horizon, seasons, progress), worth=replace(worth, why=why))
     lags = lags_of(batch, seasons)
     runs = len(lags) + 1
-    plain = combine(batch, horizon, seasons, _part(progress, 0, runs))
+    plain = combine(batch, horizon, seasons, within(progress, 0.0, 1 / runs))
     tried: list[tuple[float, Combination, int, float]] = []
     each = _cheap(batch, seasons, horizon, len(origins))
     for number, lag in enumerate(lags):
         effects = effects_of(batch, raw, columns, channels, lag, origins, each=each)
         if effects is not None:
-            made = combine(batch, horizon, seasons, _part(progress, number + 1, runs), effects)
-            tried.append((_mean(losses_of(made, plain)), made, lag, effects.ridge))
+            made = combine(batch, horizon, seasons, within(progress, (number + 1) / runs, (number + 2) / runs), effects)
+            tried.append((mean_of(losses_of(made.errors, plain.errors)), made, lag, effects.ridge))
     if not tried:
         return replace(plain, worth=worth)
     loss, made, lag, ridge = min(tried, key=lambda each: each[0])
-    before, after = losses_of(plain, plain), losses_of(made, plain)
-    without = _mean(before)
-    gain, reach = _gain(before - after, made)
+    before, after = (losses_of(each.errors, plain.errors) for each in (plain, made))
+    without = mean_of(before)
+    gain, reach = gain_of(before - after, made.origins)
     used = reach is not None and gain > reach
     share = max(without, np.finfo(float).tiny)
     interval = None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share)))
@@ -96,46 +91,7 @@ def lags_of(batch: Ragged, seasons: tuple[int, ...]) -> tuple[int, ...]:
     return known[:_LAGS] if len(known) > 1 else (*known, 1)
 
 
-def losses_of(made: Combination, plain: Combination) -> Float[np.ndarray, "origin series"]:
-    """Mean absolute error of every origin and series, in the units of the series before it.
-
-    Args:
-        made: whose errors.
-        plain: the combination without effects, of the same origins.
-    """
-    missing = np.isnan(made.errors) | np.isnan(plain.errors)
-    return observed_mean(np.abs(np.where(missing, np.nan, made.errors)), axis=2)
-
-
-def _mean(losses: Float[np.ndarray, "origin series"]) -> float:
-    return float(np.nanmean(losses)) if np.isfinite(losses).any() else 0.0
-
-
-def _gain(gains: Float[np.ndarray, "origin series"], made: Combination) -> tuple[float, float | None]:
-    """Mean gain, and half of its interval; None where it rests on one number.
-
-    The interval is over origins, of which as many count as do not overlap: whether these series gain at another time.
-    Where fewer than three do not overlap, it is over series.
-    """
-    first, last = made.origins[0], made.origins[-1]
-    apart = (first.end - last.end) / first.horizon + 1
-    axis = 1 if apart >= _APART else 0
-    count = (~np.isnan(gains)).sum(axis=axis)
-    mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
-    independent = min(len(mean), apart) if axis else len(mean)
-    if independent <= 1:
-        return _mean(gains), None
-    error = float(mean.std(ddof=1)) / np.sqrt(independent)
-    return _mean(gains), error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2))
-
-
 def _cheap(batch: Ragged, seasons: tuple[int, ...], horizon: int, origins: int) -> bool:
     """Whether the maps can be fitted anew for every origin."""
     joint = max(usual_lookbacks(seasons_within(seasons, int(batch.lengths.max())))) + horizon
     return float(batch.lengths.sum()) * joint * joint * (origins + 1) < _WORK and len(batch.values) < 2_000
-
-
-def _part(progress: Progress | None, number: int, parts: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda share, word: progress((number + share) / parts, word)

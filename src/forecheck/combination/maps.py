@@ -13,9 +13,9 @@ ANCHORS = ("last", "mean")
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _LONGEST = 400
 """Steps of input."""
-_WORK = 2e10
+WORK = 2e10
 """Multiplications that moments may cost; beyond it every so many windows are taken."""
-_CHUNK = 1 << 21
+CHUNK = 1 << 21
 """Numbers of the windows that are held at once."""
 _WILD = 3.0
 """Units; windows whose root mean square is larger count less."""
@@ -58,11 +58,11 @@ def moments(
         before: and lies before this one.
     """
     joint = lookback + horizon
-    row, start = _windows(batch, joint, lookback, after, before)
-    every = max(1, int(len(row) * joint * joint / _WORK))
+    row, start = windows_between(batch, joint, lookback, after, before)
+    every = max(1, int(len(row) * joint * joint / WORK))
     row, start = row[::every], start[::every]
     gram = np.zeros((joint + 1, joint + 1))
-    size = max(1, _CHUNK // joint)
+    size = max(1, CHUNK // joint)
     for first in range(0, len(row), size):
         r, s = row[first : first + size], start[first : first + size]
         z = np.ones((len(r), joint + 1))
@@ -73,15 +73,22 @@ def moments(
     return Moments(gram * every, len(row), lookback)
 
 
-def wild(z: Float[np.ndarray, "window joint"]) -> Float[np.ndarray, " window"]:
+def wild(z: Float[np.ndarray, "*window joint"]) -> Float[np.ndarray, "*window"]:
     """What a window counts by its size."""
-    return 1.0 / np.maximum(1.0, np.sqrt(np.square(z).mean(axis=1)) / _WILD)
+    return 1.0 / np.maximum(1.0, np.sqrt(np.square(z).mean(axis=-1)) / _WILD)
 
 
-def _windows(
+def windows_between(
     batch: Ragged, joint: int, lookback: int, after: int, before: int
 ) -> tuple[Int[np.ndarray, " window"], Int[np.ndarray, " window"]]:
-    """Series and first steps of whole windows whose future was observed throughout."""
+    """Series and first steps of whole windows whose future was observed throughout.
+
+    Args:
+        batch: the series.
+        joint: steps of a window.
+        lookback: those of its past.
+        after, before: as in `moments`.
+    """
     last = np.arange(max(after, joint - 1), before)
     if not len(last):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)

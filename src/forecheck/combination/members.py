@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
@@ -14,6 +16,13 @@ _RECENT = 400
 """Steps that smoothing looks back: what was before has no weight even at the smallest constant."""
 FALLBACK = "theta"
 """The member whose forecasts stand in where another cannot be made."""
+
+
+class Bounds(NamedTuple):
+    """What forecasts are kept within."""
+
+    low: Float[np.ndarray, " series"]
+    high: Float[np.ndarray, " series"]
 
 
 def classical(past: Ragged, seasons: tuple[int, ...], horizon: int) -> Forecasts:
@@ -29,7 +38,8 @@ def classical(past: Ragged, seasons: tuple[int, ...], horizon: int) -> Forecasts
     recent = past.last(max(_RECENT, 8 * period))
     found = naive_members(past, horizon, seasons)
     found |= smoothing_members(recent, decompose(recent, period), horizon)
-    return {name: bounded(filled_in(forecast, found[FALLBACK]), past) for name, forecast in found.items()}
+    limits = bounds_of(past, horizon)
+    return {name: bounded(filled_in(forecast, found[FALLBACK]), limits) for name, forecast in found.items()}
 
 
 def begun(past: Ragged) -> Ragged:
@@ -44,16 +54,26 @@ def filled_in(
     return np.where(np.isfinite(forecast), forecast, other)
 
 
-def bounded(forecast: Float[np.ndarray, "series horizon"], past: Ragged) -> Float[np.ndarray, "series horizon"]:
-    """A forecast within the range of its series and once more that range to either side, per length of the series.
+def bounds_of(past: Ragged, horizon: int) -> Bounds:
+    """The range of every series and once more that range to either side, per length of the series.
 
     Series that never were negative are forecast by what is not negative.
 
     Args:
-        forecast: of every series.
         past: the series.
+        horizon: H.
     """
+    past = begun(past)
     low, high = np.nanmin(past.values, axis=1), np.nanmax(past.values, axis=1)
-    room = (high - low) * np.maximum(1.0, forecast.shape[1] / np.maximum(1, past.lengths))
-    low, high = np.where(low >= 0, np.maximum(low - room, 0.0), low - room), high + room
-    return np.clip(forecast, low[:, None], high[:, None])
+    room = (high - low) * np.maximum(1.0, horizon / np.maximum(1, past.lengths))
+    return Bounds(np.where(low >= 0, np.maximum(low - room, 0.0), low - room), high + room)
+
+
+def bounded(forecast: Float[np.ndarray, "series horizon"], limits: Bounds) -> Float[np.ndarray, "series horizon"]:
+    """A forecast within the limits of its series.
+
+    Args:
+        forecast: of every series.
+        limits: as `bounds_of` gives them.
+    """
+    return np.clip(forecast, limits.low[:, None], limits.high[:, None])

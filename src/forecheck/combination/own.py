@@ -80,15 +80,19 @@ def _add_windows(
     gram: Float[np.ndarray, "some joint joint"], batch: Ragged, lookback: int, joint: int, after: int, before: int
 ) -> None:
     """Moments of the windows of every series whose future was observed and ends in a part of the batch."""
-    for row, (values, truth, begun) in enumerate(zip(batch.values, batch.truth, batch.first, strict=True)):
-        first = max(after, int(begun) + joint - 1) - joint + 1
-        if first + joint > before:
+    start = max(after, joint - 1)
+    size = max(1, _HELD // (len(gram) * (joint + 1)))
+    for low in range(start, before, size):
+        rows = slice(low - joint + 1, min(before, low + size))
+        windows = np.lib.stride_tricks.sliding_window_view(batch.values[:, rows], joint, axis=1)
+        there = rows.start + np.arange(windows.shape[1]) >= batch.first[:, None]
+        if not batch.truth.all():
+            seen = np.lib.stride_tricks.sliding_window_view(batch.truth[:, rows], joint, axis=1)
+            there &= seen[..., lookback:].all(axis=2)
+        if not there.any():
             continue
-        windows = np.lib.stride_tricks.sliding_window_view(values[first:before], joint)
-        if not truth.all():
-            seen = np.lib.stride_tricks.sliding_window_view(truth[first:before], joint)[:, lookback:].all(axis=1)
-            windows = windows[seen]
-        z = np.ones((len(windows), joint + 1))
-        np.subtract(windows, windows[:, lookback - 1 : lookback], out=z[:, 1:])
-        z *= np.sqrt(wild(z[:, 1:]))[:, None]
-        gram[row] += z.T @ z
+        z = np.ones((*there.shape, joint + 1))
+        np.subtract(windows, windows[..., lookback - 1 : lookback], out=z[..., 1:])
+        z[~there] = 0.0
+        z *= np.sqrt(wild(z[..., 1:]))[..., None]
+        gram += z.transpose(0, 2, 1) @ z

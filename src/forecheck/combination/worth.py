@@ -1,14 +1,25 @@
-"""What known columns are worth, as it is reported."""
+"""What columns beside the channels are worth: how it is measured, and as it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import stdtrit
+
+from forecheck.combination.origins import Origin
+from forecheck.statistics.metrics import observed_mean
+
+_LEVEL = 0.95
+_APART = 3
+"""Origins that do not overlap, from which on the interval of a gain is over origins."""
 
 
 @dataclass(frozen=True)
 class Worth:
-    """Mean absolute scaled errors at rolling origins, with known columns and without them.
+    """Mean absolute scaled errors at rolling origins, with known (or past) columns and without them.
 
     Attributes:
         used: whether the forecast is the one with them.
@@ -17,7 +28,7 @@ class Worth:
         with_them: MASE with them; None if they could not be tried.
         gain: by how much of the loss without them it is lower with them.
         interval: of the gain at 95 %; None where there is a single origin.
-        lag: steps of the differences that the effects were fitted on.
+        lag: steps of the differences that the effects of known columns were fitted on; of past ones how many values.
         ridge: of the regression.
         constant: columns that never change in the history, which were set aside.
         collinear: columns that others give exactly; their effect is shared.
@@ -35,3 +46,43 @@ class Worth:
     constant: tuple[str, ...] = ()
     collinear: tuple[str, ...] = ()
     leaking: Mapping[str, int] = field(default_factory=dict)
+
+
+def losses_of(
+    errors: Float[np.ndarray, "origin series step"], others: Float[np.ndarray, "origin series step"]
+) -> Float[np.ndarray, "origin series"]:
+    """Mean absolute error of every origin and series, over what both have.
+
+    Args:
+        errors: in the units of the series before the origin; NaN where unknown.
+        others: of the forecast that they are held against.
+    """
+    missing = np.isnan(errors) | np.isnan(others)
+    return observed_mean(np.abs(np.where(missing, np.nan, errors)), axis=2)
+
+
+def mean_of(losses: Float[np.ndarray, "origin series"]) -> float:
+    """Over all that are known; 0 if none is."""
+    return float(np.nanmean(losses)) if np.isfinite(losses).any() else 0.0
+
+
+def gain_of(gains: Float[np.ndarray, "origin series"], origins: Sequence[Origin]) -> tuple[float, float | None]:
+    """Mean gain, and half of its interval at 95 %; None where it rests on one number.
+
+    The interval is over origins, of which as many count as do not overlap: whether these series gain at another time.
+    Where fewer than three do not overlap, it is over series.
+
+    Args:
+        gains: NaN where unknown.
+        origins: of the gains, the earliest first.
+    """
+    first, last = origins[0], origins[-1]
+    apart = (first.end - last.end) / first.horizon + 1
+    axis = 1 if apart >= _APART else 0
+    count = (~np.isnan(gains)).sum(axis=axis)
+    mean = np.nansum(gains, axis=axis)[count > 0] / count[count > 0]
+    independent = min(len(mean), apart) if axis else len(mean)
+    if independent <= 1:
+        return mean_of(gains), None
+    error = float(mean.std(ddof=1)) / np.sqrt(independent)
+    return mean_of(gains), error * float(stdtrit(independent - 1, (1 + _LEVEL) / 2))

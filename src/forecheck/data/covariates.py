@@ -1,4 +1,4 @@
-"""Columns beside the channels: known for the future, of the series, or of the calendar."""
+"""Columns beside the channels: known for the future or for the past, of the series, or of the calendar."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Covariates:
         static: by column, the category of every series.
         calendar: features that are computed from the stamps, as `forecheck.data.calendars` names them.
         unseen: by column, categories that occur in the future alone.
+        past: columns that are known up to the end and not after it.
+        lagged: of past columns, by row of the panel; finite. None if there are none.
     """
 
     known: tuple[str, ...]
@@ -32,6 +34,8 @@ class Covariates:
     static: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calendar: tuple[str, ...] = ()
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    past: tuple[str, ...] = ()
+    lagged: Float[np.ndarray, "time past"] | None = None
 
     def only(self, series: Bool[np.ndarray, " series"], rows: Bool[np.ndarray, " time"]) -> Covariates:
         """Those of some series and their rows."""
@@ -39,7 +43,8 @@ class Covariates:
             name: tuple(level for level, kept in zip(levels, series, strict=True) if kept)
             for name, levels in self.static.items()
         }
-        return replace(self, values=self.values[rows], future=self.future[series], static=static)
+        lagged = None if self.lagged is None else self.lagged[rows]
+        return replace(self, values=self.values[rows], future=self.future[series], static=static, lagged=lagged)
 
     def update(self, digest: Any) -> None:
         """Add all that a forecast depends on to a fingerprint.
@@ -52,9 +57,11 @@ class Covariates:
             digest.update(np.ascontiguousarray(array).tobytes())
         parts = (self.known, sorted(self.levels.items()), sorted(self.static.items()), self.calendar)
         digest.update(hashlib.sha256(repr(parts).encode()).digest())
+        if self.lagged is not None:
+            digest.update(repr(self.past).encode() + np.ascontiguousarray(self.lagged).tobytes())
 
     @property
     def asked(self) -> dict[str, list[str]]:
         """Names by part, as `forecheck.load` takes them."""
-        parts = {"known": self.known, "static": self.static, "calendar": self.calendar}
+        parts = {"known": self.known, "past": self.past, "static": self.static, "calendar": self.calendar}
         return {part: list(names) for part, names in parts.items() if names}

@@ -113,7 +113,8 @@ def _check_order(timeline: Timeline, source: Source) -> None:
 
 def _without_holes(timeline: Timeline) -> Frequency | None:
     """The frequency that every series obeys."""
-    parts = [part for part in timeline.parts() if len(part) > 1]
+    # Series of one table mostly share their stamps.
+    parts = list({part.tobytes(): part for part in timeline.parts() if len(part) > 1}.values())
     if not parts:
         return None
     longest = infer_frequency(max(parts, key=len))

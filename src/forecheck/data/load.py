@@ -40,6 +40,7 @@ def load(
     static: str | Sequence[str] = (),
     calendar: str | Sequence[str] = (),
     future: Any = None,
+    past: str | Sequence[str] = (),
 ) -> Panel:
     """Panel of a named set, a file, a data frame, or a panel, which is handed on as it is.
 
@@ -62,6 +63,8 @@ def load(
         static: columns that say of every series what it is, as a region or a kind.
         calendar: features of the stamps, known for all time; see `forecheck.data.calendars.check_calendar`.
         future: a file or a frame of the steps after the end, with the columns of time, series and known ones.
+        past: columns of numbers that are no channels and are known up to the end alone; where they have gaps, `fill`
+            takes what was known before.
 
     Raises:
         DataError: if the data cannot be found or used as they are; see `read` and `from_frame`.
@@ -69,7 +72,7 @@ def load(
     """
     written = Written(header, decimal, thousands, delimiter, skip)
     if isinstance(data, Panel):
-        if known or static or calendar or future is not None:
+        if known or static or calendar or past or future is not None:
             raise UsageError(
                 "a panel is ready: what is known beside its channels is given when it is read",
                 "Read it with fc.load(data, known=[...], future=...).",
@@ -78,8 +81,9 @@ def load(
             raise UsageError("a panel is ready: it takes no time, series, target, fill or drop, and no notation")
         return data if name is None else replace(data, name=name)
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
-    parts = [_names(part) for part in (known, static, calendar)]
-    asked = Asked(parts[0], parts[1], parts[2], None if future is None else _future(future, series, written))
+    parts = [_names(part) for part in (known, static, calendar, past)]
+    ahead = None if future is None else _future(future, series, written)
+    asked = Asked(parts[0], parts[1], parts[2], ahead, parts[3])
     if asked == Asked():
         asked = NOTHING
     if not isinstance(data, str | os.PathLike):

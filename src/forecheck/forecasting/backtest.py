@@ -213,10 +213,13 @@ def _known_notes(results: Mapping[str, list[Result]], experiment: Experiment) ->
     """Who uses known columns, and how often it did."""
     if experiment.panel.covariates is None:
         return []
-    used, places = results[COMBINATION][0].summary.get("known", (0, 0))
-    note = f"known columns have their true values; {COMBINATION} used them at {used} of {places} origins"
+    summary, said = results[COMBINATION][0].summary, []
+    for part, kind in (("known", "known columns have their true values"), ("past", "past columns end at the origin")):
+        if part in summary:
+            used, places = summary[part]
+            said.append(f"{kind}; {COMBINATION} used them at {used} of {places} origins")
     others = [name for name in results if name != COMBINATION]
-    return [f"{note}; {', '.join(others)} see the channels alone" if others else note]
+    return [*said, *[f"{', '.join(others)} see the channels alone"] * bool(others)]
 
 
 def _with_lookbacks(protocol: dict[str, Any], lookbacks: Mapping[str, int]) -> dict[str, Any]:

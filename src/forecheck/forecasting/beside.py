@@ -28,13 +28,9 @@ def check_ahead(panel: Panel, covariates: Covariates, horizon: int) -> None:
         horizon: steps that are to be forecast.
 
     Raises:
-        UsageError: if there are neither known columns nor features of the calendar.
+        UsageError: as `check_static`.
     """
-    if not (covariates.known or covariates.calendar):
-        raise UsageError(
-            f"no column of {panel.name} is known for the future, so that static ones have nothing to act on",
-            "Name known columns (--known price) or features of the calendar (--calendar dayofweek).",
-        )
+    check_static(panel, covariates)
     if not covariates.known:
         return
     there = np.zeros((len(panel.series), horizon), dtype=bool)
@@ -51,8 +47,18 @@ def check_ahead(panel: Panel, covariates: Covariates, horizon: int) -> None:
     raise DataError(
         f"{listed(covariates.known)}: known for {steps} of the {horizon} steps after the end{of}{more}; the first that "
         f"is missing is {stamp(first)}",
-        "Add rows with empty targets, or give them apart (--future future.csv); or forecast fewer steps.",
+        "Add rows with empty targets, or give them apart (--future future.csv); or forecast fewer steps. What is "
+        "known up to now alone is named with --past.",
     )
+
+
+def check_static(panel: Panel, covariates: Covariates) -> None:
+    """Refuse static columns where no column is known for the future (UsageError)."""
+    if covariates.static and not (covariates.known or covariates.calendar):
+        raise UsageError(
+            f"no column of {panel.name} is known for the future, so that static ones have nothing to act on",
+            "Name known columns (--known price) or features of the calendar (--calendar dayofweek).",
+        )
 
 
 def check_asked(panel: Panel, asked: Mapping[str, Any]) -> None:
@@ -73,8 +79,8 @@ def check_uses(panel: Panel, model: str) -> None:
     """Refuse known columns where a model has no use for them (UsageError)."""
     if panel.covariates is not None:
         raise UsageError(
-            f"{model} is of the channels alone and cannot use known columns",
-            f"Forecast with --model {COMBINATION} or auto, or leave --known, --static and --calendar out.",
+            f"{model} is of the channels alone and cannot use {_kinds(panel.covariates)} columns",
+            f"Forecast with --model {COMBINATION} or auto, or leave --known, --past, --static and --calendar out.",
         )
 
 
@@ -83,39 +89,55 @@ def check_backtested(panel: Panel, models: Sequence[str]) -> None:
     covariates = panel.covariates
     if covariates is None:
         return
-    if not (covariates.known or covariates.calendar):
-        check_ahead(panel, covariates, 0)
+    check_static(panel, covariates)
     if COMBINATION not in models:
         raise UsageError(
-            f"none of the models uses known columns: {', '.join(models)} see the channels alone",
-            f"Add {COMBINATION} to --models, or leave --known, --static and --calendar out.",
+            f"none of the models uses {_kinds(covariates)} columns: {', '.join(models)} see the channels alone",
+            f"Add {COMBINATION} to --models, or leave --known, --past, --static and --calendar out.",
         )
 
 
-def told_of(worth: Worth) -> dict[str, Any]:
-    """What known columns are worth, as JSON types."""
-    fields = asdict(worth)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+def _kinds(covariates: Covariates) -> str:
+    """Which columns there are, in a word or two."""
+    known = covariates.known or covariates.calendar or not covariates.past
+    return " and ".join(["known"] * bool(known) + ["past"] * bool(covariates.past))
 
 
-def worth_in_words(worth: Mapping[str, Any]) -> str:
-    """The same as a sentence."""
+def worths_of(made: Combination) -> dict[str, Any]:
+    """What known and past columns are worth, as JSON types; nothing of what there is not."""
+    return {part: _told_of(worth) for part, worth in made.worths.items()}
+
+
+def _told_of(worth: Worth) -> dict[str, Any]:
+    told = asdict(worth)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+
+
+def worth_in_words(worth: Mapping[str, Any], part: str = "known") -> str:
+    """The same as a sentence.
+
+    Args:
+        worth: of one part.
+        part: `known` or `past`.
+    """
     if worth["gain"] is None:
-        return f"known columns are not used: {worth['why']}"
+        return f"{part} columns are not used: {worth['why']}"
     interval = worth["interval"]
     reach = "" if interval is None else f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
     return (
-        f"known columns {'are used' if worth['used'] else 'are not used'}: MASE {worth['with_them']:.3f} with and "
+        f"{part} columns {'are used' if worth['used'] else 'are not used'}: MASE {worth['with_them']:.3f} with and "
         f"{worth['without']:.3f} without them at rolling origins, a gain of {100 * worth['gain']:+.1f} %{reach}"
     )
 
 
 def notes_on(made: Combination, panel: Panel) -> list[str]:
-    """What a user should know of known columns."""
+    """What a user should know of known and of past columns."""
     worth, covariates = made.worth, panel.covariates
-    if worth is None or covariates is None:
+    if covariates is None:
         return []
-    notes = []
+    notes = [] if made.past_worth is None else _notes_on_past(made.past_worth)
+    if worth is None:
+        return notes
     for name, steps in worth.leaking.items():
         when = (
             "at the same step" if steps == 0 else f"{count(abs(steps), 'step')} {'earlier' if steps > 0 else 'later'}"
@@ -124,10 +146,7 @@ def notes_on(made: Combination, panel: Panel) -> list[str]:
             f'"{name}" changes as the target does {when}: is it really known for the horizon? If not, the forecast is '
             "worth nothing; leave it out"
         )
-    if worth.constant:
-        notes.append(f"set aside, since they never change in the history: {listed(worth.constant)}")
-    if worth.collinear:
-        notes.append(f"{listed(worth.collinear)} tell the same as each other; their effects are shared")
+    notes += _notes_on_few(worth)
     for name, levels in covariates.unseen.items():
         notes.append(f'"{name}" is {listed(levels)} in the future and never was: nothing is known of its effect')
     for place, name in enumerate(covariates.known):
@@ -142,3 +161,27 @@ def notes_on(made: Combination, panel: Panel) -> list[str]:
                 f"{high:g} that were seen; its effect is held near that edge"
             )
     return notes
+
+
+def _notes_on_few(worth: Worth) -> list[str]:
+    """On columns that tell nothing, or nothing of their own."""
+    notes = []
+    if worth.constant:
+        notes.append(f"set aside, since they never change in the history: {listed(worth.constant)}")
+    if worth.collinear:
+        notes.append(f"{listed(worth.collinear)} tell the same as each other; their effects are shared")
+    return notes
+
+
+def _notes_on_past(worth: Worth) -> list[str]:
+    notes = []
+    for name, steps in worth.leaking.items():
+        if steps < 0:
+            notes.append(
+                f'"{name}" changes as the target does {count(-steps, "step")} later: was it really there at its time? '
+                "If not, the forecast is worth nothing; leave it out"
+            )
+        else:
+            when = f"{count(steps, 'step')} earlier" if steps else "at the same step"
+            notes.append(f'"{name}" changes as the target does {when}: it tells what the target\'s own past does')
+    return [*notes, *_notes_on_few(worth)]

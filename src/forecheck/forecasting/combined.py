@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.combination.beside import combine_beside
 from forecheck.combination.combine import FEWEST, Combination, combine
-from forecheck.combination.features import raw_columns
-from forecheck.combination.known import combine_known
 from forecheck.combination.ragged import from_panel, width_of
 from forecheck.combination.seasons import known_seasons
 from forecheck.data.frequency import Frequency, stamp
 from forecheck.data.panel import Panel
 from forecheck.errors import DataError, UsageError
-from forecheck.forecasting.beside import check_ahead, check_asked, notes_on, told_of
+from forecheck.forecasting.beside import check_ahead, check_asked, notes_on, worths_of
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.fitted import check_level, of_one_kind
 from forecheck.statistics.metrics import observed_mean
@@ -105,8 +104,7 @@ def combined_panel(panel: Panel, horizon: int, period: int | None, means: Means 
     if beside is None:
         return combine(batch, horizon, seasons, progress)
     check_ahead(panel, beside, horizon)
-    raw = raw_columns(panel, beside, horizon, batch.values.shape[1])
-    return combine_known(batch, raw, len(panel.channels), horizon, seasons, progress)
+    return combine_beside(panel, beside, batch, horizon, seasons, progress)
 
 
 def unit_names(panel: Panel) -> list[str | int]:
@@ -159,7 +157,7 @@ def described(made: Combination, panel: Panel) -> dict[str, Any]:
         "origins": len(made.origins),
         "read": panel.described,
         "notes": [*notes_of(made, panel), *notes_on(made, panel)],
-    } | ({} if made.worth is None else {"known": told_of(made.worth)})
+    } | worths_of(made)
 
 
 def scaled_loss(errors: Float[np.ndarray, "origin series step"]) -> float | None:

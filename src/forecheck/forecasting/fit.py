@@ -25,7 +25,7 @@ from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster
 from forecheck.forecasters.refit import can_refit, grams, refitted
 from forecheck.forecasting.backtest import plan as plan_trials
-from forecheck.forecasting.beside import check_uses, notes_on, told_of
+from forecheck.forecasting.beside import check_uses, notes_on, worths_of
 from forecheck.forecasting.candidates import COMBINATION, FORECAST_CANDIDATES
 from forecheck.forecasting.choosing import chosen_of, errors_of, first_tried, scaled_losses, within_reach
 from forecheck.forecasting.combined import Combined, check_named, combined_panel, fit_combined
@@ -133,19 +133,22 @@ def run_fit(
     info = choice | {"read": panel.described, "notes": [note] * bool(note)}
     _add_known(info, made, beside)
     percents = [*levels, *(_PERCENTS if every_percent else ())]
-    return _fitted(plan, protocol, results[chosen], info, percents, set(levels), refit=refit)
+    return _fitted(plan, protocol, means, results[chosen], info, percents, set(levels), refit=refit)
 
 
 def _add_known(info: dict[str, Any], made: Combination | None, beside: Panel) -> None:
-    """What known columns are worth to the combination, though another model was chosen."""
-    if made is not None and made.worth is not None:
-        info["known"] = told_of(made.worth)
-        info["notes"] = [*info["notes"], *notes_on(made, beside), f"{info['model']} does not use known columns"]
+    """What known and past columns are worth to the combination, though another model was chosen."""
+    worths = {} if made is None else worths_of(made)
+    if made is not None and worths:
+        info |= worths
+        unused = f"{info['model']} does not use {' and '.join(worths)} columns"
+        info["notes"] = [*info["notes"], *notes_on(made, beside), unused]
 
 
 def _fitted(
     plan: _Plan,
     protocol: Protocol,
+    means: Means,
     result: Result,
     info: dict[str, Any],
     levels: Sequence[float],
@@ -158,6 +161,7 @@ def _fitted(
     experiment = _experiment(plan, protocol, name)
     first = registry.load(result.folder / "model")
     report = result.summary["fit"]
+    means.watcher.part("refit and intervals", 0.0, 1)
     final = _refitted(first, experiment, report["details"]) if refit and can_refit(first) else first
     info |= {
         "lookback": plan.lookbacks[name],
@@ -167,7 +171,9 @@ def _fitted(
         "refitted": final is not first,
         "split": experiment.split,
     }
+    means.watcher.part("refit and intervals", 0.5, 1)
     widths = calibrated_widths(first, experiment, levels, needed)
+    means.watcher.part("refit and intervals", 1.0, 1)
     origin = {"data": _described(panel), "fit": report, "versions": result.summary["versions"]}
     scaler = completed(panel, experiment.scaler)
     names = panel.series, panel.channels, panel.frequency
@@ -198,10 +204,10 @@ def _tried(
     """Results of those that were fitted, and what `_chosen` gives; beside a combination one is fitted first."""
     names = list(plan.trials)
     results = results or _run(means, plan, first_tried(names))
-    chosen, rule, rolling = _chosen(plan, results, made, protocol)
+    chosen, rule, rolling = _chosen(plan, results, made, protocol, means)
     if len(results) < len(names) and within_reach(rolling):
         results = _run(means, plan, names)
-        chosen, rule, rolling = _chosen(plan, results, made, protocol)
+        chosen, rule, rolling = _chosen(plan, results, made, protocol, means)
     elif len(results) < len(names) and rolling:
         rule += f"; {', '.join(results)} is so far behind that no other was fitted"
     return results, chosen, rule, rolling
@@ -253,7 +259,7 @@ def _experiment(plan: _Plan, protocol: Protocol, name: str) -> Experiment:
 
 
 def _chosen(
-    plan: _Plan, results: Mapping[str, Result], made: Combination | None, protocol: Protocol
+    plan: _Plan, results: Mapping[str, Result], made: Combination | None, protocol: Protocol, means: Means
 ) -> tuple[str, str, dict[str, float]]:
     """The model, the rule that chose it, and scaled errors at rolling origins by model."""
     panel = plan.experiment.panel
@@ -264,11 +270,13 @@ def _chosen(
     errors = {}
     if origins and made is not None:
         errors[COMBINATION] = made.errors[[made.origins.index(origin) for origin in origins]]
-    for name, result in results.items() if origins else ():
+    for done, (name, result) in enumerate(results.items() if origins else ()):
+        means.watcher.part("rolling origins", done, len(results))
         experiment = _experiment(plan, protocol, name)
         scaler = completed(panel, experiment.scaler)
         forecaster = registry.load(result.folder / "model")
         errors[name] = errors_of(result, forecaster, experiment, scaler, batch, origins, lag_of(batch, seasons))
+    means.watcher.part("rolling origins", len(results), len(results))
     hidden = np.array([origin.end for origin in origins])[:, None] > free  # forecasters were chosen on these rows
     losses = scaled_losses({name: np.where(hidden[..., None], np.nan, each) for name, each in errors.items()})
     if any(np.isfinite(loss).any() for loss in losses.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.behind import Behind, behind_combination, behind_windows
 from forecheck.forecasting.candidates import COMBINATION
 from forecheck.forecasting.combined import Combined, bands, unit_names
+from forecheck.forecasting.counts import check_counts, counted
 from forecheck.forecasting.fit import run_fit
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.predicted import predict_rows
@@ -141,7 +142,7 @@ def _cell(value: Any) -> str:
 
 
 def run_forecast(
-    panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), **how: Any
+    panel: Panel, protocol: Protocol, means: Means, *, levels: Sequence[float] = (), integer: bool = False, **how: Any
 ) -> Forecast:
     """Fit and forecast the same panel; see `forecheck.forecasting.fit.run_fit` for the arguments.
 
@@ -150,31 +151,42 @@ def run_forecast(
         protocol: horizon, split and margin; without a lookback every model has its own.
         means: engine, and the store of fits.
         levels: coverage of the intervals, in percent.
+        integer: round forecasts and ends of intervals to whole numbers.
         **how: model, candidates, options and refit, as in `run_fit`.
 
     Raises:
-        DataError: if a series is too short, or there are too few windows for a level.
+        DataError: if a series is too short, there are too few windows for a level, or data are no whole numbers whose
+            forecasts are to be.
         UsageError: if a name, option or level is wrong.
     """
+    if integer:
+        check_counts(panel)
     fitted = run_fit(panel, protocol, means, levels=levels, **how)
     if isinstance(fitted, Fitted) and len(fitted.series) < len(panel.series):  # some have no scale and no forecast
         panel = panel.only(np.isin(panel.series, fitted.series))
-    return make_forecast(fitted, panel, levels)
+    return make_forecast(fitted, panel, levels, integer=integer)
 
 
-def make_forecast(fitted: Fitted | Combined, panel: Panel, levels: Sequence[float] = ()) -> Forecast:
+def make_forecast(
+    fitted: Fitted | Combined, panel: Panel, levels: Sequence[float] = (), *, integer: bool = False
+) -> Forecast:
     """Forecast the steps after the end of every series of a panel that the fit can read.
 
     Args:
         fitted: a fit; nothing is fitted here, but a combination, which is made anew of these data.
         panel: the data of the fit, or others with the same channels and step; see `Fitted.aligned`.
         levels: coverage of the intervals, in percent; of those that the fit is calibrated for.
+        integer: round forecasts and ends of intervals to whole numbers.
 
     Raises:
-        DataError: if the panel is not of the kind that was fitted, a series is shorter than the lookback, or a
-            forecast is not finite.
+        DataError: if the panel is not of the kind that was fitted, a series is shorter than the lookback, a
+            forecast is not finite, or the data are no whole numbers and their forecasts are to be.
         UsageError: if the fit has no interval of a level.
     """
+    if integer:
+        check_counts(panel)
+        plain = make_forecast(fitted, panel, levels)
+        return replace(plain, columns=counted(plain.columns))
     if isinstance(fitted, Combined):
         panel = fitted.aligned(panel)
         made, info = fitted.combine(panel)

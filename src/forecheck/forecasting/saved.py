@@ -27,7 +27,7 @@ from forecheck.trials.store import Array
 _FORMAT = 1
 _DESCRIPTION = "fit.json"
 _FILES = {_DESCRIPTION, "scaling.safetensors", "intervals.safetensors", "forecaster.json", "weights.safetensors"}
-_PARTS = {"known", "static", "calendar"}
+_PARTS = {"known", "past", "static", "calendar"}
 _OF_THE_SYSTEM = {"lost+found", ".DS_Store"}
 
 

@@ -60,7 +60,7 @@ class Peer(ABC):
 
     Attributes:
         failures: by series, why it could not be fitted or forecast; the forecast is NaN there.
-        used: of every place with known columns, whether they were used.
+        used: by part (`known`, `past`), of every place with such columns, whether they were used.
     """
 
     library: ClassVar[str]
@@ -75,7 +75,7 @@ class Peer(ABC):
     def __init__(self, model: str, task: Assignment, options: Mapping[str, Any]) -> None:
         self.model, self.task, self.options = model, task, options
         self.failures: dict[str, str] = {}
-        self.used: list[bool] = []
+        self.used: dict[str, list[bool]] = {}
 
     @abstractmethod
     def fit(self, histories: Sequence[History]) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from forecheck.combination.beside import combine_beside
 from forecheck.combination.combine import FEWEST, combine
-from forecheck.combination.features import raw_columns
-from forecheck.combination.known import combine_known
 from forecheck.combination.ragged import from_panel, ragged
 from forecheck.data.panel import Panel
 from forecheck.errors import UsageError
@@ -56,9 +55,9 @@ class CombinationPeer(Peer):
         panel = panel.only(enough)
         assert panel.covariates is not None
         batch = from_panel(panel)
-        raw = raw_columns(panel, panel.covariates, horizon, batch.values.shape[1])
-        made = combine_known(batch, raw, channels, horizon, self.task.seasons)
-        self.used.append(made.worth is not None and made.worth.used)
+        made = combine_beside(panel, panel.covariates, batch, horizon, self.task.seasons)
+        for part, worth in made.worths.items():
+            self.used.setdefault(part, []).append(worth.used)
         found[np.repeat(enough, channels)] = made.point
         return found
 

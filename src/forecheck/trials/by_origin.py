@@ -60,6 +60,8 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
     peer = create_peer(trial.forecaster, assignment(trial.horizon, trial.period, trial.seed, experiment), options)
     values = causal(experiment.panel)
     started = time.perf_counter()
+    if progress is not None:
+        progress(0.0, "fit")
     try:
         peer.fit(_training(experiment, values))
         seconds = time.perf_counter() - started
@@ -78,8 +80,7 @@ def run_by_origin(trial: Trial, experiment: Experiment, store: Store, progress: 
         "fit": {"seconds": seconds, "parameters": None, "details": {}},
         "failures": peer.failures,
     }
-    if peer.used:
-        summary["known"] = [sum(peer.used), len(peer.used)]
+    summary |= {part: [sum(used), len(used)] for part, used in peer.used.items()}
     arrays = arrays_of(scores) | {"examples": made[example_windows(experiment.test).numpy()]}
     if max(made.size, before.size) <= _KEPT:
         arrays |= {"forecasts": made, "validation_forecasts": before}

@@ -50,6 +50,7 @@ def _described(beside: Covariates) -> dict[str, Any]:
         "static": dict(beside.static),
         "calendar": beside.calendar,
         "unseen": dict(beside.unseen),
+        "past": beside.past,
     }
 
 
@@ -62,6 +63,8 @@ def save_panel(panel: Panel, folder: Path) -> None:
         arrays["filled"] = panel.filled
     if panel.covariates is not None:
         arrays |= {"known": panel.covariates.values, "future": panel.covariates.future}
+        if panel.covariates.lagged is not None:
+            arrays["lagged"] = panel.covariates.lagged
     save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / _ARRAYS)
 
 
@@ -87,9 +90,17 @@ def load_panel(described: Mapping[str, Any], folder: Path) -> Panel:
 def _covariates(described: Mapping[str, Any] | None, arrays: Mapping[str, Any]) -> Covariates | None:
     if described is None:
         return None
-    parts = {
-        part: {name: tuple(levels) for name, levels in described[part].items()}
-        for part in ("levels", "static", "unseen")
-    }
-    known, calendar = tuple(described["known"]), tuple(described["calendar"])
-    return Covariates(known, arrays["known"], arrays["future"], calendar=calendar, **parts)
+    levels, static, unseen = (
+        {name: tuple(levels) for name, levels in described[part].items()} for part in ("levels", "static", "unseen")
+    )
+    return Covariates(
+        tuple(described["known"]),
+        arrays["known"],
+        arrays["future"],
+        levels,
+        static,
+        tuple(described["calendar"]),
+        unseen,
+        tuple(described["past"]),
+        arrays.get("lagged"),
+    )

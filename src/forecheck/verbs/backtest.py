@@ -30,6 +30,7 @@ def backtest(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
     workers: Workers = None,
     device: str = "cpu",
     store: Path | None = None,
@@ -69,7 +70,7 @@ def backtest(
         UsageError: if a name or option is wrong.
         TrialError: if a trial fails; finished ones are saved.
     """
-    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future, "past": past})
     protocol = Protocol(horizon, lookback, split, step, period, margin)
     with means_of(workers, store, progress, device=device) as means:
         report = run_backtest(

@@ -28,6 +28,7 @@ def cross_validation(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
     workers: Workers = None,
     device: str = "cpu",
     store: Path | None = None,
@@ -65,7 +66,7 @@ def cross_validation(
         DataError: if the data cannot be used as they are, or have too few validation windows for a level.
         UsageError: if a name, option or level is wrong.
     """
-    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future, "past": past})
     protocol = Protocol(horizon, lookback, split, step, period)
     with means_of(workers, store, progress, device=device) as means:
         return run_cross_validation(

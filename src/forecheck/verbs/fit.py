@@ -33,6 +33,7 @@ def fit(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
     output: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
@@ -75,7 +76,7 @@ def fit(
     """
     if output is not None:
         check_place(Path(output))
-    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future})
+    panel = as_panel(data, {"known": known, "static": static, "calendar": calendar, "future": future, "past": past})
     protocol = Protocol(horizon, lookback, split, period=period, margin=margin)
     with means_of(workers, store, progress, device=device) as means:
         fitted = run_fit(

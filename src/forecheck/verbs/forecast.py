@@ -36,6 +36,8 @@ def forecast(
     static: Names = (),
     calendar: Names = (),
     future: Any = None,
+    past: Names = (),
+    integer: bool = False,
     workers: Workers = None,
     device: str = "cpu",
     store: Path | None = None,
@@ -63,6 +65,8 @@ def forecast(
         static: columns that say what a series is.
         calendar: features of the stamps.
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
+        past: columns that are known up to the end alone. They are used if rolling origins say that they help.
+        integer: round forecasts and ends of intervals to whole numbers, of data that are such.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
         store: folder of results; None for the user's cache.
@@ -77,10 +81,10 @@ def forecast(
     """
     level = levels(level)
     horizon = None if horizon is None else whole("horizon", horizon)
-    beside = {"known": known, "static": static, "calendar": calendar, "future": future}
+    beside = {"known": known, "static": static, "calendar": calendar, "future": future, "past": past}
     if model_dir is not None:
         fitted = load_fit(Path(model_dir))
-        if isinstance(fitted, Combined) and not isinstance(data, Panel) and not any((known, static, calendar)):
+        if isinstance(fitted, Combined) and not isinstance(data, Panel) and not any((known, static, calendar, past)):
             beside |= fitted.asked
         panel = as_panel(data, beside)
         if not isinstance(fitted, Combined):
@@ -90,7 +94,7 @@ def forecast(
                 f"the fit in {model_dir} forecasts {fitted.horizon} steps, not {horizon}",
                 "Leave the horizon out, or fit again.",
             )
-        return make_forecast(fitted, panel, level)
+        return make_forecast(fitted, panel, level, integer=integer)
     if horizon is None:
         raise UsageError("say how many steps to forecast (--horizon), or name a saved fit (--model-dir)")
     panel = as_panel(data, beside)
@@ -105,4 +109,5 @@ def forecast(
             levels=level,
             options=options,
             refit=refit,
+            integer=integer,
         )

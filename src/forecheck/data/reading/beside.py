@@ -1,4 +1,4 @@
-"""Columns beside the channels of a table: known ones with the steps after the end, and those of series."""
+"""Columns beside the channels of a table: known ones with the steps after the end, past ones, and those of series."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ class Asked:
         static: which say of every series what it is.
         calendar: features of the stamps, see `forecheck.data.calendars.check_calendar`.
         future: a table of the steps after the end; without one they are rows with empty targets.
+        past: whose values are there up to the end alone.
     """
 
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     calendar: tuple[str, ...] = ()
     future: tuple[pa.Table, Source] | None = None
+    past: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of the table."""
-        return (*self.known, *self.static)
+        return (*self.known, *self.past, *self.static)
 
     def check(self, table: pa.Table, source: Source, others: Sequence[str | None]) -> None:
         """Refuse what cannot be asked of a table.
@@ -67,9 +69,10 @@ class Asked:
                 raise source.unknown(name, table.column_names)
             if self.columns.count(name) > 1 or name in others:
                 raise DataError(
-                    f'{source.name}: column "{name}" is named twice: among known and static columns, the time, the '
-                    "series, the targets and those dropped, it can be one",
-                    "Name it once.",
+                    f'{source.name}: column "{name}" is named twice: among known, past and static columns, the '
+                    "time, the series, the targets and those dropped, it can be one",
+                    f"Name it once: a column is known if its values after the end are, and else past "
+                    f"({source.option('past', name)}).",
                 )
         if self.future is not None and not self.known:
             raise UsageError(
@@ -151,7 +154,60 @@ def set_apart(
         calendar_column(name, timeline.time[:1], frequency)
     static = {name: _static(name, table, past_timeline, source) for name in asked.static}
     made = Covariates(asked.known, known[kept], future, levels, static, check_calendar(asked.calendar), unseen)
+    if asked.past:
+        lagged, told = _lagged(asked.past, table, timeline, past_timeline, frequency, fill, source)
+        _check_not_targets(asked.past, lagged, values[kept], roles.channels, source)
+        made, notes = replace(made, past=asked.past, lagged=lagged), [*notes, *told]
     return past_timeline, values[kept], made, tuple(notes)
+
+
+def _lagged(
+    names: tuple[str, ...],
+    table: pa.Table,
+    timeline: Timeline,
+    past: Timeline,
+    frequency: Frequency,
+    fill: str | None,
+    source: Source,
+) -> tuple[Float[np.ndarray, "time past"], list[str]]:
+    """Past columns by row of the history, and what is to be told; gaps are filled by what was known before.
+
+    Raises:
+        DataError: if one has texts, or missing values that are not to be filled.
+    """
+    cells = {name: _cells(table, name, source) for name in names}
+    for name, each in cells.items():
+        if each.levels:
+            raise DataError(
+                f'{source.name} has texts in column "{name}", such as {listed(each.levels[:2])}: the effects of past '
+                "columns are those of numbers",
+                "Write a column of 0 and 1 a text, or do not name the column.",
+            )
+    found = _filled(names, cells, past, frequency, fill, source, set(names))
+    after = np.setdiff1d(timeline.rows, past.rows)
+    later = [name for name in names if not np.isnan(cells[name].values[after[after >= 0]]).all()]
+    if not later:
+        return found, []
+    return found, [f"what {listed(later)} says of the steps after the end is not used; name it as known if it is"]
+
+
+def _check_not_targets(
+    names: tuple[str, ...],
+    lagged: Float[np.ndarray, "time past"],
+    values: Float[np.ndarray, "time channel"],
+    channels: tuple[str, ...],
+    source: Source,
+) -> None:
+    """Refuse past columns that are a channel, number by number (DataError)."""
+    for column, name in enumerate(names):
+        for channel, target in enumerate(channels):
+            seen = ~np.isnan(values[:, channel])
+            if seen.any() and (lagged[seen, column] == values[seen, channel]).all():
+                raise DataError(
+                    f'{source.name}: the past column "{name}" is the target "{target}" itself, whose past is used '
+                    "anyway",
+                    "Do not name the column as past.",
+                )
 
 
 def _ends(values: Float[np.ndarray, "time channel"], timeline: Timeline) -> np.ndarray:
@@ -226,6 +282,7 @@ def _filled(
         try:
             found[:, [place]] = fill_missing(column, timeline, (name,), frequency, fill=how, source=source)[0]
         except DataError as error:
+            remedy = "Fill it in the data, cut the series there, or do not name the column."
             raise DataError(f"{message}; it cannot be filled by {how}", remedy) from error
     return found
 
