@@ -84,8 +84,11 @@ def treatments(
 def replacements(setting: Setting) -> tuple[Mode, ...]:
     """What attention is replaced by; the first is what its contribution is measured against.
 
-    The identity, but for a model that also looks from one sequence at another, where there is none.
+    The identity, but for a model that also looks from one sequence at another, where there is none; zero for one whose
+    sublayers have no pattern.
     """
+    if any(place.no_pattern for place in setting.places):
+        return ("zero",)
     crossing = any(place.queries != place.keys for place in setting.places)
     return ("mean",) if crossing else ("identity", "mean")
 
