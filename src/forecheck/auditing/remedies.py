@@ -138,7 +138,7 @@ def compare_remedies(evidence: Evidence, arms: Mapping[tuple[str, str], Arm]) ->
             "seconds": arm.seconds,
             "parameters": arm.parameters,
             "contribution": _said(contributions[modes[0]][name], ATTENTION),
-            "over_mean": _said(contributions["mean"][name], ATTENTION),
+            "over_mean": _said(contributions["mean"][name], ATTENTION) if "mean" in modes else None,
             "against_linear": _said(against_linear, AS_FORECASTER) if against_linear else None,
         }
 
