@@ -5,7 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import forecheck as fc
 from forecheck.attention.identity import identity_test
 from forecheck.attention.outputs import Remove
 from forecheck.attention.parts import find_parts
@@ -17,7 +16,6 @@ from forecheck.errors import UsageError
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.fedformer import FEDformer, FEDformerConfig, FourierBlock, FourierCross
 from forecheck.nn.seeding import initialise
-from panels import hourly
 
 TASK = Task(24, 4, 3)
 TINY = {"width": 8, "heads": 2, "hidden": 16, "layers": 2, "label": 10, "modes": 5}
@@ -138,29 +136,3 @@ def test_tokens_of_a_memory_are_no_tokens_of_its_own():
 def attached_sites(made):
     with attach(made, windows()) as attached:
         return attached.sites
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """Of an untrained network, which is as good as a trained one here."""
-    select = ["FC108", "FC202", "FC301", "FC302", "FC303", "FC306", "FC601", "FC703"]
-    store = tmp_path_factory.mktemp("store")
-    return fc.audit(hourly(300, 3), network(), horizon=4, lookback=24, select=select, workers=0, store=store)
-
-
-def test_an_audit_asks_what_can_be_asked(report):
-    found = {each.code: each for each in report.findings}
-    whys = {code: each.why for code, each in found.items() if each.outcome == "not applicable"}
-    assert set(whys) == {"FC301", "FC303", "FC601", "FC703"}
-    assert "identity is undefined" in whys.pop("FC301")
-    assert all("has no pattern: its tokens are frequencies" in why for why in whys.values())
-    assert found["FC108"].outcome == "pass"
-
-
-def test_its_verdict_is_about_the_sublayer_alone(report):
-    verdict = report.data["verdict"]
-    assert not verdict["unreached"]
-    assert "was not tested" not in verdict["sentence"]
-    asked = {each["question"]: each["outcome"] for each in verdict["checkpoint"]["questions"]}
-    assert asked["sublayer"] != "not asked"
-    assert (asked["mixing"], asked["choice"]) == ("not asked", "not asked")

@@ -172,3 +172,22 @@ def test_a_layer_that_is_run_again_for_every_step_of_a_forecast_is_no_state():
 
     model = Decoder().eval()
     assert not unreached(Subject.of(model), Attached("", [], model), torch.randn(3, L, 2))
+
+
+def test_a_forecast_that_is_scaled_at_every_step_is_no_state():
+    """As in the samplers of transformers' time-series models."""
+
+    class Rolled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(L, L)
+
+        def forward(self, x):
+            scale = x.abs().mean(1, keepdim=True)
+            for _ in range(H):
+                step = self.net((x[:, -L:] / scale).mT).mT[:, -1:] * scale
+                x = torch.cat([x, step], 1)
+            return x[:, -H:]
+
+    model = Rolled().eval()
+    assert not unreached(Subject.of(model), Attached("", [], model), torch.randn(3, L, 2))

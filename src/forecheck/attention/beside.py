@@ -229,14 +229,16 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """In which module, run by which call, how many products of the window with the window lie upon one another.
 
         Gates of single tokens lie side by side. If a state goes on from step to step, those of all steps before lie
-        upon one another, in one module, whose factors are made of single steps.
+        upon one another, in one module, whose factors are made of single steps. What went through another module is a
+        state no more: a forecast that is scaled at every step, and looked at by the network at the next one.
         """
-        known = [self._gates[each] for each in tensors if each in self._gates]
+        path = self.stack[-1][0] if self.stack else ""
+        known = [gates for each in tensors if (gates := self._gates.get(each)) and gates[0][0] == path]
         factors = [args[place] for place in _GATES.get(name, ()) if place < len(args)]
         if not factors or not self._depends(*factors) or not any(each in self._steps for each in factors):
             return max(known, key=lambda each: each[1], default=None)
         # A module that is called once a step is one place; the same layer, run again by another call, is not.
-        here = (self.stack[-1][0] if self.stack else "", self.stack[-2][1] if len(self.stack) > 1 else 0)
+        here = (path, self.stack[-2][1] if len(self.stack) > 1 else 0)
         return here, 1 + max((depth for place, depth in known if place == here), default=0)
 
     def _remember(self, name: str, tensors: Sequence[Tensor], out: Tensor) -> None:
