@@ -233,7 +233,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         state no more: a forecast that is scaled at every step, and looked at by the network at the next one.
         """
         path = self.stack[-1][0] if self.stack else ""
-        known = [gates for each in tensors if (gates := self._gates.get(each)) and gates[0][0] == path]
+        known = [self._gates[each] for each in tensors if each in self._gates and self._gates[each][0][0] == path]
         factors = [args[place] for place in _GATES.get(name, ()) if place < len(args)]
         if not factors or not self._depends(*factors) or not any(each in self._steps for each in factors):
             return max(known, key=lambda each: each[1], default=None)
