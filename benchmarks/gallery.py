@@ -248,7 +248,9 @@ entry(
 entry("neuralforecast", "FEDformer", 0, "", "3 Fourier blocks (one in two layers)")(
     _nixtla("FEDformer", **ENCODER | {"modes": 8, "n_head": 8})
 )
-entry("neuralforecast", "TFT", 1, "2 heads x 60 tokens", "variable selection")(_nixtla("TFT", hidden_size=16, n_head=2))
+entry("neuralforecast", "TFT", 1, "2 heads x 60 tokens", "variable selection, LSTM")(
+    _nixtla("TFT", hidden_size=16, n_head=2)
+)
 entry("neuralforecast", "TimeXer", 4, "2 heads x 2 tokens, 2 heads x 7 tokens")(
     _nixtla("TimeXer", n_series=C, patch_len=8, hidden_size=16, n_heads=2, e_layers=2, d_ff=32)
 )
@@ -291,7 +293,7 @@ def _pytorch_forecasting(name: str, **sizes: Any) -> Callable[[], Any]:
     return build
 
 
-entry("pytorch-forecasting", "TemporalFusionTransformer", 2, "1 heads x 12 tokens looking at 60")(
+entry("pytorch-forecasting", "TemporalFusionTransformer", 2, "1 heads x 12 tokens looking at 60", "LSTM")(
     _pytorch_forecasting("TemporalFusionTransformer", hidden_size=16, attention_head_size=2, hidden_continuous_size=8)
 )
 
@@ -315,7 +317,7 @@ def _darts(name: str, **sizes: Any) -> Callable[[], Any]:
 entry("darts", "TransformerModel", 4, "2 heads x 1 tokens, 2 heads x 1 tokens looking at 48, 2 heads x 48 tokens")(
     _darts("TransformerModel", d_model=16, nhead=2, num_encoder_layers=2, num_decoder_layers=1, dim_feedforward=32)
 )
-entry("darts", "TFTModel", 2, "1 heads x 12 tokens looking at 60", "variable selection")(
+entry("darts", "TFTModel", 2, "1 heads x 12 tokens looking at 60", "variable selection, LSTM")(
     _darts(
         "TFTModel",
         hidden_size=16,

@@ -17,6 +17,8 @@ from families import (
     Softmax,
     T,
     W,
+    heads,
+    joined,
 )
 from torch import nn
 from torch.nn import functional
@@ -213,7 +215,17 @@ class LocalWindows(Family):
         self.qkv = nn.Linear(W, 3 * W)
 
 
+class LocalHeads(LocalWindows):
+    """Heads are a part of the batch, so that each has its stretches side by side: no two neighbours are heads."""
+
+    def mix(self, z):
+        q, k, v = (heads(each).flatten(0, 1).unflatten(1, (3, -1)) for each in self.qkv(z).chunk(3, -1))
+        return joined((torch.softmax(q @ k.mT, -1) @ v).flatten(1, 2).unflatten(0, (len(z), -1)))
+
+
 @torch.no_grad()
 def test_stretches_of_time_are_no_heads():
     with attach(LocalWindows(), windows()) as attached:
         assert [site.heads for site in attached.sites] == [1]
+    with attach(LocalHeads(), windows()) as attached:
+        assert [(site.heads, site.heads_known) for site in attached.sites] == [(1, False)]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch._dynamo  # puts something into torch when it is first imported, which no edit takes back
 from torch import nn
 from torch.nn import functional
 from torch.overrides import _get_current_function_mode

@@ -7,6 +7,7 @@ from families import C, Family, Fused, H, L, T, W, heads, joined
 from test_families import identity_of, windows
 from torch import nn
 
+from forecheck.attention import completed
 from forecheck.attention.outputs import Remove
 from forecheck.attention.replace import Replace
 from forecheck.attention.sites import attach
@@ -269,3 +270,29 @@ def test_windows_of_one_channel_and_a_single_window_will_do():
         assert len(attached.sites) == 1
         assert attached(windows(2, 1)).shape == (2, H, 1)
     assert C > 1
+
+
+@torch.no_grad()
+def test_a_model_is_searched_once_while_it_is_as_it_was(monkeypatch):
+    searched, search = [], completed._search
+    monkeypatch.setattr(completed, "_search", lambda *given: searched.append(given) or search(*given))
+    model, x = Additive(), windows()
+
+    def looked_at():
+        with attach(model, x) as attached:
+            sites = [(each.path, each.layer, each.heads, each.queries, each.keys) for each in attached.sites]
+            described = attached.describe()
+        with Replace("mean").on(model, x) as edited:
+            return sites, described, edited(x)
+
+    first, again = looked_at(), looked_at()
+    assert len(searched) == 1
+    assert first[:2] == again[:2]
+    assert torch.equal(first[2], again[2])
+    model.v.weight.mul_(2)
+    changed = looked_at()
+    assert len(searched) == 2
+    assert changed[:2] == first[:2]
+    assert not torch.equal(changed[2], first[2])
+    with attach(model, torch.cat([x, x], 1)[:, -L:].repeat(1, 1, 2)[..., :C]):
+        assert len(searched) == 2

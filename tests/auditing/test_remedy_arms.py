@@ -39,6 +39,21 @@ def arms_of(data, **levels):
     }
 
 
+def test_a_model_without_patterns_is_measured_against_nothing_in_their_place(data):
+    seen = evidence(data, [arm(data, "nlinear", "reference", 0.98, seeds=1)])
+    place = Place(0, "mixer", 2, 24, 24, no_pattern="it mixes frequencies")
+    seen = replace(seen, setting=replace(seen.setting, places=(place,)))
+    arms = {
+        (name, mode): replace(arm(data, f"{name} {mode}", "remedy", level), label=name)
+        for name, both in {"none": (1.0, 1.02), "sgd": (0.97, 1.1)}.items()
+        for mode, level in zip(("raw", "zero"), both, strict=True)
+    }
+    found = compare_remedies(seen, arms)
+    assert found["without"] == "zero"
+    assert found["rows"][0]["growth"]["outcome"] == "grows"
+    assert found["rows"][0]["over_mean"] is None
+
+
 def compared(data, linear=0.98, **levels):
     seen = evidence(data, [arm(data, "nlinear", "reference", linear, seeds=1)])
     return compare_remedies(seen, arms_of(data, **levels))

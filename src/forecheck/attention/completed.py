@@ -15,8 +15,9 @@ from forecheck.attention.calls.settled import settled
 from forecheck.attention.calls.values import STYLE, Run, Sublayer
 from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.patterns import Mean, Zero
+from forecheck.attention.remembered import recalled, remember, state_of
 from forecheck.attention.response import at_least_two, heads_respond
-from forecheck.attention.sites import Attached, Site, Subject
+from forecheck.attention.sites import Attached, Forward, Site, Subject
 
 _SAME = 1e-6
 _MOST = 64  # linear maps in a module that is searched
@@ -32,11 +33,17 @@ def completed(subject: Subject, attached: Attached, example: Tensor) -> Iterator
         example: windows (batch, lookback, channel).
     """
     module = module_of(subject)
+    if module is None:
+        yield attached
+        return
+    state = state_of(subject, module, attached, example)
+    known = recalled(module, state)
     try:
-        found = [] if module is None else _search(subject, module, attached, at_least_two(example))
+        found = known[0] if known else _search(subject, module, attached, at_least_two(example))
     except Exception:  # noqa: BLE001  what an adapter reaches does without it
         found = []
     if not found:
+        remember(module, state, [], [])
         yield attached
         return
 
@@ -47,11 +54,23 @@ def completed(subject: Subject, attached: Attached, example: Tensor) -> Iterator
             return attached.forward(x)
 
     own: list[Site] = [sublayer.site for sublayer in found if sublayer.site is not None]
+    if known:
+        sites = {site.path: site for site in (*attached.sites, *own)}
+        yield _named(attached, [sites[path] for path in known[1]], forward, len(own))
+        return
     outside = _outside(attached, replace(attached, sites=own, forward=forward), example)
-    name = f"{attached.adapter} + {STYLE}" if outside else STYLE
-    whole = Attached(name, [*outside, *own], forward)
+    whole = _named(attached, [*outside, *own], forward, len(own))
     _doubt_heads(found, whole, example)
-    yield replace(whole, sites=_in_order(whole, example))
+    whole = _named(attached, _in_order(whole, example), forward, len(own))
+    remember(module, state, found, [site.path for site in whole.sites])
+    yield whole
+
+
+def _named(attached: Attached, sites: list[Site], forward: Forward, own: int) -> Attached:
+    """What is reached by an adapter, if it is not all inside of what was found, and by values."""
+    for layer, site in enumerate(sites):
+        site.layer = layer
+    return Attached(f"{attached.adapter} + {STYLE}" if len(sites) > own else STYLE, sites, forward)
 
 
 @torch.no_grad()
@@ -78,8 +97,6 @@ def _doubt_heads(found: Sequence[Sublayer], attached: Attached, example: Tensor)
     So in Autoformer of the transformers library, where lags of one window are used for heads of another.
     """
     sites = [sublayer.site for sublayer in found if sublayer.site is not None]
-    for layer, site in enumerate(attached.sites):
-        site.layer = layer
     if any(site.heads > 1 for site in sites):
         respond = heads_respond(attached, example)
         for site in sites:
@@ -105,10 +122,7 @@ def _in_order(attached: Attached, example: Tensor) -> list[Any]:
     finally:
         for site in attached.sites:
             site.observe(None)
-    ordered = sorted(attached.sites, key=lambda site: met.get(id(site), len(met)))
-    for layer, site in enumerate(ordered):
-        site.layer = layer
-    return ordered
+    return sorted(attached.sites, key=lambda site: met.get(id(site), len(met)))
 
 
 @dataclass

@@ -88,7 +88,7 @@ def identity_test(subject: Subject, attached: Attached, example: Tensor) -> Iden
     passing = _edited(attached, example, PassThrough)
     one = _edited(attached, example, _one_key)
     makers: list[Callable[[], PatternEdit]] = [lambda: OneKey(Mean())]
-    if all(site.queries == site.keys for site in attached.sites):
+    if all(site.queries == site.keys and not getattr(site, "across", False) for site in attached.sites):
         makers.append(lambda: OneKey(Identity()))
     differences = [_difference(_edited(attached, example, maker, _one_key), one) for maker in makers]
     native = attached.adapter == "native"  # its heads and tokens are known, and nothing but fixed weights beside them
@@ -137,6 +137,8 @@ def _edited(
     """The forecast with an edit on all sites, or with another on those whose rows do not sum to one."""
     try:
         for site in attached.sites:
+            if getattr(site, "no_pattern", ""):  # only edits that do change something are defined there
+                continue
             chosen = maker if otherwise is None or getattr(site, "stochastic", True) else otherwise
             site.edit(chosen())
         return attached(example)

@@ -154,9 +154,11 @@ class Interceptor:
             site.splits = watch.splits
             self._known[key] = site
             self.sites.append(site)
-        self._order.append(self._known[key])
-        frame.sites.append(self._known[key])
-        return self._known[key]
+        site = self._known[key]
+        site.meet(*tokens)
+        self._order.append(site)
+        frame.sites.append(site)
+        return site
 
 
 def _heads(stack: list[_Frame], members: int) -> int:

@@ -19,9 +19,12 @@ def mean_patterns(attached: Attached, batches: Iterable[Tensor]) -> dict[int, Te
     """Mean raw pattern (head, query, key) of every site over all series of all batches, by layer.
 
     Raises:
-        UsageError: if there are no batches, or a pattern changes its size from pass to pass.
+        UsageError: if there are no batches, a pattern changes its size from pass to pass, or a site has none.
     """
     sites = attached.sites
+    for site in sites:
+        if why := getattr(site, "no_pattern", ""):
+            raise UsageError(f"{site.path} has no pattern, so it has no mean: {why}")
     sums = {site.layer: torch.zeros(site.heads, site.queries, site.keys, dtype=torch.float64) for site in sites}
     counts = dict.fromkeys(sums, 0)
 

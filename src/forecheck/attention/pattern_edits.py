@@ -45,6 +45,11 @@ class AttentionEdit(Edit):
         """Whether mean raw patterns over calibration windows are needed."""
         return False
 
+    @property
+    def of_sublayer(self) -> bool:
+        """Whether it also says what becomes of a sublayer that has no pattern."""
+        return False
+
     def check(self, attached: Attached, example: Tensor) -> None:
         """Refuse a model before anything is done to it (UsageError).
 
@@ -53,8 +58,10 @@ class AttentionEdit(Edit):
             example: windows.
 
         Raises:
-            UsageError: if the edit is of heads, and it is not known which patterns they are.
+            UsageError: if the edit is of heads, and it is not known which patterns they are; if it is one of patterns,
+                and a sublayer has none.
         """
+        self._check_patterns(self._chosen(attached.sites))
         if self.heads is None and not self.of_each_head:
             return
         chosen = self._chosen(attached.sites)
@@ -91,9 +98,11 @@ class AttentionEdit(Edit):
         """Put patterns on the chosen sites.
 
         Raises:
-            UsageError: if a layer or head is not there, or identity is asked of cross-attention.
+            UsageError: if a layer or head is not there, if identity is asked of cross-attention, or a pattern of a
+                sublayer that has none.
         """
         chosen = self._chosen(sites)
+        self._check_patterns(chosen)
         for site in chosen:
             pattern = self.pattern(site, means)
             if self.heads is not None:
@@ -103,6 +112,12 @@ class AttentionEdit(Edit):
                 pattern = OnHeads(pattern, self.heads)
             pattern.keep_scores = self.heads is not None or len(chosen) < len(sites)
             site.edit(pattern)
+
+    def _check_patterns(self, sites: list[Site]) -> None:
+        """Refuse sublayers without a pattern, unless the edit is one of whole sublayers (UsageError)."""
+        for site in sites:
+            if (why := getattr(site, "no_pattern", "")) and not (self.of_sublayer and self.heads is None):
+                raise UsageError(f"{site.path} has no pattern to edit: {why}", "Replace it by zero or remove it.")
 
     def _chosen(self, sites: list[Site]) -> list[Site]:
         if self.layers is None:

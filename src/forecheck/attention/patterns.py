@@ -31,6 +31,7 @@ class Zero(PatternEdit):
 
     needs_weights = False
     stochastic = False
+    of_sublayer = True
 
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """A pattern of zeros."""
@@ -42,9 +43,13 @@ class Zero(PatternEdit):
 
 
 class Identity(PatternEdit):
-    """A = I: every token keeps its own value; tokens do not see each other. Needs as many queries as keys."""
+    """A = I: every token keeps its own value; tokens do not see each other. Needs as many queries as keys.
+
+    Of a sublayer without a pattern every token gets what it takes from itself alone.
+    """
 
     needs_weights = False
+    of_sublayer = True
 
     def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
         """The identity matrix; a token that the mask hides from itself gets nothing."""
@@ -265,6 +270,37 @@ class OnHeads(PatternEdit):
         if edited.shape[1] > 1:
             edited = edited[:, chosen]
         return mixed.index_copy(1, chosen, torch.matmul(edited, values[:, chosen]))
+
+
+class LastRows(PatternEdit):
+    """Another edit on the last rows of a square pattern, whose other rows were edited in steps before.
+
+    So a decoder that keeps keys and values (a cache) is edited as one that goes through the whole sequence again.
+    """
+
+    def __init__(self, inner: PatternEdit) -> None:
+        super().__init__()
+        self.inner = inner
+        self.needs_weights, self.stochastic = inner.needs_weights, inner.stochastic
+
+    def forward(self, weights: Weights | None, allowed: Allowed, like: Values) -> Edited:
+        """The last rows of the edited pattern."""
+        queries = allowed.shape[-2]
+        return self.inner(*_with_rows_before(weights, allowed), like)[..., -queries:, :]
+
+    def mix(self, weights: Weights | None, allowed: Allowed, values: Values) -> Mixed:
+        """The same, as the other edit mixes."""
+        queries = allowed.shape[-2]
+        return self.inner.mix(*_with_rows_before(weights, allowed), values)[..., -queries:, :]
+
+
+def _with_rows_before(
+    weights: Weights | None, allowed: Allowed
+) -> tuple[Float[Tensor, "batch head key key"] | None, Bool[Tensor, "*#batch_head key key"]]:
+    """As many rows as keys: those of steps before look nowhere."""
+    queries, keys = allowed.shape[-2:]
+    rows = (0, 0, keys - queries, 0)
+    return None if weights is None else nn.functional.pad(weights, rows), nn.functional.pad(allowed, rows)
 
 
 class OneKey(PatternEdit):

@@ -52,6 +52,11 @@ class Replace(AttentionEdit):
         return f"{self.mode}{self.where}"
 
     @property
+    def of_sublayer(self) -> bool:
+        """Nothing, and every token by itself, need no pattern."""
+        return self.mode in ("zero", "identity")
+
+    @property
     def needs_means(self) -> bool:
         """Only `frozen-mean` does."""
         return self.mode == "frozen-mean"

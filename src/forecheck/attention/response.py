@@ -123,7 +123,8 @@ def _kept_apart(attached: Attached) -> Iterator[None]:
     """The identity where it is defined, the plain mean elsewhere: tokens go through apart."""
     try:
         for site in attached.sites:
-            site.edit(Identity() if site.queries == site.keys else Mean())
+            square = site.queries == site.keys and not getattr(site, "across", False)
+            site.edit(Identity() if square else Mean())
         yield
     finally:
         for site in attached.sites:

@@ -58,6 +58,9 @@ class Site(Protocol):
         keys: tokens that are looked at.
         module: the innermost module in whose forward pass it happens, if known.
         projected: whether the output of `module` is that of the whole attention sublayer, output projection included.
+
+    Some sites have more: `stochastic` and `across` as in `forecheck.nn.mixing.Mixing`, `heads_known` (whether it is
+    known which patterns are heads), and `no_pattern`: why there is none, so that a sublayer is edited as a whole.
     """
 
     path: str
@@ -98,12 +101,17 @@ class Attached:
     def describe(self) -> str:
         """One line for reports: adapter, number of sites, shapes."""
         shapes = {
-            (f"{site.heads} heads" if getattr(site, "heads_known", True) else "unknown heads", site.queries, site.keys)
+            (
+                f"{site.heads} heads" if getattr(site, "heads_known", True) else "unknown heads",
+                site.queries,
+                site.keys,
+                " without a pattern" if getattr(site, "no_pattern", "") else "",
+            )
             for site in self.sites
         }
         shape = ", ".join(
-            f"{heads} x {queries} tokens" + (f" looking at {keys}" if keys != queries else "")
-            for heads, queries, keys in sorted(shapes)
+            f"{heads} x {queries} tokens" + (f" looking at {keys}" if keys != queries else "") + without
+            for heads, queries, keys, without in sorted(shapes)
         )
         return f"{len(self.sites)} attention sites through the {self.adapter} adapter ({shape})"
 

@@ -109,6 +109,7 @@ class Check(ABC):
         severity: of a finding that should worry somebody.
         slow: run in the budgets standard and full, or when it is selected by name.
         white_box: needs to reach the model's attention.
+        of_patterns: looks at attention patterns or edits them, which not every sublayer has.
         retrains: needs to train the model again.
         option: of the audit that asks for it; without it (or its whole code in a selection) it is not run.
         advice: what to do if it finds something.
@@ -121,6 +122,7 @@ class Check(ABC):
     severity: Severity = "warning"
     slow: bool = False
     white_box: bool = False
+    of_patterns: bool = False
     retrains: bool = False
     option: str = ""
     advice: str = ""
@@ -144,6 +146,9 @@ class Check(ABC):
         """Why the question cannot be asked here; empty if it can."""
         if self.white_box and not setting.places:
             return setting.why_not or "the model has no attention that could be reached"
+        without = [place for place in setting.places if place.no_pattern] if self.of_patterns else []
+        if without:
+            return f"{without[0].path} has no pattern: {without[0].no_pattern}"
         if self.retrains and setting.external:
             return "the model was trained elsewhere, so it cannot be trained again"
         if self.retrains and not setting.native:

@@ -8,6 +8,7 @@ from typing import Any
 
 from forecheck.attention.edits import Edit
 from forecheck.attention.outputs import Ablate, Perturb, Remove
+from forecheck.attention.pattern_edits import AttentionEdit
 from forecheck.attention.perturb import FreezeToMean, Noise, Smooth
 from forecheck.attention.positions import MeanPositions, ShufflePositions, ShuffleTokens, ZeroPositions
 from forecheck.attention.replace import Mode, Replace
@@ -77,6 +78,7 @@ class Edited(Check):
 
     def __post_init__(self) -> None:
         self.retrains = self.kind.arms == "retrained"
+        self.of_patterns = any(isinstance(edit, AttentionEdit) and not edit.of_sublayer for edit in self.edits)
         self.advice, self.source = self.kind.advice, self.kind.source
 
     def why_not(self, setting: Setting) -> str:

@@ -34,6 +34,7 @@ class Heads(Check):
     """Every head by itself; the others stay as they are."""
 
     white_box = True
+    of_patterns = True
     slow = True
     source = "Michel et al. 2019, Are Sixteen Heads Really Better than One?, section 3.2; Benjamini & Hochberg 1995"
 

@@ -245,7 +245,8 @@ def _reach(subject: Subject, example: Tensor) -> _Reach:
 
 def _place(site: Site, not_tokens: Sequence[str]) -> Place:
     known = bool(getattr(site, "heads_known", True))
-    return Place(site.layer, site.path, site.heads, site.queries, site.keys, known, site.path not in not_tokens)
+    tokens, no_pattern = site.path not in not_tokens, str(getattr(site, "no_pattern", ""))
+    return Place(site.layer, site.path, site.heads, site.queries, site.keys, known, tokens, no_pattern)
 
 
 _ENOUGH = 30

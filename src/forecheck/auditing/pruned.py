@@ -215,6 +215,7 @@ class RanksOfHeads(MeasuredCheck):
 
     code, title = "FC604", "whether stable rank tells which heads matter"
     white_box = True
+    of_patterns = True
     option = OPTION
     measure = "head_ranks"
     advice = "Choose heads to remove by the loss without them (FC601), not by stable rank."

@@ -84,8 +84,11 @@ def treatments(
 def replacements(setting: Setting) -> tuple[Mode, ...]:
     """What attention is replaced by; the first is what its contribution is measured against.
 
-    The identity, but for a model that also looks from one sequence at another, where there is none.
+    The identity, but for a model that also looks from one sequence at another, where there is none; zero for one whose
+    sublayers have no pattern.
     """
+    if any(place.no_pattern for place in setting.places):
+        return ("zero",)
     crossing = any(place.queries != place.keys for place in setting.places)
     return ("mean",) if crossing else ("identity", "mean")
 
@@ -135,7 +138,7 @@ def compare_remedies(evidence: Evidence, arms: Mapping[tuple[str, str], Arm]) ->
             "seconds": arm.seconds,
             "parameters": arm.parameters,
             "contribution": _said(contributions[modes[0]][name], ATTENTION),
-            "over_mean": _said(contributions["mean"][name], ATTENTION),
+            "over_mean": _said(contributions["mean"][name], ATTENTION) if "mean" in modes else None,
             "against_linear": _said(against_linear, AS_FORECASTER) if against_linear else None,
         }
 

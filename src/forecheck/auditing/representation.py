@@ -132,6 +132,7 @@ class NearUniform(Representation):
     """
 
     code, title = "FC703", "attention near uniform"
+    of_patterns = True
     advice = "See FC303: if the plain mean does as well, attention can be replaced by it."
     source = _ANALYSIS
 
@@ -172,6 +173,7 @@ class PositionAndContent(Representation):
     """
 
     code, title, severity = "FC704", "position and content part of attention", "info"
+    of_patterns = True
     advice = "Attention that is the same for every window can be a learnt matrix: see FC304 and FC404."
     source = _ANALYSIS
 
@@ -206,6 +208,7 @@ class CaseOne(MeasuredCheck):
 
     code, title, severity = "FC705", "share of gradient Case 1", "info"
     white_box = True
+    of_patterns = True
     measure = "gradient"
     source = "Ke et al., Curse of Attention, section 7.1; the exact criterion is ours"
 
@@ -242,6 +245,7 @@ class EntropyCollapse(Representation):
     """
 
     code, title = "FC706", "entropy collapse"
+    of_patterns = True
     advice = "Lower the learning rate, warm it up, or normalise queries and keys; compare seeds for unstable training."
     source = "Zhai et al. 2023, Stabilizing Transformer Training by Preventing Attention Entropy Collapse"
 

@@ -22,6 +22,7 @@ class Place:
         layer, path, heads, queries, keys: of the site.
         heads_known: whether it is known which patterns of a batch are heads.
         tokens: whether row i and column i of a pattern are of the same token, where there are as many of both.
+        no_pattern: why it has no pattern, so that it can only be edited as a whole; empty if it has one.
     """
 
     layer: int
@@ -31,6 +32,7 @@ class Place:
     keys: int
     heads_known: bool = True
     tokens: bool = True
+    no_pattern: str = ""
 
 
 @dataclass(frozen=True)

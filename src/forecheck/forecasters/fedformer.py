@@ -14,6 +14,7 @@ from forecheck.forecasters.registry import register
 from forecheck.forecasters.transformer import EncoderDecoderConfig
 from forecheck.nn.decomposed import DecomposedDecoderLayer, DecomposedEncoderDecoder, DecomposedEncoderLayer
 from forecheck.nn.encoder_decoder import Mixer
+from forecheck.nn.mixing import Mixing
 from forecheck.nn.spectrum import series, single, spectrum
 
 Selection = Literal["random", "lowest"]
@@ -80,6 +81,12 @@ class Modes(nn.Module):
         """The series in these frequencies."""
         return spectrum(x)[:, self.index]
 
+    @property
+    def shares(self) -> Float[Tensor, " mode"]:
+        """What these modes make up of the T frequencies of a series: each stands for two, but for the ends."""
+        single = (self.index == 0) | (2 * self.index == self.time)
+        return torch.where(single, 1.0, 2.0) / self.time
+
     def give(
         self, modes: Complex[Tensor, "batch mode width"], like: Float[Tensor, "..."]
     ) -> Float[Tensor, "batch time width"]:
@@ -117,14 +124,39 @@ class ModeMaps(nn.Module):
         x = spectrum.view(*spectrum.shape[:2], self.heads, -1)
         return torch.einsum("bmhi,mhio->bmho", x, torch.view_as_complex(single(self.weight))).flatten(2)
 
+    def own(
+        self, tokens: Float[Tensor, "batch time width"], shares: Float[Tensor, " mode"]
+    ) -> Float[Tensor, "batch time width"]:
+        r"""What a step takes from itself alone, in the type of `tokens`.
 
-class FourierBlock(Mixer):
+        A step by itself is every frequency alike, so it gets its features by the mean map over all T of them:
+
+        .. math:: y_t = x_t \frac{1}{T} \sum_m c_m \, \mathrm{Re} \, W_m
+
+        Args:
+            tokens: x.
+            shares: :math:`c_m / T`, of `Modes.shares`.
+        """
+        real = single(self.weight)[..., 0]
+        mean = torch.einsum("m,mhio->hio", shares.to(real), real).to(tokens.dtype)
+        by_head = tokens.view(*tokens.shape[:2], self.heads, -1)
+        return torch.einsum("bthi,hio->btho", by_head, mean).flatten(2)
+
+
+class FourierBlock(Mixing, Mixer):
     r"""Frequency-enhanced block: :math:`\mathrm{out} = W_o \mathcal F^{-1}(\mathcal F(z W_q)_{\text{modes}} W)`.
 
     Modes go back to their own frequencies, where the official code moves random ones to the lowest.
 
+    What a step takes from another is a matrix of features, not a weight, and the same for every window, so there is no
+    pattern. Edits are `zero`, where :math:`W_o` is given zeros, and `identity`, where it is given what every step takes
+    from itself alone, :math:`y_t = K_0 v_t` of :math:`y_t = \sum_s K_{t-s} v_s` (`ModeMaps.own`).
+
     Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 3.
     """
+
+    stochastic = False
+    no_pattern = "its tokens are frequencies, mixed by maps of features that are the same for every window"
 
     def __init__(self, time: int, config: FEDformerConfig) -> None:
         super().__init__()
@@ -137,11 +169,18 @@ class FourierBlock(Mixer):
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
     ) -> Float[Tensor, "batch token width"]:
         """The mixed tokens; it looks at no memory."""
-        mixed: Tensor = self.out(self.modes.give(self.maps(self.modes.take(self.query(tokens))), tokens))
-        return mixed
+        values = self.query(tokens)
+        mixed = self.whole(
+            lambda: self.modes.give(self.maps(self.modes.take(values)), tokens),
+            lambda: self.maps.own(values, self.modes.shares),
+            self.maps.heads,
+            tokens.shape[1],
+        )
+        out: Tensor = self.out(mixed)
+        return out
 
 
-class FourierCross(Mixer):
+class FourierCross(Mixing, Mixer):
     r"""Frequency-enhanced attention, whose queries and keys are modes; the keys are the values, too.
 
     .. math:: Q = \mathcal F(z W_q)_{\text{modes}}, \quad K = \mathcal F(m W_k)_{\text{modes}}, \quad
@@ -150,6 +189,9 @@ class FourierCross(Mixer):
     with :math:`\sigma` the hyperbolic tangent of real and imaginary part, each for itself (that of the complex number
     has poles), or the softmax of the absolute values.
 
+    What it mixes are frequencies, whose features are then mapped each in its own way, so there is no pattern of steps.
+    The only edit is `zero`.
+
     Args:
         time: steps of the tokens.
         memory_time: steps of the memory.
@@ -157,6 +199,10 @@ class FourierCross(Mixer):
 
     Source: Zhou et al. 2022 (FEDformer, arXiv 2201.12740), equation 5; keys as values are the official code's.
     """
+
+    stochastic = False
+    across = True
+    no_pattern = "it mixes frequencies, not steps, and maps the features of each in a way of its own"
 
     def __init__(self, time: int, memory_time: int, config: FEDformerConfig) -> None:
         super().__init__()
@@ -171,16 +217,25 @@ class FourierCross(Mixer):
         self, tokens: Float[Tensor, "batch token width"], memory: Float[Tensor, "batch key width"] | None = None
     ) -> Float[Tensor, "batch token width"]:
         """What the tokens take from a memory, or from themselves if there is none."""
+        keys = self.key(tokens if memory is None else memory)
+        mixed = self.whole(
+            lambda: self._mixed(tokens, keys), lambda: torch.zeros_like(keys), self.heads, tokens.shape[1]
+        )
+        out: Tensor = self.out(mixed)
+        return out
+
+    def _mixed(
+        self, tokens: Float[Tensor, "batch token width"], keys: Float[Tensor, "batch key width"]
+    ) -> Float[Tensor, "batch token width"]:
         q = self._by_head(self.modes.take(self.query(tokens)))
-        k = self._by_head(self.memory_modes.take(self.key(tokens if memory is None else memory)))
+        k = self._by_head(self.memory_modes.take(keys))
         scores = torch.einsum("bxhe,byhe->bhxy", q, k)
         if self.activation == "tanh":
             pattern = torch.complex(scores.real.tanh(), scores.imag.tanh())
         else:
             pattern = torch.softmax(scores.abs(), dim=-1).to(scores.dtype)
         taken = torch.einsum("bhxy,byhe->bxhe", pattern, k).flatten(2)
-        mixed: Tensor = self.out(self.modes.give(self.maps(taken), tokens))
-        return mixed
+        return self.modes.give(self.maps(taken), tokens)
 
     def _by_head(self, spectrum: Complex[Tensor, "batch mode width"]) -> Complex[Tensor, "batch mode head head_width"]:
         return spectrum.view(*spectrum.shape[:2], self.heads, -1)
@@ -191,7 +246,8 @@ class FEDformer(NeuralForecaster):
     """Autoformer's frame around maps of frequencies.
 
     Windows hold values only, so tokens carry their position instead of the official code's time features. Its
-    attention is between frequencies, not steps, and no audit can edit it.
+    attention is between frequencies, not steps, so it has no pattern: audits can take it out, but not change where it
+    looks.
     """
 
     name = "fedformer"

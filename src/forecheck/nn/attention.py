@@ -25,11 +25,13 @@ class PatternEdit(nn.Module):
         needs_weights: whether the raw pattern must be computed first.
         keep_scores: whether raw scores must still be formed, because layers that are not edited add them.
         stochastic: whether every row of the edited pattern sums to one where that of the raw pattern does.
+        of_sublayer: whether it also says what becomes of a sublayer that has no pattern.
     """
 
     needs_weights: bool = True
     keep_scores: bool = False
     stochastic: bool = True
+    of_sublayer: bool = False
 
     def forward(
         self,

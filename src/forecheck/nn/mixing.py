@@ -19,10 +19,12 @@ class Mixing(nn.Module):
         observe: called with the raw pattern of every forward pass, or None.
         stochastic: whether rows of the raw pattern sum to one.
         across: whether the last pass looked at a memory instead of the tokens themselves.
+        no_pattern: why there is no pattern; empty if there is one.
     """
 
     stochastic: bool = True
     across: bool = False
+    no_pattern: str = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +52,39 @@ class Mixing(nn.Module):
         if self.observe is not None and pattern is not None:
             self.observe(pattern.detach())
         return raw() if edit is None else edit.mix(pattern if needed else None, allowed(), values)
+
+    def whole(
+        self,
+        raw: Callable[[], Float[Tensor, "batch query width"]],
+        own: Callable[[], Float[Tensor, "batch key width"]],
+        heads: int,
+        queries: int,
+    ) -> Float[Tensor, "batch query width"]:
+        """Values mixed where no pattern can say how: as they are, or as an edit that needs no pattern has it.
+
+        Observers, who are told by it that the sublayer was passed, get a pattern of NaN.
+
+        Args:
+            raw: gives the mixed values without an edit.
+            own: gives what every token takes from itself alone; zeros where tokens look at others.
+            heads: their number.
+            queries: tokens that look.
+
+        Raises:
+            ValueError: if the edit is one of patterns.
+        """
+        edit = self.edit
+        if edit is None and self.observe is None:
+            return raw()
+        alone = own()[:, None]
+        batch, _, keys, _ = alone.shape
+        if self.observe is not None:
+            self.observe(alone.new_full((), torch.nan).expand(batch, heads, queries, keys))
+        if edit is None:
+            return raw()
+        if not edit.of_sublayer:
+            raise ValueError(f"{type(edit).__name__} edits a pattern, but {self.no_pattern}")
+        return edit.mix(None, everywhere(queries, keys, alone), alone)[:, 0]
 
 
 def everywhere(queries: int, keys: int, like: Tensor) -> Bool[Tensor, "query key"]:

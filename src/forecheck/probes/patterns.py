@@ -39,10 +39,12 @@ class PatternSums:
         self.entropies = torch.zeros(shape[:2], dtype=torch.float64)
         self.variations = torch.zeros(shape[:2], dtype=torch.float64)
         self.uniform: Tensor | None = None
-        self.why_not = ""
+        self.why_not: str = getattr(site, "no_pattern", "")
 
     def add(self, weights: Float[Tensor, "batch head query key"]) -> None:
         """Take in the patterns of one pass."""
+        if self.why_not:
+            return
         if weights.shape[1:] != self.total.shape:
             self.why_not = "the pattern changes its size from pass to pass"
             return

@@ -331,6 +331,11 @@ def _backtest_keys(data: Json) -> list[Key]:
     return shown
 
 
+def instead(mode: object) -> str:
+    """What attention is retrained as, in words: the identity, the mean, zero."""
+    return "zero" if mode == "zero" else f"the {mode}"
+
+
 def _losses(row: Json | None, name: str) -> list[Key]:
     if not row:
         return []

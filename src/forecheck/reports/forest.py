@@ -75,7 +75,7 @@ def of_remedies(data: Mapping[str, Any]) -> Forest | None:
     given = [found["base"], *found["rows"]]
     without = found.get("without")
     titles = {
-        "contribution": f"Attention's contribution, retrained as the {without}",
+        "contribution": f"Attention's contribution, retrained as {content.instead(without)}",
         "growth": "Its growth by the remedy",
         "over_mean": "Contribution of where it looks, retrained as the plain mean" if without != "mean" else "",
     }

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from forecheck.reports import numbers
-from forecheck.reports.content import arm_families, outcome_word, units, written
+from forecheck.reports.content import arm_families, instead, outcome_word, units, written
 
 Json = Mapping[str, Any]
 
@@ -115,9 +115,9 @@ def remedies_table(data: Json) -> Table:
         Column("why undecided whether it grows", wide=True),
     ]
     note = (
-        f"Contribution: by how much test MSE is higher when the same model is retrained with attention as the "
-        f"{found.get('without')}. Contributions and their growth are relative to the test MSE without a remedy, "
-        "forecasts to that of what they are compared with: below zero the remedy's forecast is better."
+        "Contribution: by how much test MSE is higher when the same model is retrained with attention as "
+        f"{instead(found.get('without'))}. Contributions and their growth are relative to the test MSE without a "
+        "remedy, forecasts to that of what they are compared with: below zero the remedy's forecast is better."
     )
     return _without_empty(Table("Remedies", columns, [Group("", rows)], note))
 

@@ -38,6 +38,11 @@ class NativeSite:
         """Whether it looks at a memory, so that row i and column i of a pattern are of different tokens."""
         return self.attention.across
 
+    @property
+    def no_pattern(self) -> str:
+        """Why it has no pattern; empty if it has one."""
+        return self.attention.no_pattern if isinstance(self.attention, Mixing) else ""
+
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
         # What is put on later would still be in training mode, where shuffles are drawn anew at every pass.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,7 +21,8 @@ class EditableSite:
     """An attention module whose mixing is done by `attend`.
 
     A module that is called with fewer tokens than the site has (a decoder that grows step by step) is edited as
-    the upper left part of its full pattern; only passes of full size are observed.
+    the upper left part of its full pattern; only passes of full size are observed. Where keys and values of steps
+    before are kept (a cache), a step is edited as the next rows of that pattern, which is observed when it is whole.
     """
 
     path: str
@@ -31,6 +32,8 @@ class EditableSite:
     keys: int
     module: nn.Module | None
     projected: bool = True
+    kept: bool = False
+    _rows: list[Tensor] = field(default_factory=list)
     _edit: PatternEdit | None = None
     _callback: Callable[[Tensor], None] | None = None
 
@@ -48,7 +51,9 @@ class EditableSite:
         return self._edit is not None or self._callback is not None
 
     def grow(self, queries: int, keys: int) -> None:
-        """Take note of a pass of this size."""
+        """Take note of a pass of this size: with a cache a step adds its own keys to those before it."""
+        self.kept |= self.queries == self.keys == keys - queries > 0
+        queries = keys if self.kept else queries
         self.queries, self.keys = max(self.queries, queries), max(self.keys, keys)
 
     def attend(
@@ -85,17 +90,17 @@ class EditableSite:
         edit, weights = self._edit, None
         if edit is None or edit.needs_weights or self._callback is not None:
             weights = _pattern(q, k, mask, scaling, bias)
-            if self._callback is not None and weights.shape[2:] == (self.queries, self.keys):
-                self._callback(weights.detach())
+            self._observed(weights.detach())
         if edit is None or not allowed.numel():
             assert weights is not None
             return torch.matmul(nn.functional.dropout(weights, dropout), v) if dropout else torch.matmul(
                 weights, v
             ), weights
         raw = weights if edit.needs_weights else None
-        rows, columns = max(self.queries - q.shape[2], 0), max(self.keys - k.shape[2], 0)
-        if rows or columns:
-            size = (0, columns, 0, rows)
+        before = max(k.shape[2] - q.shape[2], 0) if self.kept else 0
+        rows, columns = max(self.queries - q.shape[2] - before, 0), max(self.keys - k.shape[2], 0)
+        if before or rows or columns:
+            size = (0, columns, before, rows)
             raw = None if raw is None else nn.functional.pad(raw, size)
             allowed, v = nn.functional.pad(allowed, size), nn.functional.pad(v, (0, 0, 0, columns))
         if dropout:
@@ -103,7 +108,21 @@ class EditableSite:
             mixed = torch.matmul(nn.functional.dropout(edited, dropout), v)
         else:
             mixed = edit.mix(raw, allowed, v)
-        return mixed[:, :, : q.shape[2]], weights
+        return mixed[:, :, before : before + q.shape[2]], weights
+
+    def _observed(self, weights: Float[Tensor, "batch head query key"]) -> None:
+        """Hand on a pattern of full size, put together from its rows where these come step by step."""
+        if self._callback is None:
+            return
+        if self.kept:
+            whole = weights.shape[2] == weights.shape[3]
+            rows = nn.functional.pad(weights, (0, self.keys - weights.shape[3]))
+            self._rows = [rows] if whole else [*self._rows, rows]
+            if weights.shape[3] < self.keys:
+                return
+            weights, self._rows = torch.cat(self._rows, dim=2), []
+        if weights.shape[2:] == (self.queries, self.keys):
+            self._callback(weights)
 
 
 def _allowed_keys(mask: Tensor | None, q: Tensor, k: Tensor) -> Bool[Tensor, "#batch #head query key"]:

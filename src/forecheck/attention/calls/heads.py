@@ -72,8 +72,14 @@ def _side_by_side(members: list[tuple[bool, ...]], heads: int) -> bool:
     groups = [members[start : start + heads] for start in range(0, len(members), heads)]
     if any(len({each[_WINDOW:] for each in group if any(each)}) > 1 for group in groups):
         return False
-    for part in range(_WINDOW):
-        moved = [[group[place][part] for group in groups if any(group[place])] for place in range(heads)]
-        if any(each and all(each) for each in moved) and any(each and not any(each) for each in moved):
-            return False
+    # What one window and channel has of patterns comes again for the next: that often a member shows what it moves by.
+    first = next((each[_WINDOW:] for each in members if any(each)), ())
+    alike = next((n for n, each in enumerate(members) if any(each) and each[_WINDOW:] != first), len(members))
+    period = alike if alike % heads == 0 and len(members) % alike == 0 else heads
+    for start in range(0, period, heads):
+        for part in range(_WINDOW):
+            places = range(start, start + heads)
+            moved = [[each[part] for each in members[place::period] if any(each)] for place in places]
+            if any(each and all(each) for each in moved) and any(each and not any(each) for each in moved):
+                return False
     return True

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from forecheck.attention.patterns import OnHeads
+from forecheck.attention.patterns import LastRows, OnHeads
 from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
 
@@ -47,6 +47,8 @@ class CallSite:
         divided: whether the model divides what is given by the sums of rows afterwards, as linear attention does.
         heads_known: whether it is known which patterns of a batch are heads; if not, `heads` is 1.
         across: whether queries are known to be of other tokens than keys.
+        grows: calls with fewer queries than keys are further steps of one sequence, whose keys and values were kept.
+        length: keys of the last call, while all calls looked at one sequence; 0 if not.
     """
 
     style: str
@@ -65,6 +67,21 @@ class CallSite:
     divided: bool = False
     heads_known: bool = True
     across: bool = False
+    grows: bool = False
+    length: int = 0
+
+    def meet(self, queries: int, keys: int) -> None:
+        """Take note of the sizes of a call.
+
+        A step with a cache adds its own keys to those before it. Where a call is of some other size, row i and column
+        i are not known to be of the same token.
+        """
+        if queries == keys:
+            self.length = keys
+            return
+        step = 0 < self.length == keys - queries
+        self.grows, self.length = self.grows or step, keys if step else 0
+        self.across = self.across or (not step and self.queries == self.keys)
 
     def edit(self, pattern: PatternEdit | None) -> None:
         """Put an edit on the pattern, or take it off."""
@@ -102,10 +119,12 @@ class CallSite:
             return raw()
         let = allowed()
         self._check_size(edit, let)
-        if isinstance(edit, OnHeads) and not dropout:
+        step = self.grows and let.shape[-2] < let.shape[-1]
+        if isinstance(edit, OnHeads) and not dropout and not step:
             return edit.replace(raw(), pattern, let, values)
         if pattern is None and isinstance(edit, OnHeads):
             pattern = weights()
+        edit = LastRows(edit) if step else edit
         if dropout:
             return torch.matmul(nn.functional.dropout(edit(pattern, let, values), dropout), values)
         return edit.mix(pattern, let, values)
@@ -119,8 +138,8 @@ class CallSite:
             return weights
         let = allowed()
         self._check_size(self.pattern, let)
-        raw = weights if self.pattern.needs_weights else None
-        return self.pattern(raw, let, weights.mT).expand(weights.shape)
+        edit = LastRows(self.pattern) if self.grows and let.shape[-2] < let.shape[-1] else self.pattern
+        return edit(weights if edit.needs_weights else None, let, weights.mT).expand(weights.shape)
 
     def _raw(self, weights: Callable[[], Tensor]) -> Tensor | None:
         """The raw pattern if anybody asks for it; observers get it."""
@@ -139,5 +158,5 @@ class CallSite:
                 raise UsageError(
                     f"the pattern of {self.path} changes its size from call to call ({ours}, then {theirs}), "
                     "so one stored pattern cannot stand in for it",
-                    "Use an edit that is defined for every size: mean, identity, zero or shuffled.",
+                    "Use an edit that is defined for every size: mean, zero or shuffled.",
                 )
