@@ -1,5 +1,7 @@
 """Attention written in no known way is reached by its values: edits are those by hand, patterns the true ones."""
 
+from functools import partial
+
 import pytest
 import torch
 from edited_models import patterns_of, traces_left
@@ -10,7 +12,7 @@ from torch import nn
 from forecheck.attention import completed
 from forecheck.attention.outputs import Remove
 from forecheck.attention.replace import Replace
-from forecheck.attention.sites import attach
+from forecheck.attention.sites import Subject, attach
 from forecheck.errors import UsageError
 
 
@@ -296,3 +298,22 @@ def test_a_model_is_searched_once_while_it_is_as_it_was(monkeypatch):
     assert not torch.equal(changed[2], first[2])
     with attach(model, torch.cat([x, x], 1)[:, -L:].repeat(1, 1, 2)[..., :C]):
         assert len(searched) == 2
+
+
+@torch.no_grad()
+def test_a_switch_or_another_way_to_call_it_is_a_model_to_be_searched_again(monkeypatch):
+    searched, search = [], completed._search
+    monkeypatch.setattr(completed, "_search", lambda *given: searched.append(given) or search(*given))
+    model, x = Additive(), windows()
+
+    def call(batch, *, scale):
+        return scale * model(batch)
+
+    def looked_at(forward):
+        with attach(Subject(forward, model), x):
+            return len(searched)
+
+    assert [looked_at(partial(call, scale=1.0)), looked_at(partial(call, scale=1.0))] == [1, 1]
+    assert looked_at(partial(call, scale=2.0)) == 2
+    model.causal = True
+    assert [looked_at(partial(call, scale=2.0)), looked_at(partial(call, scale=2.0))] == [3, 3]

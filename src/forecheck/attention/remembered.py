@@ -5,8 +5,10 @@ Every trial of an audit reaches the attention of the same model anew, and the se
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import CellType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,6 +37,7 @@ class _Found:
     order: tuple[str, ...]
 
 
+_PLAIN = (bool, int, float, str, type(None))
 _FOUND: WeakKeyDictionary[nn.Module, _Found] = WeakKeyDictionary()
 
 
@@ -42,13 +45,34 @@ def state_of(subject: Subject, module: nn.Module, attached: Attached, example: T
     """What a search depends on: how the model is called, its code, its weights, the sizes, and what is reached."""
     tensors = (*module.parameters(), *module.buffers())
     return (
-        getattr(subject.forward, "__code__", type(subject.forward)),
+        _call(subject.forward),
         tuple(getattr(getattr(each, "forward", None), "__code__", type(each)) for each in module.modules()),
+        tuple(_settings(vars(each)) for each in module.modules()),
         tuple((id(each), 0 if each.is_inference() else each._version) for each in tensors),  # noqa: SLF001
         tuple(example.shape[1:]),
         example.dtype,
         tuple((site.path, site.queries, site.keys) for site in attached.sites),
     )
+
+
+def _settings(values: Mapping[str, Any]) -> Hashable:
+    """Plain values by name, such as a module's switches; of all else only that it is there."""
+    return tuple((name, value if isinstance(value, _PLAIN) else None) for name, value in values.items())
+
+
+def _call(function: Any, depth: int = 3) -> Hashable:
+    """What a function does, by its code and by what it was made with: two of one code may call a model differently."""
+    if isinstance(function, _PLAIN):
+        return function
+    if isinstance(function, partial):
+        inner = (function.func, *function.args, *function.keywords.values())
+        return tuple(function.keywords), tuple(_call(each, depth - 1) for each in inner)
+    if not hasattr(function, "__code__") or depth == 0:
+        return type(function), id(function)
+    inside = [cell.cell_contents for cell in function.__closure__ or () if cell != CellType()]  # a cell may be empty
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    inner = (getattr(function, "__self__", None), *inside, *defaults)
+    return function.__code__, tuple(_call(each, depth - 1) for each in inner)
 
 
 def recalled(module: nn.Module, state: Hashable) -> tuple[list[Sublayer], tuple[str, ...]] | None:
