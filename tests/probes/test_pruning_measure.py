@@ -105,7 +105,7 @@ class Inline(nn.Module):
         return self.head(functional.scaled_dot_product_attention(z, z, z).flatten(1)).reshape(len(x), -1, H).mT
 
 
-class Plain(nn.Module):
+class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
         self.map = nn.LSTM(2, 2, batch_first=True)
@@ -114,10 +114,27 @@ class Plain(nn.Module):
         return self.map(x)[0][:, -H:]
 
 
+class Shifted(nn.Module):
+    """Without a matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x):
+        return x[:, -H:] + self.shift
+
+
 @pytest.mark.parametrize(
-    ("model", "said"), [(Inline(), "no output projection"), (Plain(), "nothing to prune")], ids=["inline", "lstm"]
+    ("model", "said"),
+    [
+        (Inline(), "no output projection"),
+        (Recurrent(), "no attention was found"),
+        (Shifted(), "nothing to prune"),
+    ],
+    ids=["inline", "recurrent", "shifted"],
 )
-def test_what_cannot_be_told_says_so(model, said):
+def test_what_is_unknown_says_so(model, said):
     assert said in pruning(of_others(model))[0]["why_not"]
 
 
