@@ -43,6 +43,15 @@ def test_a_forecaster_is_pruned_judged_and_saved(store, tmp_path):
     np.testing.assert_allclose(np.asarray(saved.columns["patchtst"]).reshape(-1, 6).T, expected, rtol=1e-5)
 
 
+def test_what_further_training_gains_is_not_laid_to_pruning(store):
+    more = fc.prune(hourly(600), sparsity=0.0, store=store, **SMALL | {"method": "magnitude", "steps": 150}).info
+    assert more["outcome"] == "better"
+    assert "trained for 150 more steps, the dense one was not" in " ".join(more["warnings"])
+    none = fc.prune(hourly(600), sparsity=0.0, store=store, **SMALL | {"method": "magnitude", "steps": 0}).info
+    assert none["outcome"] != "better"
+    assert none["warnings"] == []
+
+
 @pytest.mark.parametrize("kind", ["heads", "units"])
 def test_what_is_taken_out_is_gone_from_the_saved_fit(kind, store, tmp_path):
     panel = hourly(400)

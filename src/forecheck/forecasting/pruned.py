@@ -164,7 +164,15 @@ def run_prune(
         **_gained(dense, removal, x),
         **_judged(_Network(dense), _Network(removal.model), experiment, protocol.margin),
     }
+    if training.count and info["outcome"] == "better":
+        info["warnings"].append(_TRAINED_ON.format(training.count))
     return PrunedForecaster(removal.model, _fitted(first, removal, experiment, info), masks, info)
+
+
+_TRAINED_ON = (
+    "the pruned network was trained for {} more steps, the dense one was not: that it is better says the dense one "
+    "needed more training, not that weights were in the way; train it longer (--set epochs) and compare again"
+)
 
 
 def _trained(
