@@ -82,9 +82,9 @@ def recalled(module: nn.Module, state: Hashable) -> tuple[list[Sublayer], tuple[
         return None
     modules: dict[str, Any] = dict(module.named_modules())
     sublayers = []
-    for names, known, told in found.sublayers:
+    for names, known, described in found.sublayers:
         scope, value, out = (modules[name] for name in names)
-        site = CallSite(STYLE, module=out, projected=True, **told)
+        site = CallSite(STYLE, module=out, projected=True, **described)
         sublayers.append(Sublayer(scope, value, out, **known, site=site))
     return sublayers, found.order
 

@@ -1,4 +1,4 @@
-"""What columns beside the channels are worth: how it is measured, and as it is told."""
+"""What columns beside the channels are worth: how it is measured, and as it is reported."""
 
 from __future__ import annotations
 

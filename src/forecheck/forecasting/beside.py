@@ -109,8 +109,8 @@ def worths_of(made: Combination) -> dict[str, Any]:
 
 
 def _told_of(worth: Worth) -> dict[str, Any]:
-    told = asdict(worth)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+    fields = asdict(worth)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
 
 
 def worth_in_words(worth: Mapping[str, Any], part: str = "known") -> str:

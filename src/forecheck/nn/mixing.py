@@ -62,7 +62,7 @@ class Mixing(nn.Module):
     ) -> Float[Tensor, "batch query width"]:
         """Values mixed where no pattern can say how: as they are, or as an edit that needs no pattern has it.
 
-        Observers, who are told by it that the sublayer was passed, get a pattern of NaN.
+        Observers, which learn by it that the sublayer was passed, get a pattern of NaN.
 
         Args:
             raw: gives the mixed values without an edit.

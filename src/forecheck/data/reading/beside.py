@@ -155,9 +155,9 @@ def set_apart(
     static = {name: _static(name, table, past_timeline, source) for name in asked.static}
     made = Covariates(asked.known, known[kept], future, levels, static, check_calendar(asked.calendar), unseen)
     if asked.past:
-        lagged, told = _lagged(asked.past, table, timeline, past_timeline, frequency, fill, source)
+        lagged, remarks = _lagged(asked.past, table, timeline, past_timeline, frequency, fill, source)
         _check_not_targets(asked.past, lagged, values[kept], roles.channels, source)
-        made, notes = replace(made, past=asked.past, lagged=lagged), [*notes, *told]
+        made, notes = replace(made, past=asked.past, lagged=lagged), [*notes, *remarks]
     return past_timeline, values[kept], made, tuple(notes)
 
 
@@ -170,7 +170,7 @@ def _lagged(
     fill: str | None,
     source: Source,
 ) -> tuple[Float[np.ndarray, "time past"], list[str]]:
-    """Past columns by row of the history, and what is to be told; gaps are filled by what was known before.
+    """Past columns by row of the history, and notes; gaps are filled by what was known before.
 
     Raises:
         DataError: if one has texts, or missing values that are not to be filled.

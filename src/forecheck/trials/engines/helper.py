@@ -22,9 +22,9 @@ def serve() -> None:
     Raises:
         UsageError: if the first process has other code.
     """
-    while (told := tell(None)) is not None:
-        trial, store = Trial(**told["trial"]), Store(Path(told["store"]))
-        if trial.address != told["address"]:
+    while (message := tell(None)) is not None:
+        trial, store = Trial(**message["trial"]), Store(Path(message["store"]))
+        if trial.address != message["address"]:
             raise UsageError("the processes of this fit have different code", "Install the same version everywhere.")
         if kind_of(trial.device) == "cuda":
             trial = replace(trial, device=f"cuda:{os.environ['LOCAL_RANK']}")
