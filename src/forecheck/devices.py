@@ -24,6 +24,8 @@ def read_device(name: str) -> str:
     Raises:
         UsageError: if it is not here; it says which are.
     """
+    if name == "cpu":  # always there, so that torch need not be asked
+        return name
     there = devices()
     found = {"auto": there[1] if len(there) > 1 else "cpu", "cuda": "cuda:0"}.get(name, name)
     if found not in there:

@@ -22,7 +22,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from forecheck.attention.calls.lineage import tensors_in
 from forecheck.attention.patterns import Mean, Zero
-from forecheck.attention.sites import Attached, Subject
+from forecheck.attention.sites import Attached, Subject, why_no_pattern
 
 _PRODUCTS = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "addmm": 1, "baddbmm": 1, "addbmm": 1, "addmv": 1}
 """Operations that multiply matrices, and where the first of the two stands."""
@@ -91,7 +91,7 @@ def unreached(subject: Subject, attached: Attached, x: Tensor) -> tuple[Unreache
     watch = _Watch(x)
     try:
         for site in attached.sites:
-            site.edit(Zero() if getattr(site, "no_pattern", "") else Mean())
+            site.edit(Zero() if why_no_pattern(site) else Mean())
         with _open_modules(watch, paths), watch:
             y = attached(x)
     finally:

@@ -12,7 +12,7 @@ from forecheck.attention.beside import listed, unreached
 from forecheck.attention.calls.wrapped import module_of
 from forecheck.attention.patterns import Identity, Mean, OneKey, PassThrough
 from forecheck.attention.response import heads_respond, rows_are_tokens
-from forecheck.attention.sites import Attached, Subject, evaluating
+from forecheck.attention.sites import Attached, Subject, evaluating, why_no_pattern
 from forecheck.nn.attention import PatternEdit
 
 TOLERANCE = 1e-4
@@ -137,7 +137,7 @@ def _edited(
     """The forecast with an edit on all sites, or with another on those whose rows do not sum to one."""
     try:
         for site in attached.sites:
-            if getattr(site, "no_pattern", ""):  # only edits that do change something are defined there
+            if why_no_pattern(site):  # only edits that do change something are defined there
                 continue
             chosen = maker if otherwise is None or getattr(site, "stochastic", True) else otherwise
             site.edit(chosen())

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from forecheck.attention.parts import Part
-from forecheck.attention.sites import Attached
+from forecheck.attention.sites import Attached, why_no_pattern
 from forecheck.errors import UsageError
 from forecheck.nn.placed import doubles
 
@@ -23,7 +23,7 @@ def mean_patterns(attached: Attached, batches: Iterable[Tensor]) -> dict[int, Te
     """
     sites = attached.sites
     for site in sites:
-        if why := getattr(site, "no_pattern", ""):
+        if why := why_no_pattern(site):
             raise UsageError(f"{site.path} has no pattern, so it has no mean: {why}")
     sums = {site.layer: torch.zeros(site.heads, site.queries, site.keys, dtype=torch.float64) for site in sites}
     counts = dict.fromkeys(sums, 0)

@@ -12,7 +12,7 @@ from forecheck.attention.edits import Edit
 from forecheck.attention.means import mean_patterns
 from forecheck.attention.patterns import OnHeads
 from forecheck.attention.response import heads_respond
-from forecheck.attention.sites import Attached, Site
+from forecheck.attention.sites import Attached, Site, why_no_pattern
 from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
 
@@ -116,7 +116,7 @@ class AttentionEdit(Edit):
     def _check_patterns(self, sites: list[Site]) -> None:
         """Refuse sublayers without a pattern, unless the edit is one of whole sublayers (UsageError)."""
         for site in sites:
-            if (why := getattr(site, "no_pattern", "")) and not (self.of_sublayer and self.heads is None):
+            if (why := why_no_pattern(site)) and not (self.of_sublayer and self.heads is None):
                 raise UsageError(f"{site.path} has no pattern to edit: {why}", "Replace it by zero or remove it.")
 
     def _chosen(self, sites: list[Site]) -> list[Site]:

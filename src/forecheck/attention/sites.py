@@ -78,6 +78,11 @@ class Site(Protocol):
         """Have the raw pattern (batch, head, query, key) of every pass handed to `callback`, or stop that."""
 
 
+def why_no_pattern(site: Site) -> str:
+    """Why a site has no pattern; empty if it has one, as sites that say nothing do."""
+    return str(getattr(site, "no_pattern", ""))
+
+
 @dataclass(frozen=True)
 class Attached:
     """A model whose attention can be edited, while the `with` block of `attach` lasts.
@@ -105,7 +110,7 @@ class Attached:
                 f"{site.heads} heads" if getattr(site, "heads_known", True) else "unknown heads",
                 site.queries,
                 site.keys,
-                " without a pattern" if getattr(site, "no_pattern", "") else "",
+                " without a pattern" if why_no_pattern(site) else "",
             )
             for site in self.sites
         }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from forecheck.attention.identity import identity_test
-from forecheck.attention.sites import Site, Subject, attach
+from forecheck.attention.sites import Site, Subject, attach, why_no_pattern
 from forecheck.auditing.budget import Budget
 from forecheck.auditing.catalogue import Selection
 from forecheck.auditing.check import Check
@@ -245,7 +245,7 @@ def _reach(subject: Subject, example: Tensor) -> _Reach:
 
 def _place(site: Site, not_tokens: Sequence[str]) -> Place:
     known = bool(getattr(site, "heads_known", True))
-    tokens, no_pattern = site.path not in not_tokens, str(getattr(site, "no_pattern", ""))
+    tokens, no_pattern = site.path not in not_tokens, why_no_pattern(site)
     return Place(site.layer, site.path, site.heads, site.queries, site.keys, known, tokens, no_pattern)
 
 

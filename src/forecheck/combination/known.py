@@ -13,7 +13,7 @@ from forecheck.combination.ragged import Ragged
 from forecheck.combination.regression import effects_of
 from forecheck.combination.seasons import seasons_within
 from forecheck.combination.suspects import collinear, leaking
-from forecheck.combination.worth import Worth, gain_of, losses_of, mean_of
+from forecheck.combination.worth import Worth, losses_of, mean_of
 from forecheck.progress import within
 
 _WORK = 2e9
@@ -67,17 +67,10 @@ def combine_known(
             tried.append((mean_of(losses_of(made.errors, plain.errors)), made, lag, effects.ridge))
     if not tried:
         return replace(plain, worth=worth)
-    loss, made, lag, ridge = min(tried, key=lambda each: each[0])
+    _, made, lag, ridge = min(tried, key=lambda each: each[0])
     before, after = (losses_of(each.errors, plain.errors) for each in (plain, made))
-    without = mean_of(before)
-    gain, reach = gain_of(before - after, made.origins)
-    used = reach is not None and gain > reach
-    share = max(without, np.finfo(float).tiny)
-    interval = None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share)))
-    why = "the error at rolling origins is lower with them" if used else "rolling origins do not say that they help"
-    worth = replace(worth, used=bool(used), why=why, without=without, with_them=loss, lag=lag, ridge=ridge)
-    worth = replace(worth, gain=float(gain / share), interval=interval)
-    return replace(made if used else plain, worth=worth)
+    worth = replace(worth, lag=lag, ridge=ridge).judged(before, after, made.origins)
+    return replace(made if worth.used else plain, worth=worth)
 
 
 def lags_of(batch: Ragged, seasons: tuple[int, ...]) -> tuple[int, ...]:

@@ -25,10 +25,8 @@ from forecheck.combination.ragged import Ragged
 from forecheck.combination.seasons import seasons_within
 from forecheck.combination.suspects import collinear, leaking
 from forecheck.combination.views import views_of
-from forecheck.combination.worth import Worth, gain_of, losses_of, mean_of
+from forecheck.combination.worth import Worth, losses_of
 
-_USED = "the error at rolling origins is lower with them"
-_UNUSED = "rolling origins do not say that they help"
 _SHORT = "the history is too short to try them"
 
 
@@ -113,21 +111,8 @@ def _judged(
     worth: Worth,
 ) -> Combination:
     """With the correction if the origins at which it could be tried say so."""
-    without, with_them = losses_of(made.errors, errors), losses_of(errors, made.errors)
-    before = mean_of(without)
-    gain, reach = gain_of(without - with_them, made.origins)
-    used = reach is not None and gain > reach
-    share = max(before, np.finfo(float).tiny)
-    worth = replace(
-        worth,
-        used=bool(used),
-        why=_USED if used else _UNUSED,
-        without=before,
-        with_them=mean_of(with_them),
-        gain=float(gain / share),
-        interval=None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share))),
-    )
-    if not used:
+    worth = worth.judged(losses_of(made.errors, errors), losses_of(errors, made.errors), made.origins)
+    if not worth.used:
         return replace(made, past_worth=worth)
     errors = np.where(np.isnan(errors), made.errors, errors)
     point = made.point + correction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,10 @@ from scipy.special import stdtrit
 from forecheck.combination.origins import Origin
 from forecheck.statistics.metrics import observed_mean
 
+Losses = Float[np.ndarray, "origin series"]
 _LEVEL = 0.95
+_HELP = "the error at rolling origins is lower with them"
+_UNPROVED = "rolling origins do not say that they help"
 _APART = 3
 """Origins that do not overlap, from which on the interval of a gain is over origins."""
 
@@ -47,10 +50,33 @@ class Worth:
     collinear: tuple[str, ...] = ()
     leaking: Mapping[str, int] = field(default_factory=dict)
 
+    def judged(self, before: Losses, after: Losses, origins: Sequence[Origin]) -> Worth:
+        """With the gain and its interval; used if that lies above zero.
+
+        Args:
+            before: losses without the columns.
+            after: losses with them.
+            origins: of the losses, the earliest first.
+        """
+        without = mean_of(before)
+        gain, reach = gain_of(before - after, origins)
+        used = reach is not None and gain > reach
+        share = max(without, np.finfo(float).tiny)
+        ends = None if reach is None else (float((gain - reach) / share), min(1.0, float((gain + reach) / share)))
+        return replace(
+            self,
+            used=bool(used),
+            why=_HELP if used else _UNPROVED,
+            without=without,
+            with_them=mean_of(after),
+            gain=float(gain / share),
+            interval=ends,
+        )
+
 
 def losses_of(
     errors: Float[np.ndarray, "origin series step"], others: Float[np.ndarray, "origin series step"]
-) -> Float[np.ndarray, "origin series"]:
+) -> Losses:
     """Mean absolute error of every origin and series, over what both have.
 
     Args:
@@ -61,12 +87,12 @@ def losses_of(
     return observed_mean(np.abs(np.where(missing, np.nan, errors)), axis=2)
 
 
-def mean_of(losses: Float[np.ndarray, "origin series"]) -> float:
+def mean_of(losses: Losses) -> float:
     """Over all that are known; 0 if none is."""
     return float(np.nanmean(losses)) if np.isfinite(losses).any() else 0.0
 
 
-def gain_of(gains: Float[np.ndarray, "origin series"], origins: Sequence[Origin]) -> tuple[float, float | None]:
+def gain_of(gains: Losses, origins: Sequence[Origin]) -> tuple[float, float | None]:
     """Mean gain, and half of its interval at 95 %; None where it rests on one number.
 
     The interval is over origins, of which as many count as do not overlap: whether these series gain at another time.

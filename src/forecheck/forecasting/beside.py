@@ -105,10 +105,10 @@ def _kinds(covariates: Covariates) -> str:
 
 def worths_of(made: Combination) -> dict[str, Any]:
     """What known and past columns are worth, as JSON types; nothing of what there is not."""
-    return {part: _told_of(worth) for part, worth in made.worths.items()}
+    return {part: _fields_of(worth) for part, worth in made.worths.items()}
 
 
-def _told_of(worth: Worth) -> dict[str, Any]:
+def _fields_of(worth: Worth) -> dict[str, Any]:
     fields = asdict(worth)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from forecheck.attention.sites import Site
+from forecheck.attention.sites import Site, why_no_pattern
 from forecheck.probes.case import number, numbers
 
 COLLAPSE = 0.1
@@ -39,7 +39,7 @@ class PatternSums:
         self.entropies = torch.zeros(shape[:2], dtype=torch.float64)
         self.variations = torch.zeros(shape[:2], dtype=torch.float64)
         self.uniform: Tensor | None = None
-        self.why_not: str = getattr(site, "no_pattern", "")
+        self.why_not = why_no_pattern(site)
 
     def add(self, weights: Float[Tensor, "batch head query key"]) -> None:
         """Take in the patterns of one pass."""

@@ -63,12 +63,7 @@ def of_groups(
         scope: `layer` for this share of every layer, `global` for this share of all.
         layers: the groups.
     """
-    energies = [groups.energies(scores) for groups in layers]
-    if scope == "layer":
-        stay = [largest(each, kept(len(each), sparsity)) for each in energies]
-    else:
-        joined = torch.cat(energies)
-        stay = list(torch.split(largest(joined, kept(len(joined), sparsity)), [len(each) for each in energies]))
+    stay = _largest_of([groups.energies(scores) for groups in layers], sparsity, scope)
     found = {name: torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
     for groups, each in zip(layers, stay, strict=True):
         for member in groups.members:
@@ -94,11 +89,16 @@ def masks(
         return of_groups(scores, sparsity, scope, pattern)
     if pattern is not None:
         return {name: of_every(score, pattern) for name, score in scores.items()}
+    return dict(zip(scores, _largest_of(list(scores.values()), sparsity, scope), strict=True))
+
+
+def _largest_of(scores: Sequence[Tensor], sparsity: float, scope: Scope) -> list[Tensor]:
+    """Where scores are among the largest of their own tensor, or of all."""
     if scope == "layer":
-        return {name: largest(score, kept(score.numel(), sparsity)) for name, score in scores.items()}
-    joined = torch.cat([score.reshape(-1) for score in scores.values()])
-    parts = torch.split(largest(joined, kept(len(joined), sparsity)), [score.numel() for score in scores.values()])
-    return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
+        return [largest(score, kept(score.numel(), sparsity)) for score in scores]
+    joined = torch.cat([score.reshape(-1) for score in scores])
+    parts = torch.split(largest(joined, kept(len(joined), sparsity)), [score.numel() for score in scores])
+    return [part.view(score.shape) for score, part in zip(scores, parts, strict=True)]
 
 
 def check_sparsity(sparsity: float) -> None:

@@ -50,9 +50,9 @@ def remove_dead(model: nn.Module, x: Tensor) -> Removal:
     kept = _kept(model, {path: part for path, part in parts.items() if not part.fixed})
     if not kept:
         return Removal(model, notes=notes)
-    sizes: dict[str, dict[str, Any]] = {}
-    for path, each in kept.items():
-        sizes[path] = {"count": max(len(each), parts[path].fewest)}
+    sizes: dict[str, dict[str, Any]] = {
+        path: {"count": max(len(each), parts[path].fewest)} for path, each in kept.items()
+    }
     small = copy.deepcopy(model)
     own = parts_of(small)
     for path, each in kept.items():

@@ -87,7 +87,7 @@ def run_detection(
     known = labels
     if labels is not None and len(fits.panel.values) < len(panel.values):
         known = labels[np.repeat(np.isin(panel.series, fits.panel.series), panel.lengths)]
-    data = _told_of(fits.panel, scored[fits.chosen.name], fits.chosen, first, known)
+    data = _data_of(fits.panel, scored[fits.chosen.name], fits.chosen, first, known)
     by_role = roles(fits)
     data |= {
         "model": fits.info,
@@ -139,7 +139,7 @@ def run_saved(
         )
     first = np.maximum(counts, np.minimum(context, whole.lengths))
     scored = saved.detector.score(saved.ground, whole, np.zeros_like(counts), _progress(means, "scores"))
-    data = _told_of(whole, scored, saved.detector, first, None)
+    data = _data_of(whole, scored, saved.detector, first, None)
     skipped = int((first - counts).sum())
     if skipped:
         data["notes"].append(
@@ -190,7 +190,7 @@ def _obeys(times: Any, frequency: Frequency) -> bool:
     return positions is not None and bool((np.diff(positions) == 1).all())
 
 
-def _told_of(
+def _data_of(
     panel: Panel, scored: Scored, detector: Detector, first: Int[np.ndarray, " series"], labels: Any
 ) -> dict[str, Any]:
     """What is said of the scored rows whatever they are scored by."""

@@ -160,7 +160,7 @@ def _read_text(texts: list[str], name: str) -> tuple[Times, str]:
     for pattern in (_YEAR_FIRST, *_NAMED):
         if pattern.fullmatch(texts[0]):
             try:
-                return _told_years(_by(pattern, texts), pattern, texts)
+                return _with_years(_by(pattern, texts), pattern, texts)
             except UnreadableTimeError as error:
                 clear = "may be" in error.why
                 raise (error if clear else max(failure, error, key=lambda found: found.row)) from None
@@ -209,7 +209,7 @@ def _year_weeks(texts: list[str]) -> tuple[Times, str] | None:
         ) from None
 
 
-def _told_years(times: Times, pattern: re.Pattern[str], texts: list[str]) -> tuple[Times, str]:
+def _with_years(times: Times, pattern: re.Pattern[str], texts: list[str]) -> tuple[Times, str]:
     """Times with the note on years of two digits; refused where they may be days, as in Jan-05, Jan-06."""
     match = pattern.fullmatch(texts[0])
     assert match is not None
