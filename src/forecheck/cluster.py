@@ -1,6 +1,7 @@
 """Jobs on the machines of a Ray cluster: the same jobs as in `forecheck.processes`, handed out by Ray.
 
-What a job makes lies in a folder that all machines share; nothing but its description and its answer travels.
+What a job makes lies in a folder that all machines share, or under a URL; nothing but its description and its answer
+travels.
 """
 
 from __future__ import annotations
@@ -66,18 +67,20 @@ class RayPool(Generic[J]):
 
     Args:
         cluster: where.
-        module: has `start`, which takes the folder and gives the function that runs a job.
-        folder: what all machines share.
+        module: has `start`, which takes the place and gives the function that runs a job.
+        place: where results lie: a folder or a URL.
+        shared: whether it is a folder, which all machines must share.
     """
 
-    def __init__(self, cluster: Ray, module: str, folder: Path) -> None:
+    def __init__(self, cluster: Ray, module: str, place: str, *, shared: bool) -> None:
         self._cluster = cluster
         self._ray = cluster.connect()
-        # A path may be on all machines and not be one folder: a file of this run tells.
-        self._seen = folder.resolve() / f".cluster.{secrets.token_hex(8)}.part"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._seen.touch()
-        self._what = (module, str(self._seen))
+        self._seen: Path | None = None
+        if shared:  # a path may be on all machines and not be one folder: a file of this run tells
+            self._seen = Path(place) / f".cluster.{secrets.token_hex(8)}.part"
+            self._seen.parent.mkdir(parents=True, exist_ok=True)
+            self._seen.touch()
+        self._what = (module, place, "" if self._seen is None else str(self._seen))
         self._remote = self._ray.remote(num_cpus=1, max_retries=_TRIES)(_work)
         self._running: dict[Any, J] = {}
 
@@ -90,7 +93,8 @@ class RayPool(Generic[J]):
     def close(self) -> None:
         """Stop what is running; the cluster stays."""
         self._stop()
-        self._seen.unlink(missing_ok=True)
+        if self._seen is not None:
+            self._seen.unlink(missing_ok=True)
 
     def _stop(self) -> None:
         for reference in self._running:
@@ -135,24 +139,24 @@ class RayPool(Generic[J]):
         return done_of(message, label)
 
 
-def _work(what: tuple[str, str], message: dict[str, Any]) -> dict[str, Any]:
+def _work(what: tuple[str, str, str], message: dict[str, Any]) -> dict[str, Any]:
     """Run a job on a machine of the cluster: what it gave, or why it failed."""
     return attempted(lambda: _job(what)(message, _silent))
 
 
 @cache
-def _job(what: tuple[str, str]) -> Any:
+def _job(what: tuple[str, str, str]) -> Any:
     """The function that runs jobs, once a process."""
     import torch
 
     torch.set_num_threads(1)
-    module, seen = what[0], Path(what[1])
-    if not seen.exists():
+    module, place, seen = what
+    if seen and not Path(seen).exists():
         raise ForecheckError(
-            f"a machine of the cluster does not see the folder {seen.parent} of the process that was started",
-            "Name one that all its machines share: --store FOLDER.",
+            f"a machine of the cluster does not see the folder {place} of the process that was started",
+            "Name one that all its machines share, or a URL: --store PLACE.",
         )
-    return import_module(module).start(str(seen.parent))
+    return import_module(module).start(place)
 
 
 def _silent(fraction: float, word: str) -> None:

@@ -89,7 +89,9 @@ def kill_a_worker():
     found[0].kill()
 
 
-def test_results_are_those_of_this_process(cluster, store, tmp_path):
+def test_results_are_those_of_this_process(cluster, tmp_path):
+    store = Store(f"file://{tmp_path}/objects")  # under a URL, and in a folder everywhere else here
+    store.put_panel(hourly(300))
     other = Store(tmp_path / "other")
     other.put_panel(hourly(300))
     edit = {"kind": "replace", "mode": "mean", "layers": None, "heads": None, "seed": 0}
@@ -166,7 +168,7 @@ def test_a_trial_that_fails_is_told(cluster, store):
 
 
 def test_a_store_that_others_do_not_see_is_told(cluster, tmp_path):
-    pool = RayPool(Ray(cluster.address), "forecheck.trials.engines.worker", tmp_path)
+    pool = RayPool(Ray(cluster.address), "forecheck.trials.engines.worker", str(tmp_path), shared=True)
     (seen,) = tmp_path.iterdir()
     seen.unlink()  # as on a machine whose folder of this name is another
 

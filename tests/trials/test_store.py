@@ -5,13 +5,12 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from forecheck.data.frequency import Frequency
-from forecheck.errors import DataError, UsageError
+from forecheck.errors import DataError
 from forecheck.trials.panels import describe_panel, panel_key, save_panel
 from forecheck.trials.record import RECORD, Key
 from forecheck.trials.store import Store
@@ -277,10 +276,3 @@ def test_an_unknown_panel(tmp_path):
 def test_a_result_that_is_gone_is_an_error(tmp_path):
     with pytest.raises(DataError, match="the result of last, seed 0 is missing"):
         Store(tmp_path).need(TRIAL)
-
-
-@pytest.mark.parametrize("url", ["s3://bucket/store", "memory://x", "file:///tmp/x", "gs+v1://b"])
-def test_a_url_is_no_store(url):
-    with pytest.raises(UsageError, match="has to be a folder") as error:
-        Store(Path(url))
-    assert "mounted" in error.value.remedy

@@ -68,7 +68,9 @@ def _of_machine(machine: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_store(store: dict[str, Any]) -> Iterator[str]:
-    yield f"store      {store['folder']}"
+    if store["url"]:
+        yield f"store      {store['url']}, copies of which are in"
+    yield f"{'' if store['url'] else 'store':<11}{store['folder']}"
     many = "result as it was" if store["results"] == 1 else "results as they were"
     yield f"           {store['results']:,} {many} written ({size_in_words(store['size'])})"
     if left := len(store["unfinished"]):

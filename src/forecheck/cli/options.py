@@ -85,7 +85,8 @@ Engine = Annotated[
 ]
 Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; auto for one that was started on this machine.")]
 StoreFolder = Annotated[
-    Path | None, typer.Option("--store", file_okay=False, help="Folder of results; your cache by default.")
+    Path | None,
+    typer.Option("--store", file_okay=False, help="Folder of results, or a URL (s3://...); your cache by default."),
 ]
 Json = Annotated[str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")]
 Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as one HTML file.")]

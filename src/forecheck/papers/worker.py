@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from forecheck.papers.catalogue import find_paper
@@ -15,7 +14,7 @@ from forecheck.trials.store import Store
 
 def start(folder: str) -> Job:
     """What runs a part on a store in a folder, and gives why it cannot be run here, if so."""
-    store = Store(Path(folder))
+    store = Store(folder)
 
     def run(message: dict[str, Any], progress: Progress) -> str:
         experiment = find_experiment(message["paper"], message["experiment"])

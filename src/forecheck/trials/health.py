@@ -41,7 +41,11 @@ def check_store(store: Store, *, mend: bool = False, progress: Progress | None =
         store: read only, unless `mend`.
         mend: remove what is damaged, so that it is made anew; what another process uses stays.
         progress: called with the share that is done.
+
+    Raises:
+        UsageError: if it lies under a URL.
     """
+    store.check_folder()
     found = Health()
     places = [(kind, folder) for kind in KINDS for folder in _places(store.root / kind)]
     for done, (kind, folder) in enumerate(places):

@@ -101,7 +101,7 @@ def _run_fit(trial: Trial, experiment: Experiment, store: Store, progress: Progr
         from forecheck.training.parallel import met, tell
 
         if met() is not None:
-            tell({"trial": trial.to_dict(), "address": trial.address, "store": str(store.root.resolve())})
+            tell({"trial": trial.to_dict(), "address": trial.address, "store": store.address})
     forecaster, report = fitted(trial, experiment, store, progress)
     summary, arrays = scored(forecaster, experiment, progress, trial.device)
     if trial.refit:

@@ -59,7 +59,15 @@ class Pruned:
 
 
 def list_entries(store: Store) -> list[Entry]:
-    """All that a store holds, by kind, the newest first. Files beside records are not read."""
+    """All that a store holds, by kind, the newest first. Files beside records are not read.
+
+    Args:
+        store: in a folder.
+
+    Raises:
+        UsageError: if it lies under a URL.
+    """
+    store.check_folder()
     used = _judge()
     found = [entry for kind in KINDS[:-1] for entry in _entries(store, kind, used)]
     wanted = _panels_of(entry for entry in found if entry.used is not False)

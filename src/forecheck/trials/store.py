@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +17,10 @@ from forecheck.files import checksum, home, place_folder, remove_folder, replace
 from forecheck.trials.locks import locks_of
 from forecheck.trials.panels import describe_panel, load_panel, panel_key, save_panel
 from forecheck.trials.record import RECORD, Key, Record, read_record, write_record
+from forecheck.trials.remote import Remote, as_url
 from forecheck.trials.trial import Trial
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_URL = re.compile(r"[A-Za-z][\w+.-]+:/")  # as a path holds it, with one slash; one letter is a drive
 _ARRAYS = "arrays.safetensors"
 
 
@@ -48,21 +48,41 @@ class Store:
     what it is of and which code made it. Whatever cannot be read back as it was written counts as not there. Any number
     of processes may use a store at once, also for the same result.
 
-    Args:
-        root: its folder; None for the user's cache.
+    Under a URL every result is one object (`forecheck.trials.remote`). It is written to a folder of this machine first,
+    and copied there when it is read; work in progress stays on its machine.
 
-    Raises:
-        UsageError: if it is a URL: writing in one step, and locks, need a folder.
+    Args:
+        root: its folder, or a URL; None for the user's cache.
+
+    Attributes:
+        root: its folder, or that of the copies on this machine.
+        remote: what lies under the URL; None for a folder.
+        locks: who uses what of the folder.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root or home() / "store"
-        if _URL.match(str(self.root)):
-            raise UsageError(
-                f"the store has to be a folder, and {self.root} is a URL",
-                "Name a folder; one that several machines share has to be mounted on each.",
-            )
+    def __init__(self, root: Path | str | None = None) -> None:
+        place = root or home() / "store"
+        url = as_url(place)
+        self.remote = None if url is None else Remote(url)
+        self.root = Path(place) if url is None else _copies(url)
         self.locks = locks_of(self.root)
+
+    @property
+    def address(self) -> str:
+        """What other processes open it by: its URL, or the absolute path of its folder."""
+        return str(self.root.resolve()) if self.remote is None else self.remote.url
+
+    def check_folder(self) -> None:
+        """Where all of it has to be looked at, which only a folder lets.
+
+        Raises:
+            UsageError: if it lies under a URL.
+        """
+        if self.remote is not None:
+            raise UsageError(
+                f"what lies under {self.remote.url} cannot be listed, checked or removed from here",
+                f"Use the tools of that place: each result is one object. Copies on this machine: --store {self.root}",
+            )
 
     def place(self, kind: str, address: str) -> Path:
         """The folder of a result, which need not be there."""
@@ -71,6 +91,18 @@ class Store:
     def read(self, kind: str, address: str) -> Record | None:
         """A result that is whole, with all its files, or None; from now on this process uses what lies there."""
         self.locks.share(f"{kind} {address}")
+        found = self._lies(kind, address)
+        if self.remote is None or kind == "checkpoint":
+            return found
+        name, folder = f"{kind}/{address[:2]}/{address}", self.place(kind, address)
+        if found is not None:
+            self.remote.keep(name, folder)
+        elif self.remote.fetch(name, folder):
+            found = self._lies(kind, address)
+        return found
+
+    def _lies(self, kind: str, address: str) -> Record | None:
+        """What is whole on this machine."""
         folder = self.place(kind, address)
         record = read_record(folder)
         return record if record is not None and record.key.kind == kind and record.whole(folder) else None
@@ -92,6 +124,7 @@ class Store:
                 remove_folder(place)
         if fill is None:
             replace_file(folder / RECORD, lambda path: write_record(path, key, value, {}))
+            self._send(key, folder)
             return
 
         def whole(part: Path) -> None:
@@ -102,6 +135,11 @@ class Store:
                 remove_folder(folder)
 
         place_folder(folder, whole)
+        self._send(key, folder)
+
+    def _send(self, key: Key, folder: Path) -> None:
+        if self.remote is not None and key.kind != "checkpoint":
+            self.remote.send(f"{key.kind}/{key.address[:2]}/{key.address}", folder)
 
     def _stands(self, key: Key, value: Any) -> bool:
         """Whether a whole result is there whose value has the parts of this one."""
@@ -208,6 +246,18 @@ class Store:
         if record is None:
             raise DataError(f"the store {self.root} does not hold panel {fingerprint[:12]}")
         return load_panel(record.value, self.place("panel", fingerprint))
+
+
+def _copies(url: str) -> Path:
+    """The folder on this machine of what lies under a URL.
+
+    Raises:
+        UsageError: if the cache folder is a URL.
+    """
+    if as_url(home()) is not None:
+        do = "Set FORECHECK_HOME to a folder, and name the URL with --store."
+        raise UsageError(f"the cache has to be a folder, and FORECHECK_HOME is {home()}", do)
+    return home() / "copies" / hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _missing(trial: Trial, folder: Path) -> DataError:

@@ -44,7 +44,7 @@ def audit(
     options: Options | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Report:
     """Does attention earn its keep? Replace it, after training and before, and compare with linear references.
@@ -82,7 +82,7 @@ def audit(
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are trained, edited and measured: auto, cpu, cuda, cuda:1 or mps. What one kind of device
             gave is not taken for what another gives. A given model stays where it is.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

@@ -33,7 +33,7 @@ def backtest(
     past: Names = (),
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Report:
     """Score models on all windows of the standard test part, with pairwise verdicts.
@@ -59,7 +59,7 @@ def backtest(
         future: the steps after the end, a file or a frame; else they are rows with empty targets.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

@@ -16,7 +16,7 @@ def calibrate(
     *,
     only: Sequence[str] = (),
     workers: Workers = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?
@@ -25,7 +25,7 @@ def calibrate(
         budget: quick (minutes) or full (the better part of an hour): how many repetitions.
         only: names of parts; all if empty.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

@@ -61,8 +61,8 @@ def levels(level: Any) -> tuple[float, ...]:
         raise UsageError(f"levels are percentages, got {level!r}", "Write level=[80, 95].") from None
 
 
-def open_store(folder: Path | None) -> Store:
-    """A store whose folder is there and can be written to, which is better known before the work than after it."""
+def open_store(folder: Path | str | None) -> Store:
+    """A store that can be written to, which is better known before the work than after it."""
     store = Store(folder)
     remedy = "Name another folder with --store, or in the environment variable FORECHECK_HOME."
     try:
@@ -71,6 +71,8 @@ def open_store(folder: Path | None) -> Store:
         raise UsageError(f"cannot keep results in {store.root}: {error.strerror}", remedy) from error
     if not os.access(store.root, os.W_OK | os.X_OK):
         raise UsageError(f"cannot keep results in {store.root}: no permission to write", remedy)
+    if store.remote is not None:
+        store.remote.check()
     return store
 
 
@@ -95,7 +97,7 @@ def watching(progress: Shown) -> Iterator[Watcher]:
 @contextmanager
 def means_of(
     workers: Workers,
-    store: Path | None,
+    store: Path | str | None,
     progress: Shown,
     models: Mapping[str, Forecaster] | None = None,
     device: str = "cpu",
@@ -104,7 +106,7 @@ def means_of(
 
     Args:
         workers: processes; None for one a core, 0 for none; or a Ray cluster.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: how it is shown.
         models: by fingerprint, models that were trained elsewhere.
         device: where networks are computed, see `forecheck.devices.read_device`; one worker if that is no CPU and

@@ -45,7 +45,7 @@ def detect(
     save: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Detection:
     """Find anomalies: rows that are far from what was forecast of them; see `forecheck.anomaly.detection.fit`.
@@ -72,7 +72,7 @@ def detect(
         save: folder for the detector; an earlier one there is replaced.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import forecheck
+from forecheck.errors import ForecheckError
 from forecheck.installed import STOLEN, Requirement, extras, requirements, version_of
 from forecheck.progress import Progress
 
 
-def doctor(store: Path | None = None, *, mend: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+def doctor(store: Path | str | None = None, *, mend: bool = False, progress: Progress | None = None) -> dict[str, Any]:
     """Whether this installation works: versions, linear algebra, devices, and every checksum of the store.
 
     Args:
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL, of which the copies on this machine are checked; None for the user's cache.
         mend: remove damaged results, so that they are made anew; what another process uses stays.
         progress: called with the share of the store that is read, and a word.
 
@@ -82,12 +83,19 @@ def _machine(problems: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _store(
-    folder: Path | None, problems: list[dict[str, str]], progress: Progress | None, *, mend: bool
+    folder: Path | str | None, problems: list[dict[str, str]], progress: Progress | None, *, mend: bool
 ) -> dict[str, Any]:
     from forecheck.trials.health import check_store
     from forecheck.trials.store import Store
 
     store = Store(folder)
+    url = store.remote.url if store.remote is not None else None
+    if store.remote is not None:
+        try:
+            store.remote.check()
+        except ForecheckError as error:
+            problems.append(_problem(error.message, error.remedy))
+        store = Store(store.root)  # the copies on this machine
     place = next(each for each in (store.root, *store.root.parents) if each.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         do = "Name another folder with --store, or in the environment variable FORECHECK_HOME."
@@ -100,6 +108,7 @@ def _store(
             do = "Another process uses it. Wait until that has ended, and run forecheck doctor --mend again."
         problems.append(_problem(f"{path}: {found.damaged[path]}", do))
     return {
+        "url": url,
         "folder": str(store.root),
         "results": found.results,
         "size": found.size,

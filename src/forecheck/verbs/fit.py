@@ -37,7 +37,7 @@ def fit(
     output: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Fitted | Combined:
     """Fit a model once, for forecasts later, `forecast(data, model_dir=FOLDER)`; see `forecheck.forecasting.fit`.
@@ -63,7 +63,7 @@ def fit(
         output: folder to save the fit in; an earlier fit there is replaced.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

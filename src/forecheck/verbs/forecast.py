@@ -40,7 +40,7 @@ def forecast(
     integer: bool = False,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Forecast:
     """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.
@@ -69,7 +69,7 @@ def forecast(
         integer: round forecasts and ends of intervals to whole numbers, of data that are such.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

@@ -48,7 +48,7 @@ def prune(
     output: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> PrunedForecaster:
     """Prune a trained forecaster, and say what it costs and what it gains.
@@ -83,7 +83,7 @@ def prune(
         output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:

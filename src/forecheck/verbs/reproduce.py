@@ -19,7 +19,7 @@ def reproduce(
     budget: str = "quick",
     *,
     workers: Workers = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Reproduction:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
@@ -30,7 +30,7 @@ def reproduce(
         budget: quick (all papers within a quarter of an hour on two cores) or full; or `finished`, which runs nothing
             and judges what is saved.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
@@ -47,6 +47,6 @@ def reproduce(
         )
 
 
-def papers(store: Path | None = None) -> list[dict[str, Any]]:
+def papers(store: Path | str | None = None) -> list[dict[str, Any]]:
     """Every paper with its claims and their last verdicts."""
     return list_papers(open_store(store))

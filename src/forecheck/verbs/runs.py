@@ -10,11 +10,11 @@ from forecheck.trials.runs import prune as prune_store
 from forecheck.trials.store import Store
 
 
-def runs(store: Path | None = None) -> list[dict[str, Any]]:
+def runs(store: Path | str | None = None) -> list[dict[str, Any]]:
     """What the store holds, by kind, the newest first.
 
     Args:
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
 
     Returns:
         Of every result `kind` (trial, checkpoint, part, verdict, calibration or panel), `what` it is in words, its
@@ -25,12 +25,12 @@ def runs(store: Path | None = None) -> list[dict[str, Any]]:
 
 
 def prune(
-    store: Path | None = None, *, older: float | None = None, everything: bool = False, dry_run: bool = False
+    store: Path | str | None = None, *, older: float | None = None, everything: bool = False, dry_run: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """Remove from the store what the present code does not use, but nothing that another process uses.
 
     Args:
-        store: folder of results; None for the user's cache.
+        store: folder of results, or a URL; None for the user's cache.
         older: seconds; whatever is older goes, too.
         everything: remove all.
         dry_run: remove nothing, and say what would be removed.

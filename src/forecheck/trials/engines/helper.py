@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from forecheck.data.windows import prepare
 from forecheck.devices import kind_of
@@ -23,7 +22,7 @@ def serve() -> None:
         UsageError: if the first process has other code.
     """
     while (message := tell(None)) is not None:
-        trial, store = Trial(**message["trial"]), Store(Path(message["store"]))
+        trial, store = Trial(**message["trial"]), Store(message["store"])
         if trial.address != message["address"]:
             raise UsageError("the processes of this fit have different code", "Install the same version everywhere.")
         if kind_of(trial.device) == "cuda":

@@ -18,13 +18,13 @@ def pool_on(store: Store, module: str, workers: Workers) -> AnyPool[J]:
     """Workers on a store.
 
     Args:
-        store: of results; of a cluster, in a folder that all its machines share.
-        module: has `start`, and can be run as a program with the folder of the store as its argument.
+        store: of results; of a cluster, in a folder that all its machines share, or under a URL.
+        module: has `start`, and can be run as a program with the address of the store as its argument.
         workers: which.
     """
     if isinstance(workers, Ray):
-        return RayPool(workers, module, store.root)
-    return Pool(module, [str(store.root)], workers)
+        return RayPool(workers, module, store.address, shared=store.remote is None)
+    return Pool(module, [store.address], workers)
 
 
 def parallel(workers: Workers) -> int:

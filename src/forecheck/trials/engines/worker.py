@@ -1,10 +1,9 @@
-"""Worker processes on a store, whose folder is their argument; run as a program, one that runs trials."""
+"""Worker processes on a store, whose folder or URL is their argument; run as a program, one that runs trials."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from forecheck.errors import ForecheckError
@@ -33,11 +32,11 @@ def serve_store(start: Callable[[str], Job]) -> None:
 
 
 def start(folder: str) -> Job:
-    """What runs a trial, on a store in a folder."""
+    """What runs a trial, on a store in a folder or under a URL."""
     from forecheck.trials.run import run_trial
     from forecheck.trials.trial import Trial
 
-    store = Store(Path(folder))
+    store = Store(folder)
 
     def run(message: dict[str, Any], progress: Progress) -> None:
         trial = Trial(**message["trial"])
