@@ -1,10 +1,12 @@
 """Streams: the numbers of the fit in memory, whatever the pieces; and runs that go on where they were stopped."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,9 @@ from safetensors.numpy import load_file
 import forecheck as fc
 from forecheck.data.reading import pieces
 from forecheck.forecasting import fit as fitting
-from forecheck.forecasting.streaming import run
+from forecheck.forecasting.streaming import run, spread
+from forecheck.forecasting.streaming.worker import start
+from forecheck.processes import Pool
 
 DAY = np.timedelta64(86_400_000_000, "us")
 
@@ -126,7 +130,7 @@ def test_a_run_goes_on_with_the_parts_that_are_left(small, data, tmp_path, monke
     assert [path.stat().st_mtime_ns for path in again.parts[:3]] == times
     assert pq.read_table(tmp_path / "out").equals(pq.read_table(tmp_path / "whole"))
     assert again.info == whole.info
-    monkeypatch.setattr(run, "served", None)  # nothing is read
+    monkeypatch.setattr(pieces.Pieces, "tables", None)  # nothing is read
     assert fc.stream(data, horizon=5, output=tmp_path / "out", level=80).parts == again.parts
 
 
@@ -261,3 +265,119 @@ def test_whole_numbers_stay_such(small, tmp_path):
     made = pq.read_table(fc.stream(tmp_path / "p.parquet", horizon=2, output=tmp_path / "out", lookback=8).folder)
     assert made["unique_id"].to_pylist()[::2] == list(range(12))
     assert made["ds"].to_pylist()[:2] == [60, 61]
+
+
+class Here(Pool):
+    """Workers of this process, which know nothing but the folder."""
+
+    def __init__(self, folder):
+        self.job, self.asked = start(folder), []
+
+    def close(self):
+        pass
+
+    def run(self, queue, jobs):
+        while queue:
+            job = queue.pop()  # the last first
+            message = json.loads(json.dumps(jobs.message(job)))
+            self.asked.append((message["step"], *message["numbers"]))
+            jobs.finished(job, self.job(message, lambda *_: None))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    made = []
+
+    def pool(workers, folder):
+        del workers
+        made.append(Here(folder))
+        return made[-1]
+
+    monkeypatch.setattr(spread, "_pool", pool)
+    return made
+
+
+def same_folders(one, other):
+    names = sorted(path.relative_to(one).as_posix() for path in one.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(other).as_posix() for path in other.rglob("*") if path.is_file())
+    for name in names:
+        if not name.endswith(".json"):  # which hold when and where
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"model": "rlinear", "lookback": 30, "split": "60/20/20", "target": ["y", "z"]},
+        {"model": "rlinear", "target": ["y", "z"], "options": {"rlinear": {"per_channel": True}}},
+    ],
+)
+def test_workers_give_the_same_to_the_last_bit(how, small, here, tmp_path):
+    pq.write_table(table_of(channels=("y", "z")), tmp_path / "panel.parquet", row_group_size=700)
+    usual = {"horizon": 5, "level": [80, 95], "target": "y"} | how
+    one = fc.stream(tmp_path / "panel.parquet", output=tmp_path / "one", workers=0, **usual)
+    assert not here
+    other = fc.stream(tmp_path / "panel.parquet", output=tmp_path / "other", workers=2, **usual)
+    assert len(here[0].asked) > 8
+    assert one.info == other.info
+    same_folders(tmp_path / "one", tmp_path / "other")
+
+
+def test_workers_write_the_parts_that_are_left(small, data, here, tmp_path):
+    whole = fc.stream(data, horizon=5, output=tmp_path / "whole", workers=0)
+    fc.stream(data, horizon=5, output=tmp_path / "out", workers=0)
+    for number in (1, 3):
+        (tmp_path / "out" / f"part-{number:05d}.parquet").unlink()
+    fc.stream(data, horizon=5, output=tmp_path / "out", workers=2)
+    assert sorted(here[0].asked) == [("step-1", 1), ("step-1", 3)]
+    assert pq.read_table(tmp_path / "out").equals(pq.read_table(whole.folder))
+
+
+@pytest.mark.parametrize("name", ["missing value", "another step"])
+def test_what_a_worker_refuses_is_refused(name, small, here, tmp_path):
+    pq.write_table(broken(name), tmp_path / "panel.parquet")
+    with pytest.raises(fc.DataError) as caught:
+        fc.stream(tmp_path / "panel.parquet", horizon=5, output=tmp_path / "one", workers=0)
+    with pytest.raises(fc.DataError) as again:
+        fc.stream(tmp_path / "panel.parquet", horizon=5, output=tmp_path / "out", workers=2)
+    assert str(again.value) == str(caught.value)
+    assert here
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_change_under_workers_are_noticed(small, data, here, tmp_path, monkeypatch):
+    def pool(workers, folder):
+        del workers
+        os.utime(data / "b.parquet", (0, 0))
+        return Here(folder)
+
+    monkeypatch.setattr(spread, "_pool", pool)
+    with pytest.raises(fc.DataError, match="not the same here"):
+        fc.stream(data, horizon=5, output=tmp_path / "out", workers=2)
+
+
+def test_real_workers(small, data, tmp_path):
+    fc.stream(data, horizon=5, output=tmp_path / "one", level=80, workers=0)
+    fc.stream(data, horizon=5, output=tmp_path / "other", level=80, workers=1)
+    same_folders(tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.parametrize("layout", [[1000], [300, 300, 1], [64] * 20, [5, 2000]])
+@pytest.mark.parametrize("groups", [50, 333, 10_000])
+def test_tables_are_those_of_the_data_whatever_is_asked_for(layout, groups, small, tmp_path):
+    table, first = table_of(), 0
+    for number, rows in enumerate([*layout, len(table_of())]):
+        if part := table.slice(first, rows):
+            pq.write_table(part, tmp_path / f"{number:02d}.parquet", row_group_size=groups)
+        first += rows
+    divided = pieces.open_pieces(tmp_path).divided()
+    assert divided.begins[0] == 0
+    assert divided.begins[-1] == len(table)
+    every = dict(divided.tables())
+    for number, (begin, end) in enumerate(pairwise(divided.begins)):
+        assert every[number].select(table.column_names).equals(table.slice(begin, end - begin).combine_chunks())
+    wanted = {0, len(every) - 1, len(every) // 2}
+    some = dict(divided.tables(wanted))
+    assert some.keys() == wanted
+    assert all(some[number].equals(every[number]) for number in wanted)

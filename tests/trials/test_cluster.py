@@ -7,10 +7,14 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_run import trial
 
+import forecheck as fc
 from forecheck.cluster import Ray, RayPool
+from forecheck.data.reading import pieces
 from forecheck.errors import TrialError, UsageError
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.engine import Engine
@@ -106,6 +110,20 @@ def test_results_are_those_of_this_process(cluster, tmp_path):
         assert mine.arrays.keys() == theirs.arrays.keys()
         for name, array in mine.arrays.items():
             np.testing.assert_array_equal(array, theirs.arrays[name])
+
+
+def test_a_stream_is_that_of_this_process(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "_VALUES", 500)
+    rows = {"unique_id": np.repeat(np.arange(12), 100), "ds": np.tile(np.arange(100), 12)}
+    pq.write_table(pa.table(rows | {"y": np.random.default_rng(0).normal(size=1200)}), tmp_path / "data.parquet")
+    made = [
+        fc.stream(tmp_path / "data.parquet", horizon=3, output=tmp_path / str(number), level=80, workers=workers)
+        for number, workers in enumerate((0, Ray(cluster.address)))
+    ]
+    assert len(made[0].parts) > 2
+    assert made[0].info == made[1].info
+    assert pq.read_table(made[0].folder).equals(pq.read_table(made[1].folder))
+    assert not [path for path in made[1].folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("victim", ["worker", "node"])

@@ -26,6 +26,9 @@ def stream(
     series: o.Series = None,
     target: o.Target = None,
     drop: o.Drop = None,
+    workers: o.Workers = None,
+    engine: o.Engine = None,
+    address: o.Address = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Forecast many series that need not fit into memory, with a closed-form model.
@@ -57,6 +60,7 @@ def stream(
             series=series,
             target=target,
             drop=tuple(drop or ()),
+            workers=o.read_workers(workers, engine, address),
             progress=watcher,
         )
     if not quiet:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forecheck.data.reading.pieces import open_pieces
 from forecheck.forecasting.streaming.run import Streamed, run_stream
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 from forecheck.verbs.common import Names, Options, Shown, levels, watching
 
@@ -28,6 +29,7 @@ def stream(
     series: str | None = None,
     target: Names | None = None,
     drop: Names = (),
+    workers: Workers = None,
     progress: Shown = False,
 ) -> Streamed:
     """Forecast many series that need not fit into memory; see `forecheck.forecasting.streaming.run.run_stream`.
@@ -48,6 +50,8 @@ def stream(
         series: the column with the series' names; None to find it.
         target: the columns to forecast; None for `y` or `target`, or else all numeric ones.
         drop: columns to leave out.
+        workers: processes; None for one a core where there are so many series that it is worth while, 0 for none; or a
+            Ray cluster, `fc.Ray(...)`, whose machines see data and output under the same names.
         progress: True for a bar, or a function that is called with the share that is done and a word.
 
     Returns:
@@ -70,4 +74,5 @@ def stream(
             levels=levels(level),
             options=options or {},
             refit=refit,
+            workers=workers,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from forecheck.data.reading.roles import find_roles
 from forecheck.data.reading.tables import check_names, from_table
 from forecheck.data.source import Source
 from forecheck.errors import DataError, UsageError
+from forecheck.progress import Progress
 
 _SUFFIXES = (".parquet", ".pq")
 _BATCH = 1 << 16  # rows that are decoded at once
@@ -38,6 +39,7 @@ class Pieces:
         time: the column of stamps.
         series: the column of the series' names.
         channels: the columns of values.
+        begins: the row at which each table begins, and where the last one ends; `divided` finds them.
     """
 
     place: Path
@@ -46,6 +48,35 @@ class Pieces:
     time: str
     series: str
     channels: tuple[str, ...]
+    begins: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, for a process that sees the same files; see `of`."""
+        columns = {"time": self.time, "series": self.series, "channels": self.channels}
+        where = {"place": str(self.place), "files": list(map(str, self.files)), "signature": self.signature}
+        return columns | where | {"source": self.source.name, "begins": self.begins}
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Pieces:
+        """The pieces that `to_dict` described.
+
+        Raises:
+            DataError: if the files are not those, or not as they were.
+        """
+        columns = described["time"], described["series"], tuple(described["channels"])
+        files = tuple(map(Path, described["files"]))
+        source = Source(described["source"], is_file=True)
+        found = cls(Path(described["place"]), files, source, *columns, tuple(described["begins"]))
+        try:
+            same = found.signature == described["signature"]
+        except OSError:
+            same = False
+        if not same:
+            raise DataError(
+                f"{source.name} is not the same here as where the run began, or was changed since",
+                "Name data that all machines see under one path, and leave them as they are.",
+            )
+        return found
 
     @property
     def signature(self) -> list[list[Any]]:
@@ -72,41 +103,67 @@ class Pieces:
                 total += pq.read_metadata(path).num_rows
         return total
 
-    def tables(self) -> Iterator[tuple[int, pa.Table]]:
-        """Tables of whole series, at least two of them if there are so many, with the number of their first row.
+    def divided(self, progress: Progress | None = None) -> Pieces:
+        """With the rows at which tables of whole series begin; reads the names of the series alone.
+
+        Args:
+            progress: called with the share that is done.
 
         Raises:
             DataError: if the rows of a series do not follow each other.
         """
-        most = max(1, _VALUES // len(self.channels))
-        held: list[pa.Table] = []
-        rows = first = 0
+        most, total = max(1, _VALUES // len(self.channels)), self.rows
+        begins, first, done = [0], 0, 0
         seen: set[Any] = set()
-        for batch in _batches(self.place, self.files, [self.series, self.time, *self.channels], self.source):
-            held.append(pa.Table.from_batches([batch]))
-            rows += batch.num_rows
-            if rows < most:
+        held: list[pa.Array] = []
+        for _, batch in _batches(self.place, self.files, [self.series], self.source):
+            held.append(batch.column(0))
+            done += batch.num_rows
+            if progress is not None:
+                progress(done / total, "names")
+            if done - first < most:
                 continue
-            table = pa.concat_tables(held)
-            starts = _starts(table.column(0))
+            names = pa.chunked_array(held)
+            starts = _starts(names)
             # Two series stay for the last table: a panel of one is read by other rules.
             cut = int(starts[-2]) if len(starts) >= 4 else 0
             if cut:
-                self._check(table.slice(0, cut), seen)
-                yield first, table.slice(0, cut).combine_chunks()
-                table = table.slice(cut)
-                first, rows = first + cut, rows - cut
-            held = [table]
-        if rows:
-            table = pa.concat_tables(held).combine_chunks()
-            self._check(table, seen)
-            yield first, table
+                self._check(names.slice(0, cut), seen)
+                names, first = names.slice(cut), first + cut
+                begins.append(first)
+            held = names.chunks
+        if held:
+            self._check(pa.chunked_array(held), seen)
+        return replace(self, begins=(*begins, done))
 
-    def _check(self, table: pa.Table, seen: set[Any]) -> None:
+    def tables(self, wanted: Collection[int] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Tables of whole series, at least two of them if there are so many, with their numbers, in order.
+
+        Args:
+            wanted: numbers of those that are read; None for all.
+        """
+        numbers = range(len(self.begins) - 1) if wanted is None else sorted(wanted)
+        spans = [(self.begins[number], self.begins[number + 1]) for number in numbers]
+        columns = [self.series, self.time, *self.channels]
+        rows = _batches(self.place, self.files, columns, self.source, spans=spans)
+        held = pa.table({})
+        at = 0  # the row that the held ones begin at
+        for number, (first, end) in zip(numbers, spans, strict=True):
+            while at + len(held) < end:
+                start, batch = next(rows)
+                if start + batch.num_rows <= first:
+                    continue
+                more = pa.Table.from_batches([batch])
+                apart = not len(held) or start != at + len(held)
+                held, at = (more, start) if apart else (pa.concat_tables([held, more]), at)
+            yield number, held.slice(first - at, end - first).combine_chunks()
+            held, at = held.slice(end - at), end
+
+    def _check(self, names: pa.ChunkedArray, seen: set[Any]) -> None:
         """Refuse a table whose series have rows elsewhere; they are seen from now on."""
-        column = table.column(0)
-        names = column.take(pa.array(_starts(column))).to_pylist()
-        for name in names:
+        for name in names.take(pa.array(_starts(names))).to_pylist():
+            if name is None:
+                continue  # which reading it refuses
             if name in seen:
                 raise DataError(
                     f'{self.source.name}: the rows of series "{name}" do not follow each other',
@@ -115,13 +172,13 @@ class Pieces:
                 )
             seen.add(name)
 
-    def panel(self, first: int, table: pa.Table) -> Panel:
+    def panel(self, number: int, table: pa.Table) -> Panel:
         """The panel of one of `tables`.
 
         Raises:
             DataError: if its data cannot be used as they are.
         """
-        source = replace(self.source, line=lambda row: first + row)
+        source = replace(self.source, line=lambda row: self.begins[number] + row)
         try:
             return from_table(table, source, time=self.time, series=self.series, target=self.channels)
         except DataError as error:
@@ -156,7 +213,7 @@ def open_pieces(
     place = Path(path).expanduser()
     files = _files(place)
     source = Source(place.name, is_file=True)
-    head = next(_batches(place.resolve(), files, None, source, size=_HEAD), None)
+    _, head = next(_batches(place.resolve(), files, None, source, size=_HEAD), (0, None))
     if head is None or not head.num_columns:
         raise DataError(f"{source.name} holds no rows", "Give it at least a few hundred rows of data.")
     table = pa.Table.from_batches([head])
@@ -205,12 +262,27 @@ def _is_stamp(kind: pa.DataType) -> bool:
 
 
 def _batches(
-    place: Path, files: Sequence[Path], columns: Sequence[str] | None, source: Source, size: int | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Rows of all files in order, with these columns in this order; None for those of the first file."""
+    place: Path,
+    files: Sequence[Path],
+    columns: Sequence[str] | None,
+    source: Source,
+    size: int | None = None,
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Rows of all files in order with the number of the first, with these columns in this order.
+
+    Args:
+        place: of the data.
+        files: in order.
+        columns: None for those of the first file.
+        source: what messages call the data.
+        size: rows that are decoded at once.
+        spans: ranges of rows that are needed, of which whole row groups are read; None for all.
+    """
     import pyarrow.parquet as pq
 
     types: pa.Schema | None = None
+    above = 0
     for path in files:
         with _reading(path, source), pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
             stored = file.schema_arrow.names
@@ -219,16 +291,45 @@ def _batches(
             for name in columns:
                 if name not in named and name not in stored:
                     raise source.unknown(name, [*named, *stored])
-            for batch in file.iter_batches(size or _BATCH, columns=[name for name in columns if name not in named]):
-                made = _plain(batch, columns, named)
-                types = types or made.schema
-                if not made.schema.equals(types):
-                    raise DataError(
-                        f"{source.name}: {path.name} has columns of other types than the first file",
-                        "Write all files with the same types.",
-                    )
-                if made.num_rows:
-                    yield made
+            read = [name for name in columns if name not in named] or stored[:1]  # one column tells how many rows
+            for groups in _runs(file.metadata, above, spans):
+                first = above + sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
+                for batch in file.iter_batches(size or _BATCH, row_groups=list(groups), columns=read):
+                    made = _plain(batch, columns, named)
+                    types = types or made.schema
+                    if not made.schema.equals(types):
+                        raise DataError(
+                            f"{source.name}: {path.name} has columns of other types than the first file",
+                            "Write all files with the same types.",
+                        )
+                    if made.num_rows:
+                        yield first, made
+                    first += made.num_rows
+            above += file.metadata.num_rows
+
+
+def _runs(stored: Any, above: int, spans: Sequence[tuple[int, int]] | None) -> Iterator[range]:
+    """Row groups of a file that follow each other and hold rows of spans.
+
+    Args:
+        stored: what the file says of itself.
+        above: rows of the files before.
+        spans: ranges of rows of all files; None for all.
+    """
+    if spans is None:
+        yield range(stored.num_row_groups)
+        return
+    first, run = above, range(0)
+    for group in range(stored.num_row_groups):
+        end = first + stored.row_group(group).num_rows
+        if any(start < end and stop > first for start, stop in spans):
+            run = range(run.start if run else group, group + 1)
+        elif run:
+            yield run
+            run = range(0)
+        first = end
+    if run:
+        yield run
 
 
 @contextmanager

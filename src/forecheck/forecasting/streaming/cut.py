@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,8 @@ from forecheck.data.reading.pieces import Pieces
 from forecheck.data.scaling import Scaler, fit_scaler, scalable_among
 from forecheck.data.splits import PARTS, Borders, by_stamps, fitting_origins
 from forecheck.data.windows import Windows
-from forecheck.errors import DataError
 from forecheck.forecasting.fit import completed
 from forecheck.forecasting.fitted import check_lengths
-from forecheck.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,42 +64,35 @@ class Plan:
     split: str
     first: Any
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, see `of`."""
+        dates = np.asarray(self.first).dtype.kind == "M"
+        return asdict(self) | {"first": int(np.asarray(self.first).astype(np.int64)), "dates": dates}
 
-def served(pieces: Pieces, progress: Progress | None = None, wanted: Collection[int] | None = None) -> Iterator[Served]:
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Plan:
+        """The plan that `to_dict` described."""
+        first = np.int64(described["first"])
+        size = described["lookback"], described["horizon"], described["split"]
+        return cls(*size, first.astype("datetime64[us]") if described["dates"] else first)
+
+
+def served(pieces: Pieces, wanted: Collection[int] | None = None) -> Iterator[Served]:
     """Every table's series, in the order of the data.
 
     Args:
-        pieces: the data.
-        progress: called with the share that is done.
-        wanted: numbers of the tables that panels are made of; None for all.
+        pieces: the data, divided.
+        wanted: numbers of the tables that are read; None for all.
 
     Raises:
         DataError: if the data cannot be used as they are.
     """
-    usual: Panel | None = None
-    rows = pieces.rows
-    for number, (first, table) in enumerate(pieces.tables()):
-        if wanted is None or number in wanted:
-            panel = pieces.panel(first, table)
-            usual = usual or panel
-            _check_kind(panel, usual)
-            ends = panel.lengths
-            enough = scalable_among(panel, Borders(ends, ends, ends))
-            aside = tuple(panel.series[place] for place in np.flatnonzero(~enough))
-            yield Served(number, panel.only(enough) if enough.any() else None, aside)
-        if progress is not None:
-            progress((first + table.num_rows) / rows, "")
-
-
-def _check_kind(panel: Panel, usual: Panel) -> None:
-    """Refuse series of another step than the first ones."""
-    steps = [(each.frequency.unit, each.frequency.count, each.frequency.month_end) for each in (panel, usual)]
-    if steps[0] != steps[1] or panel.time.dtype != usual.time.dtype:
-        raise DataError(
-            f'{panel.name} has a row every {usual.frequency} in series "{usual.series[0]}" and its neighbours, but a '
-            f'row every {panel.frequency} in "{panel.series[0]}" and its own',
-            "Bring all series to one step, or stream those of each step by themselves.",
-        )
+    for number, table in pieces.tables(wanted):
+        panel = pieces.panel(number, table)
+        ends = panel.lengths
+        enough = scalable_among(panel, Borders(ends, ends, ends))
+        aside = tuple(panel.series[place] for place in np.flatnonzero(~enough))
+        yield Served(number, panel.only(enough) if enough.any() else None, aside)
 
 
 def scaler_of(panel: Panel, borders: Borders) -> Scaler:

@@ -1,25 +1,24 @@
-"""A closed form fitted on all pieces: Gram matrices add up."""
+"""A closed form fitted on all tables: Gram matrices add up."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.data.reading.pieces import Pieces
-from forecheck.data.windows import Windows
 from forecheck.errors import DataError
-from forecheck.forecasters.gram import Gram, gram_of
+from forecheck.forecasters.gram import Gram
 from forecheck.forecasters.linear import ClosedForm
 from forecheck.forecasting.fit import RESIDUALS, conformal_widths
-from forecheck.forecasting.streaming.cut import Cut, Plan, cut, served
+from forecheck.forecasting.streaming.cut import Plan
+from forecheck.forecasting.streaming.place import StreamFit
+from forecheck.forecasting.streaming.spread import Spread
+from forecheck.forecasting.streaming.steps import Answer, GramMatrices, Residuals, grams_of
 from forecheck.progress import Progress
 from forecheck.statistics.conformal import conformal_rank
-from forecheck.trials.score import batch_size
 
 
 @dataclass
@@ -36,41 +35,19 @@ class Sums:
     windows: dict[str, int] = field(default_factory=dict)
     turns: Counter[int] = field(default_factory=Counter)
 
-    def add(self, piece: Cut, groups: Sequence[slice]) -> None:
-        """Count the windows of a piece."""
-        for part, windows in piece.windows.items():
-            self.windows[part] = self.windows.get(part, 0) + len(windows)
-            if not len(windows):
-                continue
-            new = [gram_of(windows, group) for group in groups]
-            old = self.grams.get(part)
-            self.grams[part] = new if old is None else [one + more for one, more in zip(old, new, strict=True)]
-            if part == "test":
-                self.turns.update(_turns(windows).tolist())
-
-
-@dataclass(frozen=True)
-class StreamFit:
-    """A fit on all pieces.
-
-    Attributes:
-        forecaster: what forecasts, refitted on all rows if that was asked for.
-        widths: half-widths of intervals by level, as `forecheck.forecasting.fitted.Fitted` has them.
-        info: what validation chose, losses and counts.
-    """
-
-    forecaster: ClosedForm
-    widths: dict[str, Float[np.ndarray, "horizon channel"]]
-    info: dict[str, Any]
-
-
-def _cuts(pieces: Pieces, plan: Plan, progress: Progress | None) -> Iterator[Cut]:
-    """Every piece, cut into windows."""
-    return (cut(each.panel, plan) for each in served(pieces, progress) if each.panel is not None)
+    def add(self, table: Answer) -> None:
+        """Count the windows of a table."""
+        for part, windows in table.facts.get("windows", {}).items():
+            self.windows[part] = self.windows.get(part, 0) + windows
+            if new := grams_of(table, part):
+                old = self.grams.get(part)
+                self.grams[part] = new if old is None else [one + more for one, more in zip(old, new, strict=True)]
+        if "turns" in table.arrays:
+            self.turns.update(table.arrays["turns"].tolist())
 
 
 def fit_stream(
-    pieces: Pieces,
+    spread: Spread,
     plan: Plan,
     forecaster: ClosedForm,
     levels: Sequence[float],
@@ -79,15 +56,15 @@ def fit_stream(
     summing: Progress | None = None,
     calibrating: Progress | None = None,
 ) -> StreamFit:
-    r"""Fit on the sums of all pieces' Gram matrices, which are those of all windows.
+    r"""Fit on the sums of all tables' Gram matrices, which are those of all windows.
 
-    .. math:: \sum_{w} z_w z_w^\top = \sum_{\text{pieces}} \sum_{w \in \text{piece}} z_w z_w^\top
+    .. math:: \sum_{w} z_w z_w^\top = \sum_{\text{tables}} \sum_{w \in \text{table}} z_w z_w^\top
 
     So the fit is that of all data in memory, up to the order of additions. A second pass is made for intervals, over
     the residuals of test windows: all of them, or so many as `forecheck.forecasting.fit` keeps.
 
     Args:
-        pieces: the data.
+        spread: the data, and who reads them.
         plan: how they are cut.
         forecaster: not fitted yet.
         levels: coverage of intervals, in percent.
@@ -97,9 +74,10 @@ def fit_stream(
     Raises:
         DataError: if a part has no window, or too few for a level.
     """
-    sums = Sums()
-    for piece in _cuts(pieces, plan, summing):
-        sums.add(piece, forecaster.groups)
+    pieces, sums = spread.pieces, Sums()
+    groups = tuple((group.start, group.stop) for group in forecaster.groups)
+    for table in spread.run(GramMatrices(plan, groups), summing):
+        sums.add(table)
     for part in ("train", "validation", "test"):
         if part not in sums.grams:
             raise DataError(
@@ -123,7 +101,7 @@ def fit_stream(
     }
     widths = {}
     if levels:
-        residuals = _residuals(_cuts(pieces, plan, calibrating), forecaster, sums.turns)
+        residuals = _residuals(spread, plan, forecaster, sums.turns, calibrating)
         widths = conformal_widths(residuals, levels, set(levels))
     return StreamFit(final, widths, info)
 
@@ -143,13 +121,8 @@ def _mse(forecaster: ClosedForm, grams: Sequence[Gram]) -> float:
     return max(total, 0.0) / count
 
 
-def _turns(windows: Windows) -> Any:
-    """Whole steps of the calendar at every origin, as `Windows.strided` counts them."""
-    return np.floor(windows.times).astype(np.int64)
-
-
 def _residuals(
-    pieces: Iterator[Cut], forecaster: ClosedForm, turns: Counter[int]
+    spread: Spread, plan: Plan, forecaster: ClosedForm, turns: Counter[int], progress: Progress | None
 ) -> Float[np.ndarray, "window horizon channel"]:
     """Absolute errors of test windows: all, or those of every so many turns, which are the same for all series."""
     task, first = forecaster.task, min(turns)
@@ -157,10 +130,8 @@ def _residuals(
     kept = sum(count for turn, count in turns.items() if (turn - first) % stride == 0)
     found = np.empty((kept, task.horizon, task.channels), dtype=np.float32)
     place = 0
-    for piece in pieces:
-        test = piece.windows["test"]
-        test = replace(test, origins=test.origins[(_turns(test) - first) % stride == 0])
-        for _, x, y in test.batches(batch_size(test)):
-            found[place : place + len(y)] = (forecaster.predict(x) - y).abs().numpy()
-            place += len(y)
+    for table in spread.run(Residuals(plan, forecaster, first, stride), progress):
+        new = table.arrays.get("residuals", found[:0])
+        found[place : place + len(new)] = new
+        place += len(new)
     return found

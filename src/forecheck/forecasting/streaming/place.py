@@ -6,17 +6,18 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 
 from forecheck.errors import DataError, UsageError, writing
 from forecheck.files import checksum, place_folder, replace_file
 from forecheck.forecasters import registry
 from forecheck.forecasters.linear import ClosedForm
-from forecheck.forecasting.streaming.fit import StreamFit
 from forecheck.outputs import sweep
 from forecheck.trials.record import is_whole, sealed
 
@@ -24,6 +25,21 @@ _FIT = "_fit"
 """Readers of Parquet folders pass over names that begin so."""
 _DESCRIPTION = "stream.json"
 _WIDTHS = "intervals.safetensors"
+
+
+@dataclass(frozen=True)
+class StreamFit:
+    """A fit on all pieces.
+
+    Attributes:
+        forecaster: what forecasts, refitted on all rows if that was asked for.
+        widths: half-widths of intervals by level, as `forecheck.forecasting.fitted.Fitted` has them.
+        info: what validation chose, losses and counts.
+    """
+
+    forecaster: ClosedForm
+    widths: dict[str, Float[np.ndarray, "horizon channel"]]
+    info: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,16 @@ class Place:
                 f"cannot write {self.folder}: it holds forecasts of another request (other {', '.join(other)})",
                 "Name another folder, or remove this one.",
             )
+        return self.saved
+
+    @cached_property
+    def saved(self) -> StreamFit:
+        """The fit that is there.
+
+        Raises:
+            DataError: if it is damaged.
+        """
+        described = self._described()
         forecaster = registry.load(self.folder / _FIT)
         assert isinstance(forecaster, ClosedForm)
         return StreamFit(forecaster, load_file(self.folder / _FIT / _WIDTHS), described["info"])

@@ -11,20 +11,20 @@ import pyarrow as pa
 
 import forecheck
 from forecheck.data.reading.pieces import Pieces
-from forecheck.data.splits import by_stamps
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasters.base import Forecaster, Task
 from forecheck.forecasters.linear import ClosedForm
-from forecheck.forecasting.fit import completed
-from forecheck.forecasting.fitted import Fitted, check_level
-from forecheck.forecasting.forecast import make_forecast
-from forecheck.forecasting.streaming.cut import Plan, scaler_of, served
-from forecheck.forecasting.streaming.fit import StreamFit, fit_stream
-from forecheck.forecasting.streaming.place import Place, check_folder
+from forecheck.forecasting.fitted import check_level
+from forecheck.forecasting.streaming.cut import Plan
+from forecheck.forecasting.streaming.fit import fit_stream
+from forecheck.forecasting.streaming.place import Place, StreamFit, check_folder
+from forecheck.forecasting.streaming.spread import Spread, spread_over
+from forecheck.forecasting.streaming.steps import Forecasts
 from forecheck.forecasting.streaming.survey import described, own_lookback, survey
 from forecheck.progress import Progress
 from forecheck.trials.engines.base import Watcher
+from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
 
 STREAMED = ("nlinear", "rlinear", "linear", "dlinear")
@@ -61,6 +61,7 @@ def run_stream(
     levels: Sequence[float],
     options: Mapping[str, Mapping[str, Any]],
     refit: bool,
+    workers: Workers = 0,
 ) -> Streamed:
     """Fit and forecast all series of some data, a piece at a time.
 
@@ -77,6 +78,7 @@ def run_stream(
         levels: coverage of intervals, in percent.
         options: of the model, by its name.
         refit: fit again on all rows.
+        workers: who reads tables; results are the same to the last bit.
 
     Raises:
         DataError: if the data cannot be used as they are.
@@ -92,12 +94,13 @@ def run_stream(
     check_folder(folder, pieces.place)
     place = Place(folder, _request(pieces, protocol, model, config, levels, refit=refit))
     fit = place.fit()
-    if fit is None:
-        fit = _fit(pieces, protocol, watcher, model, options.get(model, {}), levels, refit=refit)
-        place.keep(fit)
-    left = {number for number in fit.info["parts"] if not place.part(number).exists()}
-    if left:
-        _write(pieces, fit, place, levels, left, _progress(watcher, "forecasts"))
+    if fit is None or _left(fit, place):
+        with spread_over(pieces.divided(_progress(watcher, "names")), folder, workers) as spread:
+            if fit is None:
+                fit = _fit(spread, protocol, watcher, model, options.get(model, {}), levels, refit=refit)
+                place.keep(fit)
+            for _ in spread.run(Forecasts(place, levels), _progress(watcher, "forecasts"), _left(fit, place)):
+                pass
     return Streamed(folder, tuple(place.parts()), fit.info)
 
 
@@ -130,8 +133,13 @@ def _request(
     }
 
 
+def _left(fit: StreamFit, place: Place) -> set[int]:
+    """Parts that are still to be written."""
+    return {number for number in fit.info["parts"] if not place.part(number).exists()}
+
+
 def _fit(
-    pieces: Pieces,
+    spread: Spread,
     protocol: Protocol,
     watcher: Watcher,
     model: str,
@@ -140,37 +148,25 @@ def _fit(
     *,
     refit: bool,
 ) -> StreamFit:
-    known = survey(pieces, protocol.split or "70/10/20", _progress(watcher, "reading"))
+    known = survey(spread, protocol.split or "70/10/20", _progress(watcher, "reading"))
     lookback = protocol.lookback
     if lookback is None:
-        lookback = own_lookback(pieces, known, model, protocol.horizon, _progress(watcher, "lookback"))
+        lookback = own_lookback(spread, known, model, protocol.horizon, _progress(watcher, "lookback"))
     plan = Plan(lookback, protocol.horizon, known.split, known.first)
     period = protocol.period or known.frequency.period
     forecaster = registry.create(model, Task(lookback, protocol.horizon, len(known.channels), period), options)
     assert isinstance(forecaster, ClosedForm)
     callbacks = {"summing": _progress(watcher, "sums"), "calibrating": _progress(watcher, "intervals")}
-    fit = fit_stream(pieces, plan, forecaster, sorted(levels), refit=refit, **callbacks)
+    fit = fit_stream(spread, plan, forecaster, sorted(levels), refit=refit, **callbacks)
     info: dict[str, Any] = {
         "model": model,
         "rule": "named",
-        "read": described(known, pieces),
+        "read": described(known, spread.pieces),
         "notes": list(known.notes),
     }
     info |= {"lookback": lookback, "split": known.split, "first": str(known.first), "last": str(known.last)}
     info |= {"series": known.series, "rows": known.rows, "parts": list(known.tables)} | fit.info
     return StreamFit(fit.forecaster, fit.widths, info)
-
-
-def _write(
-    pieces: Pieces, fit: StreamFit, place: Place, levels: Sequence[float], left: set[int], progress: Progress
-) -> None:
-    """Write the parts that are left."""
-    for each in served(pieces, progress, left):
-        if (panel := each.panel) is not None:
-            scaler = scaler_of(panel, by_stamps(fit.info["split"], panel))
-            names = panel.series, panel.channels, panel.frequency
-            fitted = Fitted(fit.forecaster, completed(panel, scaler), *names, fit.widths, fit.info, {})
-            place.write(each.number, make_forecast(fitted, panel, levels).to_arrow())
 
 
 def _progress(watcher: Watcher, name: str) -> Progress:

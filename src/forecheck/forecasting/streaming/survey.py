@@ -9,13 +9,13 @@ import numpy as np
 
 from forecheck.data.frequency import Frequency
 from forecheck.data.reading.pieces import Pieces
-from forecheck.data.scaling import scalable_among
 from forecheck.data.source import count, listed
-from forecheck.data.splits import by_stamps, is_by_share, share_places
+from forecheck.data.splits import is_by_share, share_places
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasters import registry
 from forecheck.forecasting.selection import fitting_lookback, room_for
-from forecheck.forecasting.streaming.cut import served
+from forecheck.forecasting.streaming.spread import Spread
+from forecheck.forecasting.streaming.steps import Stamps, TrainingRows
 from forecheck.progress import Progress
 
 
@@ -47,11 +47,11 @@ class Survey:
     notes: tuple[str, ...]
 
 
-def survey(pieces: Pieces, split: str, progress: Progress | None = None) -> Survey:
+def survey(spread: Spread, split: str, progress: Progress | None = None) -> Survey:
     """Read all data once.
 
     Args:
-        pieces: the data.
+        spread: the data, and who reads them.
         split: in percent, or two stamps.
         progress: called with the share that is done.
 
@@ -63,45 +63,59 @@ def survey(pieces: Pieces, split: str, progress: Progress | None = None) -> Surv
         raise UsageError(
             f"a stream cannot be split by {split!r}", "Use percent (70/10/20) or dates (2015-01-01,2016-01-01)."
         )
-    stamps: Any = None
-    counts = np.zeros(0, dtype=np.int64)
+    pieces = spread.pieces
+    stamps = counts = np.zeros(0, dtype=np.int64)
     series = left = 0
     tables: list[int] = []
     shortest: list[int] = []
     aside: list[str] = []
-    known = None
-    for each in served(pieces, progress):
-        left += len(each.aside)
-        aside += each.aside[: 10 - len(aside)]
-        if each.panel is None:
+    usual: dict[str, Any] = {}
+    for table in spread.run(Stamps(), progress):
+        facts = table.facts
+        left += facts["left"]
+        aside += facts["aside"][: 10 - len(aside)]
+        if not table.arrays:
             continue
-        known = known or each.panel
-        tables.append(each.number)
-        series += len(each.panel.series)
-        shortest.append(int(each.panel.lengths.min()))
-        found, often = np.unique(each.panel.time, return_counts=True)
-        stamps, places = np.unique(found if stamps is None else np.concatenate([stamps, found]), return_inverse=True)
-        counts = np.bincount(places, weights=np.concatenate([counts, often])).astype(np.int64)
-    if known is None:
+        usual = usual or facts
+        _check_kind(facts, usual, pieces)
+        tables.append(table.number)
+        series += facts["series"]
+        shortest.append(facts["shortest"])
+        stamps, places = np.unique(np.concatenate([stamps, table.arrays["stamps"]]), return_inverse=True)
+        counts = np.bincount(places, weights=np.concatenate([counts, table.arrays["counts"]])).astype(np.int64)
+    if not usual:
         raise DataError(f"{pieces.source.name}: no series changes and has rows enough to be scaled by")
     if series < 2:
         raise UsageError(
             f"{pieces.source.name} has one series that can be forecast: a stream is of many",
             "One series fits into memory: forecheck forecast.",
         )
+    stamped = stamps.astype("datetime64[us]") if usual["dates"] else stamps
     said = f"{left:,} of {left + series:,} series never change or have too few rows, so no forecast: {listed(aside)}"
     return Survey(
         tuple(tables),
         series,
         int(counts.sum()),
         min(shortest),
-        stamps[0],
-        stamps[-1],
-        _stamped(split, stamps, counts),
-        known.frequency,
-        known.channels,
+        stamped[0],
+        stamped[-1],
+        _stamped(split, stamped, counts),
+        Frequency(**usual["frequency"]),
+        tuple(usual["channels"]),
         (said.replace(" and 5 more", " and others"),) if left else (),
     )
+
+
+def _check_kind(facts: dict[str, Any], usual: dict[str, Any], pieces: Pieces) -> None:
+    """Refuse series of another step than the first ones."""
+    steps = [Frequency(**each["frequency"]) for each in (facts, usual)]
+    kinds = [(each.unit, each.count, each.month_end) for each in steps]
+    if kinds[0] != kinds[1] or facts["dates"] != usual["dates"]:
+        raise DataError(
+            f'{pieces.source.name} has a row every {steps[1]} in series "{usual["first"]}" and its neighbours, but a '
+            f'row every {steps[0]} in "{facts["first"]}" and its own',
+            "Bring all series to one step, or stream those of each step by themselves.",
+        )
 
 
 def _stamped(split: str, stamps: Any, counts: Any) -> str:
@@ -122,11 +136,11 @@ def described(found: Survey, pieces: Pieces) -> str:
     )
 
 
-def own_lookback(pieces: Pieces, found: Survey, model: str, horizon: int, progress: Progress | None = None) -> int:
+def own_lookback(spread: Spread, found: Survey, model: str, horizon: int, progress: Progress | None = None) -> int:
     """The lookback that suits the model and the data, as `forecheck.forecasting.selection.own_lookbacks` finds it.
 
     Args:
-        pieces: the data, read once more.
+        spread: the data, read once more, and who reads them.
         found: what all series have together.
         model: name of the forecaster.
         horizon: H.
@@ -136,12 +150,10 @@ def own_lookback(pieces: Pieces, found: Survey, model: str, horizon: int, progre
         DataError: if not even one window fits.
     """
     longest, shortest = 0, found.rows
-    for each in served(pieces, progress):
-        if each.panel is not None:
-            borders = by_stamps(found.split, each.panel)
-            serving = scalable_among(each.panel, borders) & (borders.test_end > borders.train_end)
-            longest = max(longest, int(borders.train_end.max()))
-            shortest = min(shortest, int(borders.train_end[serving].min(initial=shortest)))
+    for table in spread.run(TrainingRows(found.split), progress):
+        if table.facts:
+            longest = max(longest, table.facts["longest"])
+            shortest = min(shortest, shortest if table.facts["shortest"] is None else table.facts["shortest"])
     natural = registry.find(model).natural_lookback(horizon)
-    room = room_for(pieces.source.name, horizon, longest)
+    room = room_for(spread.pieces.source.name, horizon, longest)
     return min(fitting_lookback(natural, room, shortest), found.shortest)
