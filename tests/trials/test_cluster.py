@@ -113,7 +113,8 @@ def test_results_are_those_of_this_process(cluster, tmp_path):
 
 
 def test_a_stream_is_that_of_this_process(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(pieces, "_VALUES", 500)
+    monkeypatch.setattr(pieces, "_VALUES", 300)
+    monkeypatch.setattr(pieces, "_BATCH", 64)
     rows = {"unique_id": np.repeat(np.arange(12), 100), "ds": np.tile(np.arange(100), 12)}
     pq.write_table(pa.table(rows | {"y": np.random.default_rng(0).normal(size=1200)}), tmp_path / "data.parquet")
     made = [

@@ -147,10 +147,11 @@ _SUMS = ("inputs", "cross", "input_sum", "target_sum", "target_square")
 
 def grams_of(answer: Answer, part: str) -> list[Gram]:
     """Gram matrices of a part of a table, by group; empty if it has no windows."""
-    return [
-        Gram(**{name: answer.arrays[f"{part} {number} {name}"] for name in _SUMS}, **facts)
-        for number, facts in enumerate(answer.facts["grams"].get(part, ()))
-    ]
+    found = []
+    for number, facts in enumerate(answer.facts["grams"].get(part, ())):
+        sums: dict[str, Any] = {name: answer.arrays[f"{part} {number} {name}"] for name in _SUMS}
+        found.append(Gram(**sums, **facts))
+    return found
 
 
 def turns_of(windows: Windows) -> Int[np.ndarray, " window"]:
