@@ -180,7 +180,7 @@ def main() -> None:
         kept[table][key] = run()
         print(key, kept[table][key], flush=True)
         path.write_text(json.dumps(kept, indent=1) + "\n")
-        (RESULTS / "anchored_ablation.md").write_text(markdown(kept))
+    (RESULTS / "anchored_ablation.md").write_text(markdown(kept))
 
 
 if __name__ == "__main__":

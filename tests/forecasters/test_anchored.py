@@ -17,6 +17,7 @@ from forecheck.forecasters.gram import gram
 from forecheck.forecasters.linear import NLinear
 from forecheck.forecasters.linear_members import (
     NORMALISATIONS,
+    fit_free,
     fit_member,
     fit_members,
     grams_of,
@@ -60,6 +61,50 @@ def test_a_member_is_ridge_regression_on_materialised_suffixes(normalisation, lo
     weight = np.linalg.solve(products + max(strength, 1e-9) * np.eye(lookback), z.T @ target)
     found = fit_member(gram(replace(train, lookback=lookback)), normalisation, 0.7)
     np.testing.assert_allclose(x @ found, z @ weight + level, atol=2e-5)  # the windows are float32
+
+
+def test_the_map_that_is_nearly_free_has_the_intercept_of_least_squares():
+    train = prepare(hourly(300), 20, 6).train
+    x, y = (part.transpose(1, 2).flatten(0, 1).double().numpy() for part in train.gather(slice(None)))
+    change, steps = y - x[:, -1:], x - x[:, -1:]
+    centred = steps - steps.mean(axis=0)
+    strength = 1e-2 * np.trace(centred.T @ centred) / 20
+    weight = np.linalg.solve(centred.T @ centred + strength * np.eye(20), centred.T @ (change - change.mean(axis=0)))
+    expected = x[:, -1:] + change.mean(axis=0) + (steps - steps.mean(axis=0)) @ weight
+    found = fit_free(gram(train), 1e-2)
+    np.testing.assert_allclose(x @ found[:-1] + found[-1], expected, atol=1e-4)
+
+
+def test_series_that_drift_are_forecast_with_their_drift():
+    panel = hourly(900)
+    drifting = replace(panel, values=panel.values + 0.5 * np.arange(900)[:, None])
+    forecaster, report, experiment = fitted(drifting, horizon=24, period=1)
+    nlinear = NLinear(forecaster.task)
+    nlinear.fit(experiment.train, experiment.validation)
+    x, y = experiment.test.gather(slice(None))
+    assert report.details["freed"] > 0.8
+    assert mse(forecaster.predict(x), y) < 1.02 * mse(nlinear.predict(x), y)
+
+
+@pytest.mark.parametrize("rows", [None, 0])
+def test_fits_of_earlier_versions_forecast_as_they_did(rows):
+    """Before there was an intercept, and before there was that map."""
+    forecaster, _, experiment = fitted(hourly())
+    x = experiment.test.gather(slice(0, 4))[0]
+    saved = forecaster.tensors()
+    earlier = saved | {"map_free": saved["map_free"][:, :-1]}
+    if rows == 0:
+        earlier = saved | {"weights": saved["weights"][:, :-1]}
+        del earlier["map_free"]
+    again = Anchored(forecaster.task, forecaster.config)
+    again.restore(earlier)
+    changed = Anchored(forecaster.task, forecaster.config)
+    free = torch.cat([saved["map_free"][:, :-1], torch.zeros_like(saved["map_free"][:, :1])], dim=1)
+    weights = saved["weights"].clone()
+    if rows == 0:
+        weights[:, -1] = 0
+    changed.restore(saved | {"map_free": free, "weights": weights})
+    torch.testing.assert_close(again.predict(x), changed.predict(x))
 
 
 def test_members_without_spread_are_finite():

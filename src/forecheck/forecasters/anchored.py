@@ -89,16 +89,16 @@ class Anchored(Forecaster):
     .. math:: \hat y_c = (1 - a) \, x_{c,L} 1 + a \sum_k w_{ck} \, \hat y_{ck}
 
     Members are ridge regressions at one fixed strength without intercept, over several lookbacks and normalisations,
-    each on all windows that its lookback leaves, one with nearly no ridge, the last season, the mean of the last few
-    and the last value itself. All are fitted on halves of the training part, on three quarters and on all of it. Their
-    errors on what follows each (validation in the end), every fold in units of its best member's, give the weights w
-    (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come from the other
-    folds. Then the members that were fitted on the whole training part forecast.
+    each on all windows that its lookback leaves, one with nearly no ridge and an intercept, the last season, the mean
+    of the last few and the last value itself. All are fitted on halves of the training part, on three quarters and on
+    all of it. Their errors on what follows each (validation in the end), every fold in units of its best member's, give
+    the weights w (`stacking.simplex_weights`) and the share a (`stacking.certain_share`), for which the weights come
+    from the other folds. Then the members that were fitted on the whole training part forecast.
 
     Choosing by validation alone picks wrong where it holds few independent windows: on random walks it prefers
     members that revert to some mean. That is what the folds inside the training part, the pull towards equal
-    weights of the regressions and the share are for. Where the ridge smooths too much, the one with nearly no ridge
-    takes the place of the stack as far as it is certain to be better, before the share is found.
+    weights of the regressions and the share are for. Where the ridge smooths too much or series drift, the one
+    with nearly no ridge takes the place of the stack as far as it is certain to be better, before the share is found.
 
     Source: this project. Its parts: Breiman, *Stacked Regressions*, Machine Learning 1996; Zeng et al., AAAI 2023
     (the linear members); Timmermann, *Forecast Combinations*, Handbook of Economic Forecasting 2006 (equal weights).
@@ -118,7 +118,7 @@ class Anchored(Forecaster):
         self.members = member_names(self.lookbacks, seasonal=has_season(task.lookback, task.period))
         self._maps: Maps | None = None
         self._weights: Float[Tensor, "channel member"] | None = None
-        self._whole: Float[Tensor, "channel lookback horizon"] | None = None
+        self._whole: Float[Tensor, "channel affine horizon"] | None = None
 
     @classmethod
     def room(cls, task: Task, config: Any, free: int) -> float:
@@ -134,7 +134,7 @@ class Anchored(Forecaster):
     @property
     def parameters(self) -> int:
         """The members' maps and their weights."""
-        maps = (len(NORMALISATIONS) * sum(self.lookbacks) + free_lookback(self.lookbacks)) * self.task.horizon
+        maps = (len(NORMALISATIONS) * sum(self.lookbacks) + free_lookback(self.lookbacks) + 1) * self.task.horizon
         return maps + (self.task.channels if self.config.per_channel else 1) * len(self.members)
 
     def fit(self, train: Windows, validation: Windows, seed: int = 0, progress: Progress | None = None) -> FitReport:
@@ -212,24 +212,29 @@ class Anchored(Forecaster):
         if self.task.channels * self.task.lookback * self.task.horizon > _HELD:
             return torch.einsum("kbch,ck->bhc", self._forecasts(x64, maps), weights).to(x.dtype)
         if self._whole is None:
-            self._whole = self.linear_map()
-        return torch.einsum("bcl,clh->bhc", x64, self._whole).to(x.dtype)
+            self._whole = self.affine_map()
+        return (torch.einsum("bcl,clh->bhc", x64, self._whole[:, :-1]) + self._whole[:, -1].T).to(x.dtype)
 
-    def linear_map(self) -> Float[Tensor, "channel lookback horizon"]:
-        r"""All that was fitted as one map a channel, :math:`\hat y_c = V_c^\top x_c`: every member is linear.
+    def affine_map(self) -> Float[Tensor, "channel affine horizon"]:
+        r"""All that was fitted as one map a channel: every member is linear but one, which has an intercept.
 
-        .. math:: V_c = \sum_k w_{ck} V_k
+        .. math:: \hat y_c = V_c^\top x_c + b_c, \qquad (V_c, b_c) = \sum_k w_{ck} (V_k, b_k)
+
+        The last row is b.
         """
         maps, weights = self._fitted()
         task, config = self.task, self.config
         units = torch.eye(task.lookback, dtype=torch.float64)[:, None]  # a window for every step
         naive = naive_members(units, task.horizon, task.period, config.seasons)[:, :, 0]  # (naive, lookback, horizon)
         found = torch.einsum("ck,klh->clh", weights[:, : len(naive)], naive)
+        found = torch.nn.functional.pad(found, (0, 0, 0, 1))
+        *usual, free = maps
         place = len(naive)
-        for group in maps:
+        for group in usual:
             some = weights[:, place : place + len(group)]
-            found[:, -group.shape[1] :] += torch.einsum("cn,nlh->clh", some, group)
+            found[:, -1 - group.shape[1] : -1] += torch.einsum("cn,nlh->clh", some, group)
             place += len(group)
+        found[:, -free.shape[1] :] += weights[:, -1, None, None] * free
         return found
 
     def _fitted(self) -> tuple[Maps, Float[Tensor, "channel member"]]:
@@ -253,11 +258,14 @@ class Anchored(Forecaster):
             DataError: if shapes are not those of the task.
         """
         H = self.task.horizon
-        if "map_free" not in tensors:  # kept before there was that member
-            free = torch.zeros(1, free_lookback(self.lookbacks), H, dtype=torch.float64)
-            tensors = {**tensors, "map_free": free, "weights": torch.nn.functional.pad(tensors["weights"], (0, 1))}
+        free = (1, free_lookback(self.lookbacks) + 1, H)
+        if "map_free" not in tensors:  # saved before there was that member
+            no_map = torch.zeros(free, dtype=torch.float64)
+            tensors = {**tensors, "map_free": no_map, "weights": torch.nn.functional.pad(tensors["weights"], (0, 1))}
+        elif tensors["map_free"].shape == (1, free[1] - 1, H):  # saved before it had an intercept
+            tensors = {**tensors, "map_free": torch.nn.functional.pad(tensors["map_free"], (0, 0, 0, 1))}
         shapes = {f"map_{L}": (len(NORMALISATIONS), L, H) for L in self.lookbacks}
-        shapes["map_free"] = (1, free_lookback(self.lookbacks), H)
+        shapes["map_free"] = free
         expected = {"weights": (self.task.channels, len(self.members))} | shapes
         for key, shape in expected.items():
             found = tuple(tensors[key].shape)

@@ -104,13 +104,14 @@ class FeedForwardBlock(nn.Module):
 class AnchoredNetModule(nn.Module):
     r"""The network.
 
-    .. math:: \hat y_c = V_c^\top x_c + g \, s_c \, f\Big(\frac{x_c - \mu_c}{s_c}\Big)
+    .. math:: \hat y_c = V_c^\top x_c + b_c + g \, s_c \, f\Big(\frac{x_c - \mu_c}{s_c}\Big)
 
-    with the map V of the closed forms, which is not trained, and mean and spread of the last `span` steps.
+    with the map V and the intercept b of the closed forms, which are not trained, and mean and spread of the last
+    `span` steps.
 
     Attributes:
         share: g, 1 while training.
-        anchor_map: V, (channel, lookback, horizon); made from the closed forms, not saved.
+        anchor_map: V with b as its last row, (channel, lookback + 1, horizon); made from the closed forms, not saved.
     """
 
     share: Tensor
@@ -133,7 +134,8 @@ class AnchoredNetModule(nn.Module):
         )
         self.head = NormalLinear(self.embed.tokens * c.width, task.horizon, std=1e-3)  # starts at the closed forms
         self.register_buffer("share", torch.ones(()))
-        self.register_buffer("anchor_map", torch.zeros(task.channels, task.lookback, task.horizon), persistent=False)
+        whole = torch.zeros(task.channels, task.lookback + 1, task.horizon)
+        self.register_buffer("anchor_map", whole, persistent=False)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """Forecast every channel by itself."""
@@ -141,7 +143,7 @@ class AnchoredNetModule(nn.Module):
 
     def anchor(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """The closed forms' forecast."""
-        return torch.einsum("blc,clh->bhc", x, self.anchor_map)
+        return torch.einsum("blc,clh->bhc", x, self.anchor_map[:, :-1]) + self.anchor_map[:, -1].T
 
     def residual(self, x: Float[Tensor, "batch lookback channel"]) -> Float[Tensor, "batch horizon channel"]:
         """What the branch adds to it."""
@@ -201,7 +203,7 @@ class AnchoredNet(NeuralForecaster):
         """
         base = self.base.fit(train_windows.on("cpu"), validation.on("cpu"), seed, within(progress, 0, _FIRST))
         network = self._network
-        network.anchor_map.copy_(self.base.linear_map())
+        network.anchor_map.copy_(self.base.affine_map())
         network.share.fill_(1.0)
         stopping, judging = halves(validation)
         report = super().fit(train_windows, stopping, seed, within(progress, _FIRST, 1), checkpoint)
@@ -240,7 +242,7 @@ class AnchoredNet(NeuralForecaster):
         """Take back what `tensors` gave."""
         self.base.restore({key.removeprefix(_BASE): value for key, value in tensors.items() if key.startswith(_BASE)})
         super().restore({key: value for key, value in tensors.items() if not key.startswith(_BASE)})
-        self._network.anchor_map.copy_(self.base.linear_map())
+        self._network.anchor_map.copy_(self.base.affine_map())
 
 
 def halves(windows: Windows) -> tuple[Windows, Windows]:

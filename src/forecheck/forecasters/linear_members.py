@@ -18,7 +18,8 @@ NORMALISATIONS = ("last value", "window mean")
 """What is subtracted before the map and added after: ridge draws the forecast to it. Either moves with the level of
 the window; a map of the window as it is does not, and reverts to a training mean that may no longer hold."""
 _FREE = 1e-4
-"""Share of the ridge that one more map is left under, for series that the ridge would smooth too much."""
+"""Share of the ridge that one more map is left under, which has an intercept: for series that the ridge would smooth
+too much, and for those that drift."""
 _USUAL = 336
 """Steps of input of that map at most, if there are so short ones."""
 
@@ -53,12 +54,39 @@ def fit_member(gram: Gram, normalisation: str, ridge: float) -> Float[np.ndarray
     """
     lookback = len(gram.inputs)
     p = functional(normalisation, lookback)
+    weight = _ridge(gram.normalised(p), ridge)
+    found: Float[np.ndarray, "lookback horizon"] = weight + np.outer(p, 1 - weight.sum(axis=0))
+    return found
+
+
+def fit_free(gram: Gram, ridge: float) -> Float[np.ndarray, "affine horizon"]:
+    r"""`fit_member` with an intercept, which stands below the map.
+
+    .. math:: W = (G_c + \lambda I)^{-1} C_c, \qquad b = \bar y - W^\top \bar x
+
+    with the Gram matrix of windows less their last value, centred.
+
+    Args:
+        gram: Gram of the training windows as they are.
+        ridge: rho, in units of the mean eigenvalue.
+    """
+    p = functional(NORMALISATIONS[0], len(gram.inputs))
     gram = gram.normalised(p)
+    inputs, targets = gram.input_sum / max(gram.count, 1), gram.target_sum / max(gram.count, 1)
+    weight = _ridge(gram.centred(inputs, targets), ridge)
+    found: Float[np.ndarray, "affine horizon"] = np.vstack(
+        [weight + np.outer(p, 1 - weight.sum(axis=0)), targets - inputs @ weight]
+    )
+    return found
+
+
+def _ridge(gram: Gram, ridge: float) -> Float[np.ndarray, "lookback horizon"]:
+    lookback = len(gram.inputs)
     # Rounding may leave eigenvalues below zero, by no more than the floor.
     strength = max(ridge * float(np.trace(gram.inputs)) / lookback, gram.floor) or 1.0
     penalised = gram.inputs + strength * np.eye(lookback)
-    weight = cho_solve(cho_factor(penalised, overwrite_a=True, check_finite=False), gram.cross, check_finite=False)
-    found: Float[np.ndarray, "lookback horizon"] = weight + np.outer(p, 1 - weight.sum(axis=0))
+    factor = cho_factor(penalised, overwrite_a=True, check_finite=False)
+    found: Float[np.ndarray, "lookback horizon"] = cho_solve(factor, gram.cross, check_finite=False)
     return found
 
 
@@ -79,7 +107,7 @@ def grams_of(windows: Windows, lookbacks: Sequence[int], counted: Windows | None
 
 
 def fit_members(grams: Iterable[Gram], lookbacks: Sequence[int], ridge: float) -> list[Float[Tensor, "_ _ horizon"]]:
-    """Maps of every normalisation, one tensor a lookback, and the map that is nearly free of the ridge.
+    """Maps of every normalisation, one tensor a lookback, and the map that is nearly free of the ridge (`fit_free`).
 
     Args:
         grams: of the training windows as they are, one a lookback.
@@ -90,15 +118,11 @@ def fit_members(grams: Iterable[Gram], lookbacks: Sequence[int], ridge: float) -
     for lookback, whole in zip(lookbacks, grams, strict=True):
         # Without gaps all steps share one Gram matrix, and its factor.
         parts = [whole] if whole.gaps is None else list(whole.steps())
-        found.append(_maps(parts, [(name, ridge) for name in NORMALISATIONS]))
+        steps = [np.stack([fit_member(part, name, ridge) for name in NORMALISATIONS]) for part in parts]
+        found.append(torch.from_numpy(np.concatenate(steps, axis=2)))
         if lookback == free_lookback(lookbacks):
-            free = [_maps(parts, [(NORMALISATIONS[0], _FREE * ridge)])]
+            free = [torch.from_numpy(np.concatenate([fit_free(part, _FREE * ridge) for part in parts], axis=1)[None])]
     return found + free
-
-
-def _maps(parts: Sequence[Gram], kinds: Sequence[tuple[str, float]]) -> Float[Tensor, "kind _ horizon"]:
-    steps = [np.stack([fit_member(part, *kind) for kind in kinds]) for part in parts]
-    return torch.from_numpy(np.concatenate(steps, axis=2))
 
 
 def naive_members(
@@ -129,8 +153,10 @@ def has_season(lookback: int, period: int) -> bool:
 def linear_members(
     x: Float[Tensor, "batch channel lookback"], maps: Sequence[Float[Tensor, "_ _ horizon"]]
 ) -> Float[Tensor, "linear batch channel horizon"]:
-    """Forecasts of every map, in the order of `member_names`."""
-    return torch.cat([torch.stack([x[..., -weight.shape[0] :] @ weight for weight in group]) for group in maps])
+    """Forecasts of every map, in the order of `member_names`; the last one has an intercept."""
+    *usual, (free,) = maps
+    found = [torch.stack([x[..., -weight.shape[0] :] @ weight for weight in group]) for group in usual]
+    return torch.cat([*found, (x[..., 1 - len(free) :] @ free[:-1] + free[-1])[None]])
 
 
 def prior_of(lookbacks: Sequence[int], *, seasonal: bool) -> Float[np.ndarray, " member"]:
