@@ -396,3 +396,8 @@ def test_intervals_are_no_narrower_than_the_arithmetic(model, growth, rows, tmp_
     low, high, middle = (np.asarray(made.columns[f"{model}{part}"]) for part in ("-lo-90", "-hi-90", ""))
     assert (low < middle).all()
     assert (middle < high).all()
+
+
+def test_one_candidate_may_be_a_text(tmp_path):
+    with pytest.raises(UsageError, match="no forecaster is called 'nothing'"):
+        fc.forecast(hourly(300), horizon=6, candidates="nothing", workers=0, store=tmp_path)

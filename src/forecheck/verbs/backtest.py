@@ -10,7 +10,7 @@ from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of, several
 
 
 def backtest(
@@ -75,7 +75,7 @@ def backtest(
     with means_of(workers, store, progress, device=device) as means:
         report = run_backtest(
             panel,
-            [models] if isinstance(models, str) else None if models is None else list(models),
+            None if models is None else several(models),
             protocol,
             means,
             options=options,
