@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -279,8 +278,14 @@ def test_a_result_that_is_gone_is_an_error(tmp_path):
         Store(tmp_path).need(TRIAL)
 
 
+def test_a_folder_may_be_a_text(tmp_path):
+    assert Store(str(tmp_path)).root == tmp_path
+    with pytest.raises(UsageError, match="empty name"):
+        Store("")
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/store", "memory://x", "file:///tmp/x", "gs+v1://b"])
 def test_a_url_is_no_store(url):
     with pytest.raises(UsageError, match="has to be a folder") as error:
-        Store(Path(url))
+        Store(url)
     assert "mounted" in error.value.remedy

@@ -78,7 +78,7 @@ def load(
                 "a panel is ready: what is known beside its channels is given when it is read",
                 "Read it with fc.load(data, known=[...], future=...).",
             )
-        if time or series or target or fill or drop or written != Written():
+        if any(each is not None for each in (time, series, target, fill)) or drop or written != Written():
             raise UsageError("a panel is ready: it takes no time, series, target, fill or drop, and no notation")
         return data if name is None else replace(data, name=name)
     drop = (drop,) if isinstance(drop, str) else tuple(drop)

@@ -55,8 +55,10 @@ class Store:
         UsageError: if it is a URL: writing in one step, and locks, need a folder.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root or home() / "store"
+    def __init__(self, root: Path | str | None = None) -> None:
+        if root == "":
+            raise UsageError("the store has an empty name", "Name a folder, or leave it out for your cache.")
+        self.root = home() / "store" if root is None else Path(root)
         if _URL.match(str(self.root)):
             raise UsageError(
                 f"the store has to be a folder, and {self.root} is a URL",

@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.pools import Workers
-from forecheck.trials.protocol import Protocol
+from forecheck.trials.protocol import Protocol, whole
 from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of, several
 
 
@@ -33,7 +33,7 @@ def backtest(
     past: Names = (),
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Report:
     """Score models on all windows of the standard test part, with pairwise verdicts.
@@ -79,7 +79,7 @@ def backtest(
             protocol,
             means,
             options=options,
-            seeds=seeds,
+            seeds=whole("number of seeds", seeds),
             refit=refit,
         )
     return Report(report)

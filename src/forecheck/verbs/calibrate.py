@@ -16,7 +16,7 @@ def calibrate(
     *,
     only: Sequence[str] = (),
     workers: Workers = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Calibration:
     """Put the audit to data on which the right answer is known: can its verdicts be trusted?

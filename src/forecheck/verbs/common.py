@@ -71,7 +71,7 @@ def levels(level: Any) -> tuple[float, ...]:
         raise UsageError(f"levels are percentages, got {level!r}", "Write level=[80, 95].") from None
 
 
-def open_store(folder: Path | None) -> Store:
+def open_store(folder: Path | str | None) -> Store:
     """A store whose folder is there and can be written to, which is better known before the work than after it."""
     store = Store(folder)
     remedy = "Name another folder with --store, or in the environment variable FORECHECK_HOME."
@@ -105,7 +105,7 @@ def watching(progress: Shown) -> Iterator[Watcher]:
 @contextmanager
 def means_of(
     workers: Workers,
-    store: Path | None,
+    store: Path | str | None,
     progress: Shown,
     models: Mapping[str, Forecaster] | None = None,
     device: str = "cpu",

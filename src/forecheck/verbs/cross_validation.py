@@ -31,7 +31,7 @@ def cross_validation(
     past: Names = (),
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> CrossValidation:
     """The forecasts that a backtest scores, beside what came, as a frame: `unique_id, ds, cutoff, y`, and the models.

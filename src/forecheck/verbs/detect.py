@@ -44,7 +44,7 @@ def detect(
     save: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Detection:
     """Find anomalies: rows that are far from what was forecast of them; see `forecheck.anomaly.detection.fit`.

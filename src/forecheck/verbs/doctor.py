@@ -11,7 +11,7 @@ from forecheck.installed import STOLEN, Requirement, extras, requirements, versi
 from forecheck.progress import Progress
 
 
-def doctor(store: Path | None = None, *, mend: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+def doctor(store: Path | str | None = None, *, mend: bool = False, progress: Progress | None = None) -> dict[str, Any]:
     """Whether this installation works: versions, linear algebra, devices, and every checksum of the store.
 
     Args:
@@ -82,7 +82,7 @@ def _machine(problems: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _store(
-    folder: Path | None, problems: list[dict[str, str]], progress: Progress | None, *, mend: bool
+    folder: Path | str | None, problems: list[dict[str, str]], progress: Progress | None, *, mend: bool
 ) -> dict[str, Any]:
     from forecheck.trials.health import check_store
     from forecheck.trials.store import Store

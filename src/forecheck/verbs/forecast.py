@@ -40,7 +40,7 @@ def forecast(
     integer: bool = False,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Forecast:
     """Forecast with what works; see `forecheck.forecasting.fit.run_fit`.

@@ -48,7 +48,7 @@ def prune(
     output: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> PrunedForecaster:
     """Prune a trained forecaster, and say what it costs and what it gains.

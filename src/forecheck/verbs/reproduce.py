@@ -19,7 +19,7 @@ def reproduce(
     budget: str = "quick",
     *,
     workers: Workers = None,
-    store: Path | None = None,
+    store: Path | str | None = None,
     progress: Shown = False,
 ) -> Reproduction:
     """Test the claims of papers: each ends confirmed, refuted, uneven or not testable here, our number beside theirs.
@@ -47,6 +47,6 @@ def reproduce(
         )
 
 
-def papers(store: Path | None = None) -> list[dict[str, Any]]:
+def papers(store: Path | str | None = None) -> list[dict[str, Any]]:
     """Every paper with its claims and their last verdicts."""
     return list_papers(open_store(store))

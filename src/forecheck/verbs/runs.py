@@ -10,7 +10,7 @@ from forecheck.trials.runs import prune as prune_store
 from forecheck.trials.store import Store
 
 
-def runs(store: Path | None = None) -> list[dict[str, Any]]:
+def runs(store: Path | str | None = None) -> list[dict[str, Any]]:
     """What the store holds, by kind, the newest first.
 
     Args:
@@ -25,7 +25,7 @@ def runs(store: Path | None = None) -> list[dict[str, Any]]:
 
 
 def prune(
-    store: Path | None = None, *, older: float | None = None, everything: bool = False, dry_run: bool = False
+    store: Path | str | None = None, *, older: float | None = None, everything: bool = False, dry_run: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """Remove from the store what the present code does not use, but nothing that another process uses.
 

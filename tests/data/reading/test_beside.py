@@ -218,6 +218,9 @@ def test_a_panel_is_read_already():
         with pytest.raises(UsageError, match="a panel is ready"):
             fc.forecast(panel, horizon=2, **given)
     assert fc.load(panel, known=[], past=()) is panel
+    for given in ({"time": ""}, {"target": ""}, {"fill": ""}):
+        with pytest.raises(UsageError, match="a panel is ready"):
+            load(panel, **given)
 
 
 def test_covariates_are_part_of_what_a_panel_is():
