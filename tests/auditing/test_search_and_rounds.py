@@ -5,14 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forecheck.auditing.audit import run_audit
-from forecheck.auditing.budget import Budget, Candidate, Clock, find_budget, read_duration
+from forecheck.auditing.budget import Budget, Candidate, Clock, find_budget, read_duration, typed
 from forecheck.auditing.catalogue import Selection
 from forecheck.auditing.plan import plan
 from forecheck.auditing.search import search
 from forecheck.data.windows import prepare
 from forecheck.errors import TrialError, UsageError
+from forecheck.reports.report import Report
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.means import Means
 from forecheck.trials.protocol import Protocol
@@ -144,11 +147,39 @@ def test_what_the_user_chose_is_not_searched(tmp_path):
     assert not found.converged("raw"), "convergence is measured all the same"
 
 
+class Still(Clock):
+    """A clock that stands."""
+
+    seconds = 0.0
+
+
 def test_what_the_time_does_not_allow_is_left_and_refused(tmp_path):
     engine = MadeUp(hourly(900), lambda trial: 1 / epochs(trial))
-    found, _ = searched(tmp_path, engine, clock=Clock(1.0))
+    found, _ = searched(tmp_path, engine, clock=Still(1.0))
     assert {options["epochs"] for options in found.tuned.values()} == {100}
     assert not found.converged("identity")
+    assert found.ended.by == "time"
+    # Two fits a length that take 2 s: the other way, the check of twice that, two further seeds; a tenth in reserve.
+    assert found.ended.needs == pytest.approx(10 / 0.9)
+    asked, _ = searched(tmp_path / "asked", engine, clock=Still(read_duration(typed(found.ended.needs))))
+    assert {options["epochs"] for options in asked.tuned.values()} == {800}, "as its fits take no longer for that"
+    assert asked.ended.by == "doublings"
+
+
+@pytest.mark.parametrize(("time", "by"), [(1.0, "time"), (1e6, "doublings")])
+def test_an_audit_says_what_ended_its_search_and_what_would_let_it_go_on(tmp_path, time, by):
+    engine = MadeUp(hourly(600), lambda trial: 1 / trial.config.get("epochs", 1), test=losses(0.5, 1.2))
+    report = audited(tmp_path, engine, replace(BUDGET, time=time))
+    said, found = report["verdict"], report["verdict"]["ended"]["search"]
+    assert said["worth"] == "undecided: undertrained"
+    assert found["by"] == by
+    assert (found["time"] is None) == (by == "doublings")
+    finding = next(finding for finding in report["findings"] if finding["code"] == "FC111")
+    shown = " ".join(Report(report).to_text(100).split())
+    advice = f"--time {found['time']}" if by == "time" else "--set patchtst.epochs=1600"
+    assert all(advice in text for text in (said["why"], finding["advice"], shown))
+    for text in (said["why"], said["converged"]["sentence"], finding["advice"].lower(), shown):
+        assert ("the time ended the search" in text) == ("--time" in text) == (by == "time")
 
 
 def test_a_way_of_training_that_diverges_is_not_chosen(tmp_path):
@@ -259,7 +290,11 @@ def test_no_round_is_begun_that_the_time_does_not_allow(tmp_path, monkeypatch):
     report = audited(tmp_path, engine, replace(BUDGET, time=100.0, doublings=0))
     assert report["protocol"]["seeds"] == [0, 1, 2]
     assert report["protocol"]["stopped"] == "the time is spent"
-    assert "no seeds were added as the time is spent" in report["verdict"]["why"]
+    assert "no seeds were added as the time is spent (--time " in report["verdict"]["why"]
+    found = report["verdict"]["ended"]["rounds"]
+    assert found["by"] == "time"
+    # Two further seeds of both arms, which take 1e6 s a fit (as said for all that an arm has).
+    assert read_duration(found["time"]) == pytest.approx(4 * 1e6 / 3 / 0.9, rel=0.01)
 
 
 def test_intervals_of_later_looks_are_wider(tmp_path):
@@ -289,6 +324,13 @@ def test_folds_pool_their_test_parts(tmp_path):
 def test_durations(text, seconds):
     assert read_duration(text) == seconds
     assert find_budget("quick", text).time == seconds
+
+
+@given(st.floats(0, 1e7))
+def test_a_duration_is_rounded_up_to_one_that_is_typed(seconds):
+    text = typed(seconds)
+    assert seconds <= read_duration(text) <= max(10, 2 * seconds)
+    assert len(text) <= 5
 
 
 @pytest.mark.parametrize("text", ["", "ten minutes", "-5m", "10", 0, -1])

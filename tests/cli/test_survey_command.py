@@ -172,7 +172,7 @@ def test_fail_on_names_the_cell(forecheck, waves, others, audited):
     ("arguments", "message"),
     [
         (("--models", "patchtst,patchtst"), "--models names 'patchtst' twice"),
-        (("--models", " , "), "--models ' , ' names no model"),
+        (("--models", " , "), "--models ' , ' has an empty name"),
         (("--models", "patchtst", "--model", "samformer"), "--model and --models are both given"),
         (("--models", "patchtst,pathctst"), "pathctst"),
         (("--margin", 3), "got 3; nor can the other 1 cells of the survey be run"),

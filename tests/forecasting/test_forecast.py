@@ -396,3 +396,11 @@ def test_intervals_are_no_narrower_than_the_arithmetic(model, growth, rows, tmp_
     low, high, middle = (np.asarray(made.columns[f"{model}{part}"]) for part in ("-lo-90", "-hi-90", ""))
     assert (low < middle).all()
     assert (middle < high).all()
+
+
+def test_one_name_may_be_a_text_and_so_may_a_folder(tmp_path):
+    how = {"horizon": 6, "workers": 0, "store": str(tmp_path)}
+    with pytest.raises(UsageError, match="no forecaster is called 'nothing'"):
+        fc.forecast(hourly(300), candidates="nothing", **how)
+    with pytest.raises(UsageError, match="no check has the code 'FC4x'"):
+        fc.audit(hourly(300), model="patchtst", select="FC4x", **how)

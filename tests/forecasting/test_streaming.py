@@ -234,6 +234,13 @@ def test_data_that_cannot_be_streamed_are_refused(name, message, small, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("text", ["", "unique_id,ds,y\na,2024-01-01,1\n"])
+def test_a_file_of_text_is_no_damaged_parquet(text, tmp_path):
+    (tmp_path / "panel.csv").write_text(text)
+    with pytest.raises(fc.DataError, match=r"^panel.csv is no Parquet file, and a stream reads no other"):
+        fc.stream(tmp_path / "panel.csv", horizon=5, output=tmp_path / "out")
+
+
 def test_the_remedy_for_rows_that_are_scattered_is_right(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "panel").mkdir()

@@ -99,6 +99,7 @@ def verdict(worth):
             "gain": 0.031,
             "sentence": "twice the epochs lower the validation MSE of patchtst by 3.1 %.",
         },
+        "ended": {"search": {"by": "doublings", "time": None}, "rounds": {"by": "time", "time": "45m"}},
         "resolution": "431 windows are 16 independent stretches: differences above ±6 % will show; with --folds 4 "
         "above ±3 %.",
     }

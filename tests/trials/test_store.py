@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from forecheck.data.frequency import Frequency
-from forecheck.errors import DataError
+from forecheck.errors import DataError, UsageError
 from forecheck.trials.panels import describe_panel, panel_key, save_panel
 from forecheck.trials.record import RECORD, Key
 from forecheck.trials.store import Store
@@ -276,3 +276,9 @@ def test_an_unknown_panel(tmp_path):
 def test_a_result_that_is_gone_is_an_error(tmp_path):
     with pytest.raises(DataError, match="the result of last, seed 0 is missing"):
         Store(tmp_path).need(TRIAL)
+
+
+def test_a_folder_may_be_a_text(tmp_path):
+    assert Store(str(tmp_path)).root == tmp_path
+    with pytest.raises(UsageError, match="empty name"):
+        Store("")

@@ -103,7 +103,7 @@ def run_audit(
     described = describe_protocol(whole, counted.counts, time.perf_counter() - started)
     raw = evidence.raw.results[0]
     return header("audit") | {
-        "verdict": verdict(evidence, stopped=rounds.stopped) | {"resolution": resolvable},
+        "verdict": verdict(evidence, rounds) | {"resolution": resolvable},
         "findings": [finding.to_dict() for finding in run_checks(evidence, planned.checks)],
         "skipped": list(planned.skipped),
         "protocol": described | _protocol(evidence, planned, budget, rounds, splits),

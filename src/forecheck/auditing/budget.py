@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time as clock
 from collections.abc import Iterable, Mapping
@@ -148,6 +149,19 @@ def read_duration(text: str | float) -> float:
     return float(text)
 
 
+_STEPS = ((10, 60, "s"), (60, 600, "m"), (300, 3600, "m"), (1800, 6 * 3600, "h"), (3600, math.inf, "h"))
+"""How a duration is rounded, up to which one, and its unit."""
+
+
+def typed(seconds: float) -> str:
+    """A duration as a person types it, at least as long: `20s`, `7m`, `25m`, `1.5h`."""
+    for step, below, unit in _STEPS:
+        up = max(1, math.ceil(seconds / step)) * step
+        if up < below:
+            return f"{up / _UNITS[unit]:.10g}{unit}"
+    raise AssertionError("no duration is endless")
+
+
 _RESERVE = 0.9
 """Of the time that is left, what may be planned: estimates err."""
 
@@ -172,7 +186,11 @@ class Clock:
 
     def affords(self, work: float) -> bool:
         """Whether so many seconds of work, shared by the processes, can still be done."""
-        return self.limit is None or work / self.parallel <= _RESERVE * (self.limit - self.seconds)
+        return self.limit is None or self.needs(work) <= self.limit
+
+    def needs(self, work: float) -> float:
+        """The limit, in seconds, by which so many seconds of work could still be done."""
+        return self.seconds + work / self.parallel / _RESERVE
 
 
 def work_of(results: Iterable[Result]) -> float:

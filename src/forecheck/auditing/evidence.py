@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from forecheck.auditing.ended import End
 from forecheck.auditing.setting import Family, Setting
 from forecheck.data.windows import Experiment
 from forecheck.statistics.inference import Comparison, compare
@@ -96,16 +97,25 @@ class Searched:
         tried: every fit.
         gains: by arm, by how much of its validation loss a fit twice as long is better; a negative one is worse.
         tolerance: relative gain below which an arm counts as converged.
+        ended: why training was made no longer.
     """
 
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tried: tuple[Tried, ...] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 0.01
+    ended: End = field(default_factory=End)
 
     def converged(self, arm: str) -> bool:
         """Whether twice the training gains less than the tolerance; true where it was not measured."""
         return self.gains.get(arm, 0.0) < self.tolerance
+
+    def longer(self, model: str) -> str:
+        """How to have a model trained longer, as words that begin with why it was not if the time was the reason."""
+        if self.ended.option:
+            return f"the time ended the search: {self.ended.option} lets it train twice as long"
+        epochs = max((options["epochs"] for options in self.tuned.values()), default=0)
+        return f"--set {model}.epochs={2 * epochs} trains twice as long" if epochs else "train longer"
 
     def rows(self) -> list[dict[str, Any]]:
         """As JSON types."""

@@ -237,7 +237,7 @@ class Converged(TrainedHere):
 
     code, title = "FC111", "training has converged"
     severity = "warning"
-    advice = "Train longer: more --time, or --budget standard."
+    advice = "Train longer: more --time if the time ended the search, else more epochs (--set MODEL.epochs=N)."
 
     def why_not(self, setting: Setting) -> str:
         """Budgets without a search do not measure it."""
@@ -250,11 +250,14 @@ class Converged(TrainedHere):
             return None
         late = [arm for arm in searched.gains if not searched.converged(arm)]
         gains = ", ".join(f"{arm} {100 * gain:+.1f} %" for arm, gain in searched.gains.items())
+        longer = searched.longer(evidence.setting.model)
         return self.passed(
             not late,
             f"A fit twice as long is better on validation by: {gains}; below {100 * searched.tolerance:g} % an arm "
             "counts as converged.",
+            advice=f"{longer[:1].upper()}{longer[1:]}.",
             gains=dict(searched.gains),
+            ended=searched.ended.to_dict(),
         )
 
 

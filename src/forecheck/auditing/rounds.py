@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forecheck.auditing.budget import Budget, Clock, work_of
+from forecheck.auditing.ended import By, End
 from forecheck.auditing.evidence import Evidence
 from forecheck.auditing.headline import arms_for_more_seeds, headline
 from forecheck.auditing.plan import Plan, PlannedArm
@@ -25,12 +26,26 @@ class Rounds:
     Attributes:
         seeds: fits by family and label.
         level: of the last look.
-        stopped: why no further seeds were added.
+        ended: why no further seeds were added.
     """
 
     seeds: Mapping[tuple[Family, str], int]
     level: float
-    stopped: str
+    ended: End
+
+    @property
+    def stopped(self) -> str:
+        """Why no further seeds were added, in words."""
+        return _STOPPED[self.ended.by]
+
+
+_STOPPED: dict[By, str] = {
+    "given": "one trained model was given",
+    "decided": "both questions are decided",
+    "windows": "the seeds of the declared looks would not decide it",
+    "time": "the time is spent",
+    "looks": "all looks were made",
+}
 
 
 def train_in_rounds(
@@ -58,29 +73,30 @@ def train_in_rounds(
     arms = {(arm.family, arm.label): arm for arm in planned.of("raw", "retrained")}
     if planned.setting.external:
         means(arm.trials(1)[0] for arm in arms.values())
-        return Rounds(dict.fromkeys(arms, 1), 0.05, "one trained model was given")
+        return Rounds(dict.fromkeys(arms, 1), 0.05, End("given"))
     levels = spend(budget.looks)
     seeds = dict.fromkeys(arms, 0)
-    open_arms, stopped = list(arms), "all looks were made"
+    open_arms, ended = list(arms), End("looks")
     for number, (look, level) in enumerate(zip(budget.looks, levels, strict=True)):
         for key in open_arms:
             seeds[key] = look
         means(trial for key in open_arms for split in splits for trial in arms[key].trials(look, split))
         found = headline(evidence := gather(seeds, level))
         if all(fact.holds is not None for fact in found.facts):
-            stopped = "both questions are decided"
+            ended = End("decided")
             break
         chosen = arms_for_more_seeds(found, evidence, budget.looks[-1])
         open_arms = [key for key, arm in arms.items() if ("raw" if arm.family == "raw" else arm.label) in chosen]
         if not open_arms:
-            stopped = "the seeds of the declared looks would not decide it"
+            ended = End("windows")
             break
         if number + 1 < len(budget.looks):
             more = budget.looks[number + 1]
-            if not clock.affords(_work([arms[key] for key in open_arms], splits, more, seeds, means.store)):
-                stopped = "the time is spent"
+            work = _work([arms[key] for key in open_arms], splits, more, seeds, means.store)
+            if not clock.affords(work):
+                ended = End("time", clock.needs(work))
                 break
-    return Rounds(seeds, level, stopped)
+    return Rounds(seeds, level, ended)
 
 
 def _work(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from forecheck.auditing.budget import Budget, Candidate, Clock, work_of
+from forecheck.auditing.ended import End
 from forecheck.auditing.evidence import Searched, Tried
 from forecheck.auditing.plan import Plan, PlannedArm
 from forecheck.errors import TrialError
@@ -57,16 +58,22 @@ def search(
         # At the length that will be used: a lead that only the longer fit has is a reason to go on.
         known = {name: state.loss(name, best[name], factor) for name in arms}
         late = [name for name, gain in gains.items() if gain >= margin and _matters(name, known, bar, margin)]
-        if not late or 2 * factor > longest:
+        if not late:
+            ended = End("decided" if any(gain >= margin for gain in gains.values()) else "converged")
+            break
+        if 2 * factor > longest:
+            ended = End("epochs" if "epochs" in chosen else "doublings")
             break
         once = state.work([(name, best[name], 2 * factor) for name in arms])
         # Of twice the length: the other ways, the check at twice that, and the other seeds of the first round.
-        if not clock.affords(once * (len(ways) - 1 + 2 + (budget.seeds * folds - 1))):
+        work = once * (len(ways) - 1 + 2 + (budget.seeds * folds - 1))
+        if not clock.affords(work):
+            ended = End("time", clock.needs(work))
             break
         factor *= 2
         best = state.best(ways, factor)
     tuned = {name: state.options(name, best[name], factor) for name in arms}
-    return Searched(tuned, tuple(state.tried(tuned)), gains, margin)
+    return Searched(tuned, tuple(state.tried(tuned)), gains, margin, ended)
 
 
 _Fit = tuple[str, Candidate, int]

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from forecheck.auditing.check import ATTENTION, Outcome, percent, with_interval
+from forecheck.auditing.ended import End
 from forecheck.auditing.evidence import LINEAR, Arm, Evidence
 from forecheck.auditing.headline import SIMPLE, Fact, Headline, headline, how_far, questions
+from forecheck.auditing.rounds import Rounds
 from forecheck.auditing.setting import Family
 from forecheck.statistics.inference import AS_FORECASTER, Comparison
 
@@ -88,12 +90,12 @@ def _gain(evidence: Evidence, arm: str) -> str:
     return f"{name} trained twice as long is better by {100 * evidence.searched.gains[arm]:.1f} % on validation"
 
 
-def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
+def verdict(evidence: Evidence, rounds: Rounds | None = None) -> dict[str, Any]:
     """The verdict as JSON types: about the architecture if arms were retrained, else about the checkpoints.
 
     Args:
         evidence: the finished trials.
-        stopped: why no further seeds were added.
+        rounds: of seeds, how far they went.
     """
     found = headline(evidence)
     answers = {subject: answer(evidence, subject) for subject in _FAMILIES}
@@ -104,7 +106,7 @@ def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
     return {
         "worth": found.worth if main else "not applicable",
         "sentence": _about(evidence) + _sentence(evidence, found, main),
-        "why": _why(evidence, found, stopped) if main else _unreached(evidence),
+        "why": _why(evidence, found, rounds) if main else _unreached(evidence),
         "advice": _advice(evidence, found),
         "outcome": main.outcome if main else "not applicable",
         "attention": _about(evidence) + _attention(evidence, main, subject) if main else "",
@@ -117,6 +119,10 @@ def verdict(evidence: Evidence, stopped: str = "") -> dict[str, Any]:
         "reference": _compared(evidence, first.arm) | {"beaten": first.holds} if first else None,
         "linear": _compared(evidence, linear) if linear else None,
         "converged": _converged(evidence),
+        "ended": {
+            "search": evidence.searched.ended.to_dict(),
+            "rounds": (rounds.ended if rounds else End()).to_dict(),
+        },
         **{subject: _answered(evidence, subject, found) for subject, found in answers.items()},
     }
 
@@ -195,7 +201,7 @@ def _attention(evidence: Evidence, main: Answer, subject: Subject) -> str:
     return f"{said}. {how}."
 
 
-def _why(evidence: Evidence, found: Headline, stopped: str) -> str:
+def _why(evidence: Evidence, found: Headline, rounds: Rounds | None) -> str:
     """Why it is undecided, and what would decide it; of both facts where both are open."""
     if not found.worth.startswith("undecided"):
         return ""
@@ -213,18 +219,15 @@ def _why(evidence: Evidence, found: Headline, stopped: str) -> str:
             parts.append(f"{what}: {fact.needs.sentence}")
         else:
             parts.append(f"{what}: {fact.comparison.reason}")
-    parts += [f"{' and '.join(asked)}: undertrained, as {gain}; {_longer(evidence)}" for gain, asked in late.items()]
+    longer = evidence.searched.longer(name)
+    parts += [f"{' and '.join(asked)}: undertrained, as {gain}; {longer}" for gain, asked in late.items()]
     if found.reference is None:
         parts.append(f"{name} was compared with no reference")
-    if stopped and any(fact.needs and fact.needs.binds == "seeds" for fact in found.facts if fact.holds is None):
-        parts.append(f"no seeds were added as {stopped}")
+    if rounds and any(fact.needs and fact.needs.binds == "seeds" for fact in found.facts if fact.holds is None):
+        # Where the time ended the search as well, the search would take what it is given first.
+        more = "" if evidence.searched.ended.option else rounds.ended.option
+        parts.append(f"no seeds were added as {rounds.stopped}" + (f" ({more} is enough for the next)" if more else ""))
     return "; ".join(parts)
-
-
-def _longer(evidence: Evidence) -> str:
-    """The way to more training."""
-    time = evidence.setting.budget.time
-    return f"give it more time (--time {max(1, round(3 * time / 60))}m)" if time else "train longer (--budget standard)"
 
 
 def _compared(evidence: Evidence, arm: Arm) -> dict[str, Any]:
@@ -249,6 +252,8 @@ def _converged(evidence: Evidence) -> dict[str, Any] | None:
     sentence = "; ".join(_gain(evidence, arm) for arm in late) or (
         f"trained twice as long, no arm is better by more than {100 * evidence.searched.tolerance:g} % on validation"
     )
+    if option := evidence.searched.ended.option:
+        sentence = f"the time ended the search ({option} lets it go on); {sentence}"
     return {"passed": not late, "gain": gains[worst], "sentence": sentence}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -188,12 +190,18 @@ def read_times(given: Sequence[str], column: str | None) -> tuple[str | None, st
     """The duration and the time column among what `--time` was given, which may be either.
 
     Raises:
-        UsageError: if there are two of a kind.
+        UsageError: if there are two of a kind, or one seems to be a duration that cannot be read.
     """
     from forecheck.auditing.budget import DURATION
 
     durations = [each for each in given if DURATION.fullmatch(each.strip())]
     columns = [each for each in given if each not in durations] + ([column] if column else [])
+    for each in given:
+        if each not in durations and re.fullmatch(r"\s*[-+]?[\d.,]+(e\d+)?\s*[a-z]+\s*", each, re.IGNORECASE):
+            raise UsageError(
+                f"cannot read the time {each!r}",
+                f"Write 90s, 10m or 2h; a time column of that name is --time-column {shlex.quote(each)}.",
+            )
     if len(durations) > 1 or len(columns) > 1:
         raise UsageError(
             f"--time was given {', '.join(durations if len(durations) > 1 else columns)}",

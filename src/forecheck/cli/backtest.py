@@ -82,10 +82,10 @@ def backtest(
     """
     if level and forecasts is None:
         raise UsageError("--level has no effect without --forecasts", "Name the file: --forecasts cv.csv.")
-    o.check_writable(html, markdown, json, forecasts, reads=[data, *([] if future is None else [str(future)])])
+    o.check_writable(html, markdown, json, table=forecasts, reads=[data, *([] if future is None else [str(future)])])
     o.check_mlflow(mlflow)
     chosen = o.read_settings(settings)
-    names = None if models is None else o.read_names(models)
+    names = None if models is None else o.read_names("--models", models)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     beside = o.read_beside(known, static, calendar, future, past)
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)

@@ -91,8 +91,8 @@ def detect(
         given |= {"--save": save, "--candidates": candidates != _CANDIDATES, "--margin": margin != _MARGIN}
         check_saved(given | {"--period": period, "--set": settings}, "make another detector with --save")
     reads = [data] if before is None else [data, before]
-    o.check_writable(output, json, html, reads=reads)
-    chosen = o.read_settings(settings)
+    o.check_writable(json, html, table=output, reads=reads)
+    chosen, among = o.read_settings(settings), o.read_candidates(candidates, model, _CANDIDATES)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     kept = [*target, labels] if target and labels is not None and labels not in target else target
     panel = o.load_panel(data, time, series, kept, fill, drop, quiet=quiet, **written)
@@ -116,7 +116,7 @@ def detect(
             least=least,
             attention=attention,
             lookback=lookback,
-            candidates=o.read_names(candidates),
+            candidates=among,
             margin=margin,
             period=period,
             options=chosen,

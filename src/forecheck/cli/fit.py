@@ -57,7 +57,7 @@ def fit(
 
       forecheck forecast sales.csv --model-dir sales-model --level 80
     """
-    chosen = o.read_settings(settings)
+    chosen, among = o.read_settings(settings), o.read_candidates(candidates, model)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     beside = o.read_beside(known, static, calendar, future, past)
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
@@ -72,7 +72,7 @@ def fit(
             level=level or (),
             lookback=lookback,
             split=split,
-            candidates=o.read_names(candidates),
+            candidates=among,
             margin=margin,
             period=period,
             options=chosen,

@@ -93,8 +93,8 @@ def forecast(
         check_saved(given | {"--set": settings})
     if show and html is None:
         raise UsageError("--show has no effect without --html", "Name the page: --html forecast.html.")
-    o.check_writable(output, json, html, reads=[data, *([] if future is None else [str(future)])])
-    chosen = o.read_settings(settings)
+    o.check_writable(json, html, table=output, reads=[data, *([] if future is None else [str(future)])])
+    chosen, among = o.read_settings(settings), o.read_candidates(candidates, model)
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     beside = o.read_beside(known, static, calendar, future, past)
     if model_dir is not None and not set(beside) - {"future"}:
@@ -102,6 +102,11 @@ def forecast(
 
         beside |= asked_of(model_dir)
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written, **beside)
+    if show:
+        from forecheck.forecasting.combined import unit_names
+        from forecheck.forecasting.page import places_of
+
+        places_of(unit_names(panel), show)
     import forecheck as fc
     from forecheck.progress.bar import Bar
 
@@ -114,7 +119,7 @@ def forecast(
             level=level or (),
             lookback=lookback,
             split=split,
-            candidates=o.read_names(candidates),
+            candidates=among,
             margin=margin,
             period=period,
             options=chosen,

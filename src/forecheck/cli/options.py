@@ -140,9 +140,38 @@ def read_settings(settings: Sequence[str] | None) -> dict[str, dict[str, str]]:
     return options
 
 
-def read_names(names: str) -> list[str]:
-    """`"last, nlinear"` as a list."""
-    return [name.strip() for name in names.split(",") if name.strip()]
+def read_names(option: str, *values: str) -> list[str]:
+    """`"last, nlinear"` as a list: the names that an option gives, separated by commas, without blanks around.
+
+    Args:
+        option: as it is written.
+        values: what it was given, each one name or several.
+
+    Raises:
+        UsageError: if a name is empty, or there is none.
+    """
+    names = [name.strip() for value in values for name in value.split(",")]
+    if not names or not all(names):
+        raise UsageError(
+            f"{option} {','.join(values)!r} has an empty name", "Separate names by commas, or leave the option out."
+        )
+    return names
+
+
+def read_candidates(candidates: str, model: str, usual: str = CANDIDATES) -> list[str]:
+    """What auto chooses from.
+
+    Args:
+        candidates: the value of `--candidates`.
+        model: the value of `--model`.
+        usual: what `candidates` is if the option was not used.
+
+    Raises:
+        UsageError: if a name is empty, or the model is named.
+    """
+    if model != "auto" and candidates != usual:
+        raise UsageError(f"--candidates has no effect with --model {model}", "Leave one of the two out.")
+    return read_names("--candidates", candidates)
 
 
 def read_beside(
@@ -160,9 +189,12 @@ def read_beside(
         calendar: values of `--calendar`, likewise.
         future: file with known values of the steps after the end.
         past: values of `--past`, likewise.
+
+    Raises:
+        UsageError: if a name is empty.
     """
     given = {"known": known, "past": past, "static": static, "calendar": calendar}
-    found: dict[str, Any] = {part: read_names(",".join(names)) for part, names in given.items() if names}
+    found: dict[str, Any] = {part: read_names(f"--{part}", *names) for part, names in given.items() if names}
     return found | ({} if future is None else {"future": future})
 
 
@@ -218,17 +250,23 @@ def load_panel(
     return panel
 
 
-def check_writable(*paths: Path | str | None, reads: Sequence[str] = ()) -> None:
+def check_writable(*paths: Path | str | None, reads: Sequence[str] = (), table: Path | None = None) -> None:
     """Fail before the work, not after it, if an output cannot be written.
 
     Args:
         paths: outputs; `-` is standard output.
         reads: data that are read, which an output must not replace.
+        table: an output that is a table.
 
     Raises:
-        UsageError: as `forecheck.outputs.check_output`; or if two outputs are one file, or an output is the data.
+        UsageError: as `forecheck.outputs.check_output` and `forecheck.data.tabular.check_format`; or if two outputs are
+            one file, or an output is the data.
     """
-    files = [Path(path) for path in paths if path not in (None, "-")]
+    if table is not None:
+        from forecheck.data.tabular import check_format
+
+        check_format(table)
+    files = [Path(path) for path in (table, *paths) if path not in (None, "-")]
     for path in files:
         check_output(path)
     for number, path in enumerate(files):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forecheck.cli.options import read_names
 from forecheck.errors import UsageError
 
 _LISTS = ("select", "ignore", "remedy", "fail-on")
@@ -44,23 +45,26 @@ class Settings:
             ignore: values of `--ignore`, likewise.
             remedy: values of `--remedy`, likewise names.
             fail_on: values of `--fail-on`, an outcome each.
+
+        Raises:
+            UsageError: if a code or name is empty.
         """
         return Settings(
-            _codes(select) if select else self.select,
-            _codes(ignore) if ignore else self.ignore,
-            _names(remedy) if remedy else self.remedy,
+            _codes("--select", select) if select else self.select,
+            _codes("--ignore", ignore) if ignore else self.ignore,
+            _names("--remedy", remedy) if remedy else self.remedy,
             tuple(fail_on) if fail_on else self.fail_on,
         )
 
 
-def _codes(texts: Sequence[str]) -> tuple[str, ...]:
+def _codes(option: str, texts: Sequence[str]) -> tuple[str, ...]:
     """`["FC3,FC401"]` as codes."""
-    return tuple(name.upper() for name in _names(texts))
+    return tuple(name.upper() for name in _names(option, texts))
 
 
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
+def _names(option: str, texts: Sequence[str]) -> tuple[str, ...]:
     """`["rope,sam"]` as names."""
-    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
+    return tuple(read_names(option, *texts)) if texts else ()
 
 
 def project_settings(folder: Path | None = None) -> Settings:
@@ -93,9 +97,10 @@ def _read(table: Any, file: Path) -> Settings:
             raise UsageError(f"{file}: tool.forecheck has no setting {key!r}", f"Known: {', '.join(_LISTS)}.")
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise UsageError(f'{file}: tool.forecheck.{key} is a list of texts, as in {key} = ["FC3"]')
+    place = f"{file}: tool.forecheck."
     return Settings(
-        _codes(table.get("select", [])),
-        _codes(table.get("ignore", [])),
-        _names(table.get("remedy", [])),
+        _codes(f"{place}select", table.get("select", [])),
+        _codes(f"{place}ignore", table.get("ignore", [])),
+        _names(f"{place}remedy", table.get("remedy", [])),
         tuple(table.get("fail-on", [])),
     )

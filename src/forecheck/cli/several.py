@@ -25,17 +25,13 @@ def read_models(model: str, models: str | None, default: str) -> list[str]:
         default: what `model` is if the option was not used.
 
     Raises:
-        UsageError: if both are given, or `--models` names none, or one twice.
+        UsageError: if both are given, or a name in `--models` is empty, or stands there twice.
     """
     if models is None:
         return [model]
     if model != default:
         raise UsageError("--model and --models are both given", "Name all models in --models, separated by commas.")
-    names = o.read_names(models)
-    if not names:
-        raise UsageError(
-            f"--models {models!r} names no model", "Separate names by commas: --models patchtst,samformer."
-        )
+    names = o.read_names("--models", models)
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"--models names {twice!r} twice")
     return names

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from forecheck.combination.combine import Combination, Progress, combine, origins_for
-from forecheck.combination.features import Raw, columns_of
+from forecheck.combination.features import Raw
 from forecheck.combination.maps import usual_lookbacks
 from forecheck.combination.ragged import Ragged
 from forecheck.combination.regression import effects_of
 from forecheck.combination.seasons import seasons_within
-from forecheck.combination.suspects import collinear, leaking
-from forecheck.combination.worth import Worth, losses_of, mean_of
+from forecheck.combination.suspects import untried
+from forecheck.combination.worth import losses_of, mean_of
 from forecheck.progress import within
 
 _WORK = 2e9
@@ -43,18 +43,10 @@ def combine_known(
         seasons: steps of the seasons that are known, the shortest first.
         progress: as for `combine`.
     """
-    columns, constant = columns_of(raw)
+    columns, worth = untried(batch, raw, channels)
     origins = origins_for(batch, horizon, seasons)
-    worth = Worth(
-        used=False,
-        why="too few rows lie before the first origin",
-        constant=tuple(constant),
-        collinear=tuple(collinear(raw)),
-        leaking=leaking(batch, raw, channels),
-    )
     if not columns or not origins:
-        why = "they never change in the history" if not columns else "the history is too short to try them"
-        return replace(combine(batch, horizon, seasons, progress), worth=replace(worth, why=why))
+        return replace(combine(batch, horizon, seasons, progress), worth=worth)
     lags = lags_of(batch, seasons)
     runs = len(lags) + 1
     plain = combine(batch, horizon, seasons, within(progress, 0.0, 1 / runs))
@@ -66,7 +58,7 @@ def combine_known(
             made = combine(batch, horizon, seasons, within(progress, (number + 1) / runs, (number + 2) / runs), effects)
             tried.append((mean_of(losses_of(made.errors, plain.errors)), made, lag, effects.ridge))
     if not tried:
-        return replace(plain, worth=worth)
+        return replace(plain, worth=replace(worth, why="too few rows lie before the first origin"))
     _, made, lag, ridge = min(tried, key=lambda each: each[0])
     before, after = (losses_of(each.errors, plain.errors) for each in (plain, made))
     worth = replace(worth, lag=lag, ridge=ridge).judged(before, after, made.origins)

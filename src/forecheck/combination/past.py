@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from forecheck.combination.combine import Combination, Progress
-from forecheck.combination.features import Raw, columns_of
+from forecheck.combination.features import Raw
 from forecheck.combination.intervals import spread_of
 from forecheck.combination.lagged import (
     FEWEST,
@@ -23,11 +23,9 @@ from forecheck.combination.lagged import (
 )
 from forecheck.combination.ragged import Ragged
 from forecheck.combination.seasons import seasons_within
-from forecheck.combination.suspects import collinear, leaking
+from forecheck.combination.suspects import untried
 from forecheck.combination.views import views_of
 from forecheck.combination.worth import Worth, losses_of
-
-_SHORT = "the history is too short to try them"
 
 
 def with_past(
@@ -57,14 +55,7 @@ def with_past(
     """
     if progress is not None:
         progress(0.0, "past columns")
-    columns, constant = columns_of(raw)
-    worth = Worth(
-        used=False,
-        why=_SHORT if columns else "they never change in the history",
-        constant=tuple(constant),
-        collinear=tuple(collinear(raw)),
-        leaking=leaking(batch, raw, channels),
-    )
+    columns, worth = untried(batch, raw, channels)
     chosen = next((each for each in made.maps if each.anchor == "last" and each.pull is None), None)
     if not columns or not made.origins or chosen is None:
         return replace(made, past_worth=worth)

@@ -1,12 +1,13 @@
-"""Known columns that deserve a second look: some tell the same, and some tell what is to be forecast."""
+"""Columns that deserve a second look before they are tried: constant ones, some that tell the same, some that leak."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
 
-from forecheck.combination.features import Raw
+from forecheck.combination.features import Column, Raw, columns_of
 from forecheck.combination.ragged import Ragged
+from forecheck.combination.worth import Worth
 
 _SAME = 1e-6
 """Share of a column's variance that others leave unexplained, below which it tells nothing new."""
@@ -17,6 +18,24 @@ _SERIES = 200
 """Series that are looked at for leaks."""
 _REACH = 200
 """Steps that are looked ahead and back."""
+
+
+def untried(batch: Ragged, raw: Raw, channels: int) -> tuple[list[Column], Worth]:
+    """How known or past columns enter, and what is known of their worth before they are tried.
+
+    Args:
+        batch: channels within series.
+        raw: columns of the series.
+        channels: of every series.
+    """
+    columns, constant = columns_of(raw)
+    return columns, Worth(
+        used=False,
+        why="the history is too short to try them" if columns else "they never change in the history",
+        constant=tuple(constant),
+        collinear=tuple(collinear(raw)),
+        leaking=leaking(batch, raw, channels),
+    )
 
 
 def collinear(raw: Raw) -> list[str]:

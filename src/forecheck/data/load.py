@@ -71,17 +71,17 @@ def load(
         UsageError: if `fill` is unknown, `data` is of no known type, or options are given with a panel.
     """
     written = Written(header, decimal, thousands, delimiter, skip)
+    parts = [_names(part) for part in (known, static, calendar, past)]
     if isinstance(data, Panel):
-        if known or static or calendar or past or future is not None:
+        if any(parts) or future is not None:
             raise UsageError(
                 "a panel is ready: what is known beside its channels is given when it is read",
                 "Read it with fc.load(data, known=[...], future=...).",
             )
-        if time or series or target or fill or drop or written != Written():
+        if any(each is not None for each in (time, series, target, fill)) or drop or written != Written():
             raise UsageError("a panel is ready: it takes no time, series, target, fill or drop, and no notation")
         return data if name is None else replace(data, name=name)
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
-    parts = [_names(part) for part in (known, static, calendar, past)]
     ahead = None if future is None else _future(future, series, written)
     asked = Asked(parts[0], parts[1], parts[2], ahead, parts[3])
     if asked == Asked():
@@ -89,6 +89,8 @@ def load(
     if not isinstance(data, str | os.PathLike):
         how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
         return from_frame(data, **how, name=name or "frame", written=written, asked=asked)
+    if data == "":
+        raise UsageError("the data have an empty name", "Name a set of `forecheck datasets`, or a file.")
     path = Path(data).expanduser()
     entry = catalog.dataset(data) if isinstance(data, str) else None
     if entry is not None and not path.is_file():

@@ -7,9 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from forecheck.errors import UsageError
 from forecheck.outputs import write_output
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  full width counts too
+
+
+_OTHERS = (".html", ".htm", ".json", ".md", ".xlsx", ".xls", ".feather", ".arrow", ".pdf", ".png")
+
+
+def check_format(path: str | Path) -> None:
+    """Refuse the name of a file that would say that a table is what it is not.
+
+    Raises:
+        UsageError: if the name ends as that of a page, a picture, or a table in another format.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in _OTHERS:
+        raise UsageError(f"a table is not written as {suffix}: {path}", "Name a .csv or a .parquet file.")
 
 
 class Columns:
@@ -69,8 +84,10 @@ class Columns:
         """Write CSV, see `to_csv`, or Parquet if the path ends so.
 
         Raises:
+            UsageError: if the path ends as that of another format.
             WriteError: if the system does not let it.
         """
+        check_format(path)
         if Path(path).suffix.lower() not in (".parquet", ".pq"):
             write_output(path, self.to_csv(formulas=formulas))
             return

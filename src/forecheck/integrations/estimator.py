@@ -63,7 +63,7 @@ class Forecaster:
         target: str | Sequence[str] | None = None,
         fill: str | None = None,
         workers: int | None = 0,
-        store: Path | None = None,
+        store: Path | str | None = None,
     ) -> None:
         self.model = model
         self.horizon = horizon

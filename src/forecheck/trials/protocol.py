@@ -24,7 +24,7 @@ class Protocol:
         folds: rolling origins, the last of which is the split; None to choose by the data.
 
     Raises:
-        UsageError: if a number lies outside its range.
+        UsageError: if a number lies outside its range, or the split is empty.
     """
 
     horizon: int
@@ -43,6 +43,8 @@ class Protocol:
             raise UsageError(f"horizon must be positive, got {self.horizon}")
         if not 0 < self.margin < 1:
             raise UsageError(f"the margin must lie between 0 and 1 (0.01 is 1 %), got {self.margin:g}")
+        if self.split == "":  # which is not to be passed over
+            raise UsageError("the split is empty", "Write percent, as in 70/10/20, or leave it out.")
         if self.period is not None and self.period < 1:
             raise UsageError(f"the period must be positive, got {self.period}")
 

@@ -61,7 +61,9 @@ class Store:
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
-        place = root or home() / "store"
+        if root == "":
+            raise UsageError("the store has an empty name", "Name a folder, or leave it out for your cache.")
+        place = home() / "store" if root is None else root
         url = as_url(place)
         self.remote = None if url is None else Remote(url)
         self.root = Path(place) if url is None else _copies(url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from forecheck.forecasting.selection import with_lookback
 from forecheck.reports.report import Report
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import BudgetName, Options, Shown, Units, as_panel, means_of
+from forecheck.verbs.common import BudgetName, Names, Options, Shown, Units, as_panel, means_of, several
 
 
 def audit(
@@ -30,9 +29,9 @@ def audit(
     units: Units = "standardised",
     adapter: Adapter | None = None,
     name: str | None = None,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    remedies: Sequence[str] = (),
+    select: Names = (),
+    ignore: Names = (),
+    remedies: Names = (),
     prune: bool = False,
     budget: BudgetName = "quick",
     time: str | float | None = None,
@@ -110,7 +109,7 @@ def audit(
             find_budget(budget, time),
             means,
             options=options,
-            selection=Selection.of(select, ignore, ["prune"] if prune else []),
-            remedies=remedies,
+            selection=Selection.of(several(select), several(ignore), ["prune"] if prune else []),
+            remedies=several(remedies),
         )
     return Report(report)

@@ -9,8 +9,8 @@ from typing import Any
 from forecheck.forecasting.backtest import run_backtest
 from forecheck.reports.report import Report
 from forecheck.trials.engines.pools import Workers
-from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of
+from forecheck.trials.protocol import Protocol, whole
+from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of, several
 
 
 def backtest(
@@ -75,11 +75,11 @@ def backtest(
     with means_of(workers, store, progress, device=device) as means:
         report = run_backtest(
             panel,
-            [models] if isinstance(models, str) else None if models is None else list(models),
+            None if models is None else several(models),
             protocol,
             means,
             options=options,
-            seeds=seeds,
+            seeds=whole("number of seeds", seeds),
             refit=refit,
         )
     return Report(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -40,12 +40,22 @@ def as_panel(data: Any, beside: Mapping[str, Any] | None = None) -> Panel:
         data: a panel, or what `load` takes.
         beside: known columns and others beside the channels, as `load` takes them; a panel has its own.
     """
-    given = {name: value for name, value in (beside or {}).items() if value is not None and not _is_empty(value)}
-    return data if isinstance(data, Panel) and not given else load(data, **given)
+    asked = given(beside or {})
+    return data if isinstance(data, Panel) and not asked else load(data, **asked)
 
 
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, str | tuple | list) and not value
+def several(names: str | Iterable[str]) -> list[str]:
+    """One name, or several, as a list."""
+    return [names] if isinstance(names, str) else list(names)
+
+
+def given(beside: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given of columns beside the channels; a name that is empty is none that may be passed over."""
+    return {name: value for name, value in beside.items() if value is not None and not _is_none(value)}
+
+
+def _is_none(value: Any) -> bool:
+    return isinstance(value, tuple | list) and not value
 
 
 def levels(level: Any) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from forecheck.forecasting.crossed import CrossValidation, run_cross_validation
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of, several
 
 
 def cross_validation(
@@ -71,7 +71,7 @@ def cross_validation(
     with means_of(workers, store, progress, device=device) as means:
         return run_cross_validation(
             panel,
-            [models] if isinstance(models, str) else None if models is None else list(models),
+            None if models is None else several(models),
             protocol,
             means,
             levels=levels(level),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from forecheck.forecasting.candidates import CANDIDATES
 from forecheck.reports.detection import Detection
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol, whole
-from forecheck.verbs.common import Options, Shown, as_panel, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, means_of, several
 
 
 def detect(
@@ -38,7 +37,7 @@ def detect(
     least: int = 1,
     attention: str = "patchtst",
     lookback: int | None = None,
-    candidates: Sequence[str] = CANDIDATES,
+    candidates: Names = CANDIDATES,
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
@@ -105,7 +104,7 @@ def detect(
                 settings,
                 means,
                 model=model,
-                candidates=list(candidates),
+                candidates=several(candidates),
                 options=options,
                 save=None if save is None else Path(save),
             )

@@ -13,7 +13,7 @@ from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved import check_place, save_fit
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol
-from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of, several
 
 
 def fit(
@@ -24,7 +24,7 @@ def fit(
     level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
-    candidates: Sequence[str] = FORECAST_CANDIDATES,
+    candidates: Names = FORECAST_CANDIDATES,
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
@@ -84,7 +84,7 @@ def fit(
             protocol,
             means,
             model=model,
-            candidates=list(candidates),
+            candidates=several(candidates),
             levels=levels(level),
             every_percent=True,
             options=options,

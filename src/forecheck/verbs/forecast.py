@@ -15,7 +15,7 @@ from forecheck.forecasting.forecast import Forecast, make_forecast, run_forecast
 from forecheck.forecasting.saved import load_fit
 from forecheck.trials.engines.pools import Workers
 from forecheck.trials.protocol import Protocol, whole
-from forecheck.verbs.common import Names, Options, Shown, as_panel, levels, means_of
+from forecheck.verbs.common import Names, Options, Shown, as_panel, given, levels, means_of, several
 
 
 def forecast(
@@ -27,7 +27,7 @@ def forecast(
     level: float | Sequence[float] = (),
     lookback: int | None = None,
     split: str | None = None,
-    candidates: Sequence[str] = FORECAST_CANDIDATES,
+    candidates: Names = FORECAST_CANDIDATES,
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
@@ -84,7 +84,7 @@ def forecast(
     beside = {"known": known, "static": static, "calendar": calendar, "future": future, "past": past}
     if model_dir is not None:
         fitted = load_fit(Path(model_dir))
-        if isinstance(fitted, Combined) and not isinstance(data, Panel) and not any((known, static, calendar, past)):
+        if isinstance(fitted, Combined) and not isinstance(data, Panel) and not set(given(beside)) - {"future"}:
             beside |= fitted.asked
         panel = as_panel(data, beside)
         if not isinstance(fitted, Combined):
@@ -105,7 +105,7 @@ def forecast(
             protocol,
             means,
             model=model,
-            candidates=list(candidates),
+            candidates=several(candidates),
             levels=level,
             options=options,
             refit=refit,

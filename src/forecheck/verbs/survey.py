@@ -12,7 +12,7 @@ from forecheck.errors import UsageError
 from forecheck.forecasters import registry
 from forecheck.reports.report import Report
 from forecheck.verbs.audit import audit
-from forecheck.verbs.common import Options
+from forecheck.verbs.common import Options, several
 
 
 def survey(
@@ -43,7 +43,7 @@ def survey(
         UsageError: if there is no such model, a name stands twice, or no cell can be run.
     """
     panels = _named(data if isinstance(data, Mapping | list | tuple) else [data])
-    names = [models] if isinstance(models, str) else list(models)
+    names = several(models)
     chosen = dict(models) if isinstance(models, Mapping) else {name: name for name in names}
     forecasters = [model for model in chosen.values() if isinstance(model, str)]
     for forecaster in forecasters:

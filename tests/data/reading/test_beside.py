@@ -172,7 +172,16 @@ def test_missing_cells_are_filled_if_that_was_asked_for():
         ({"known": "price", "static": "price"}, DataError, "is named twice"),
         ({"known": "price", "drop": ["price"]}, DataError, "is named twice"),
         ({"known": "y", "target": ["y"]}, DataError, "is named twice"),
-        ({"known": "ds"}, DataError, "not numbers"),
+        ({"known": "ds"}, DataError, 'column "ds" is the time'),
+        ({"past": "unique_id", "target": "y"}, DataError, 'column "unique_id" is the series'),
+        ({"static": ["unique_id"]}, DataError, 'column "unique_id" is the series'),
+        ({"known": ["price", "y"]}, DataError, 'column "y" is the target'),
+        ({"known": "price", "past": "price"}, DataError, "is named twice"),
+        ({"known": "price", "series": "price"}, DataError, "is named twice"),
+        ({"known": ""}, DataError, 'has no column ""'),
+        ({"past": ["price", ""]}, DataError, 'has no column ""'),
+        ({"known": " price "}, DataError, 'Did you mean "price"?'),
+        ({"target": ""}, DataError, 'has no column ""'),
         ({"known": "price", "calendar": "dayofwek"}, UsageError, "Did you mean dayofweek"),
         ({"static": "region", "future": parted()[1]}, UsageError, "no column is said to be known"),
         ({"known": "price", "future": "nowhere.csv"}, DataError, "there is no file nowhere.csv"),
@@ -184,6 +193,19 @@ def test_names_that_cannot_be_are_refused(names, error, words):
     assert words in str(caught.value)
 
 
+def test_dates_are_the_time_whatever_they_are_called():
+    frame = sales(["a"]).drop(columns="unique_id").rename(columns={"ds": "when"})
+    with pytest.raises(DataError, match='column "when" is the time'):
+        load(frame.iloc[:15].assign(when=frame["when"].astype(str)), known="when")
+    twice = frame.assign(day=frame["when"]).drop(columns="region")
+    assert load(twice, time="day", drop=["when"], known="promo", target="y").channels == ("y",)
+
+
+def test_accents_are_told_apart_no_more_than_elsewhere():
+    frame = sales().rename(columns={"price": "caf\u00e9"})
+    assert load(frame, known="cafe\u0301", target="y").covariates.known == ("caf\u00e9",)
+
+
 def test_columns_that_are_numbers_are_named_as_they_are_read():
     assert _names([1, "price"]) == ("1", "price")
     with pytest.raises(UsageError, match="columns are named, got 1"):
@@ -191,8 +213,14 @@ def test_columns_that_are_numbers_are_named_as_they_are_read():
 
 
 def test_a_panel_is_read_already():
-    with pytest.raises(UsageError, match="a panel is ready"):
-        fc.forecast(load(sales(), **NAMES), horizon=2, known="price")
+    panel = load(sales(), **NAMES)
+    for given in ({"known": "price"}, {"known": ""}, {"past": ""}, {"static": [""]}):
+        with pytest.raises(UsageError, match="a panel is ready"):
+            fc.forecast(panel, horizon=2, **given)
+    assert fc.load(panel, known=[], past=()) is panel
+    for given in ({"time": ""}, {"target": ""}, {"fill": ""}):
+        with pytest.raises(UsageError, match="a panel is ready"):
+            load(panel, **given)
 
 
 def test_covariates_are_part_of_what_a_panel_is():

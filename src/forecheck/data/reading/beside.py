@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from forecheck.data.grid import Timeline
 from forecheck.data.reading.columns import is_text, numbers
 from forecheck.data.reading.future import Cells, read_future
 from forecheck.data.reading.notation import MISSING
-from forecheck.data.reading.roles import Roles, column_of
+from forecheck.data.reading.roles import Roles, column_of, usual_part
 from forecheck.data.reading.values import check_finite, check_range
 from forecheck.data.source import Source, count, listed, stamp
 from forecheck.errors import DataError, UsageError
@@ -50,6 +50,17 @@ class Asked:
         """All columns of the table."""
         return (*self.known, *self.past, *self.static)
 
+    def called(self, own: Callable[[str], str]) -> Asked:
+        """The same columns as the table calls them.
+
+        Args:
+            own: the table's name of a column.
+        """
+        if not self.columns:  # NOTHING stays what it is
+            return self
+        known, past, static = (tuple(map(own, names)) for names in (self.known, self.past, self.static))
+        return replace(self, known=known, past=past, static=static)
+
     def check(self, table: pa.Table, source: Source, others: Sequence[str | None]) -> None:
         """Refuse what cannot be asked of a table.
 
@@ -79,6 +90,27 @@ class Asked:
                 f"{self.future[1].name} tells of the future, but no column is said to be known",
                 f"Name its columns with {source.option('known', 'COLUMN')}.",
             )
+
+    def check_parts(self, table: pa.Table, roles: Roles, source: Source, *, chosen: bool) -> None:
+        """Refuse a column that is the time, the series or the target by itself, where no other one is.
+
+        Args:
+            table: the data.
+            roles: of all other columns.
+            source: where the data came from.
+            chosen: whether the user named the targets.
+
+        Raises:
+            DataError: if one is.
+        """
+        for name in self.columns:
+            part = usual_part(table, name, roles, source, chosen=chosen)
+            if part:
+                raise DataError(
+                    f'{source.name}: column "{name}" is the {part}, so it can be no known, past or static column',
+                    f"Do not name it among these: it is found by itself. Else say with "
+                    f"{source.option(part, 'COLUMN')} which column is the {part}.",
+                )
 
 
 _EMPTY = MISSING - {"none", "-", "?"}

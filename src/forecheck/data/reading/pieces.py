@@ -23,6 +23,7 @@ from forecheck.errors import DataError, UsageError
 from forecheck.progress import Progress
 
 _SUFFIXES = (".parquet", ".pq")
+_MAGIC = b"PAR1"
 _BATCH = 1 << 16  # rows that are decoded at once
 _VALUES = 1 << 19  # about so many values are in a panel
 _HEAD = 1000  # rows that tell what the columns are
@@ -239,6 +240,13 @@ def open_pieces(
 
 def _files(place: Path) -> tuple[Path, ...]:
     try:
+        if place.is_file():
+            with place.open("rb") as file:
+                if file.read(len(_MAGIC)) != _MAGIC:
+                    raise DataError(
+                        f"{place.name} is no Parquet file, and a stream reads no other",
+                        "Write it as Parquet, or, if it fits into memory: forecheck forecast.",
+                    )
         found = [place] if place.is_file() else sorted(path for path in place.rglob("*") if _is_data(place, path))
     except OSError as error:
         raise DataError(f"{place} cannot be read: {error.strerror}", "Check it and its permissions.") from error

@@ -105,6 +105,26 @@ def find_roles(
     return table, Roles(time, series, targets, notes)
 
 
+def usual_part(table: pa.Table, name: str, roles: Roles, source: Source, *, chosen: bool) -> str:
+    """The part that a column set aside would play if no other column does: `time`, `series`, `target` or none.
+
+    Args:
+        table: as it was read.
+        name: of the column.
+        roles: of all others.
+        source: named in messages.
+        chosen: whether the user named the targets.
+    """
+    lower = name.lower().strip()
+    if roles.time is None and (lower in _TIMES or _Finder(table, source, None, ()).holds_dates(name)):
+        return "time"
+    if roles.series is None and lower in LONG:
+        return "series"
+    if roles.series is not None and not chosen and lower in ("y", "target"):
+        return "target"
+    return ""
+
+
 def _check_targets(
     targets: Sequence[str], rest: Sequence[str], others: set[str | None], left: Sequence[str], source: Source
 ) -> None:
@@ -196,7 +216,7 @@ class _Finder:
             DataError: if more than one may be the time.
         """
         named = [name for name in self.names if name.lower().strip() in _TIMES]
-        dated = [name for name in self.names if self._holds_dates(name)]
+        dated = [name for name in self.names if self.holds_dates(name)]
         clocks = [name for name in self.names if name not in dated and self._is_clock(name, dated)]
         both = [*named, *(name for name in dated if name not in named)]
         if len(dated) == 1 and len(clocks) == 1 and set(both) <= {*dated, *clocks}:
@@ -246,7 +266,8 @@ class _Finder:
             return None
         return stamps if stamps.dtype.kind == "M" else None
 
-    def _holds_dates(self, name: str) -> bool:
+    def holds_dates(self, name: str) -> bool:
+        """Whether the cells of a column are dates."""
         kind = self.table.schema.field(name).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):

@@ -68,9 +68,11 @@ def from_table(
     time, series = (None if column is None else _own(table, column) for column in (time, series))
     if target is not None:
         target = [_own(table, column) for column in ((target,) if isinstance(target, str) else target)]
+    asked = asked.called(lambda column: _own(table, column))
     asked.check(table, source, (time, series, *(target or ()), *drop))
     beside = (*drop, *asked.columns)
     table, roles = find_roles(table, source, time=time, series=series, target=target, drop=beside)
+    asked.check_parts(table, roles, source, chosen=bool(target))
     timeline, filled = _timeline(table, source, roles, [column for column in drop if column not in table.column_names])
     if np.diff(timeline.offsets).max() == 1:
         raise DataError(
