@@ -225,7 +225,10 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         options["momentum"] = recipe.momentum
-    return kinds[recipe.optimizer](model.parameters(), **options)
+    weights = list(model.parameters())
+    # One kernel for all weights saves a fifth of a step of iTransformer on a CPU; there is none for complex weights.
+    fused = all(each.is_floating_point() and each.device.type in ("cpu", "cuda") for each in weights)
+    return kinds[recipe.optimizer](weights, fused=fused or None, **options)
 
 
 def _epoch(state: _State, windows: Windows, recipe: Recipe, seed: int, epoch: int, progress: Progress | None) -> float:
