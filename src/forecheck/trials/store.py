@@ -58,6 +58,9 @@ class Store:
         root: its folder, or that of the copies on this machine.
         remote: what lies under the URL; None for a folder.
         locks: who uses what of the folder.
+
+    Raises:
+        UsageError: if its name is empty, or the cache is a URL.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
