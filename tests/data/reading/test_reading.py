@@ -57,6 +57,9 @@ TIMES = {
     "weeks as text": ({"wk": [f"{n // 100}-W{n % 100:02d}" for n in YEAR_WEEK], "y": Y}, WEEKS),
     "year and month": ({"period": MONTHS.strftime("%Y%m").astype(int), "y": Y}, MONTHS),
     "year point month": ({"period": MONTHS.strftime("%Y.%m").astype(float), "y": Y}, MONTHS),
+    "two digits of a year in digits": ({"d": DAYS.strftime("%y%m%d").astype(int), "y": Y}, DAYS),
+    "day to year in digits": ({"date": DAYS.strftime("%d%m%Y").astype(int), "y": Y}, DAYS),
+    "month to year in digits": ({"date": DAYS.strftime("%m%d%Y").astype(int), "y": Y}, DAYS),
     "year to hour": ({"date": HOURS.strftime("%Y%m%d%H").astype(int), "y": Y}, HOURS),
     "2005M01": ({"obs": MONTHS.strftime("%YM%m"), "y": Y}, MONTHS),
     "Q1 1980": (
@@ -106,9 +109,11 @@ def test_24_00_ends_the_day(write):
         (np.r_[0:50, 90:120], "lacks"),
     ],
 )
-@pytest.mark.parametrize("column", ["week", "ym", "unix_time"])
+@pytest.mark.parametrize("column", ["week", "ym", "unix_time", "x", "ymd"])
 def test_times_of_any_name_are_checked(write, order, words, column):
-    times = {"week": DAYS.astype(str), "ym": MONTHS.strftime("%Y%m"), "unix_time": HOURS.astype("int64") // 10**6}
+    unix = HOURS.astype("int64") // 10**6
+    times = {"week": DAYS.astype(str), "ym": MONTHS.strftime("%Y%m"), "unix_time": unix, "x": unix}
+    times["ymd"] = DAYS.strftime("%Y%m%d").astype(int)
     frame = pd.DataFrame({"y": Y, column: times[column]}).iloc[order]
     with pytest.raises(DataError, match=f'{words}.*column "{column}"'):
         fc.load(write(frame.to_csv(index=False)))
@@ -150,11 +155,31 @@ def test_seasons_of_steps_that_divide_a_day_or_a_year(every, period):
         ([f"Jan-{day:02d}" for day in range(1, 32)], "day or a year"),
         ([201852, 201853, *range(201901, 201930)], "2018 has no week 53"),
         ([f"{i // 24:02d}/01/21" for i in range(24, 60)], "ways"),
+        ([f"{year}-{(year + 1) % 100:02d}" for year in range(2001, 2012)], "two years that follow"),
+        ([f"{year}/{year % 100 + 1:02d}" for year in range(2001, 2012)], "two years that follow"),
+        (range(200101, 200132), "a week or a date of two-digit year"),
+        ([day * 10**6 + 12021 for day in range(1, 13)], "two ways"),
+        ([*range(20210101, 20210130), 20210230], "is none: 20210230"),
+        ([100 * year + month for year in (2018, 2019, 2020) for month in range(13)], "is none: 201800"),
     ],
 )
 def test_doubtful_times_are_refused(cells, words):
     with pytest.raises(DataError, match=words):
         fc.load(pd.DataFrame({"date": cells, "y": np.arange(len(cells)) % 7}))
+
+
+@pytest.mark.parametrize("name", ["ts", "openTime", "event_time", "time", "created_at"])
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_unix_time_off_the_minute_is_told_by_its_name(name, scale):
+    """Such columns were channels, and their rows steps."""
+    seconds = 1_600_000_003 + 30 * np.arange(ROWS)
+    panel = fc.load(pd.DataFrame({"y": Y, name: scale * seconds}))
+    assert (panel.channels, panel.time[1]) == (("y",), np.datetime64("2020-09-13T12:27:13"))
+    seconds[7] += 3
+    with pytest.raises(DataError, match=f'irregular times in column "{name}"'):
+        fc.load(pd.DataFrame({"y": Y, name: scale * seconds}))
+    runs = pd.DataFrame({"date": DAYS, "runtime": scale * seconds[::-1], "y": Y})
+    assert fc.load(runs).channels == ("runtime", "y")
 
 
 # What is no channel
@@ -241,7 +266,11 @@ def test_a_header_of_numbers_is_asked_about(write, header):
 
 @pytest.mark.parametrize(
     "before",
-    ["# logger 7\n# units: kW\n", "Weekly report\n\n", "sep=,\n", "\n", "Report\nof the year\n", "\ufeff# a\n"],
+    [
+        *("# logger 7\n# units: kW\n", "Weekly report\n\n", "sep=,\n", "SEP=,\n", "\n", "Report\nof the year\n"),
+        # what ends no line here ends one for str.splitlines
+        *("\ufeff# a\n", "\ufeff\ufeff", "# a\u2028\n", "# a\x0b# b\n", "\x0c\n", "# a\x85\n# b\n"),
+    ],
 )
 def test_lines_before_the_header(write, before):
     """https://github.com/duckdb/duckdb/issues/12746, https://github.com/pandas-dev/pandas/issues/47303"""
@@ -275,6 +304,59 @@ def test_data_without_a_header_but_with_text_are_asked_about(write):
     with pytest.raises(DataError, match="seem to be data"):
         fc.load(write(text))
     assert len(fc.load(write(text), header=False, series="0", time="1").values) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("first", "written"),
+    [
+        ("", "{}%,{}%"),
+        ("", "${},${}"),
+        ("", "\u2212{},{}"),
+        ("", '"1,{:06.2f}","1,{:06.2f}"'),
+        ("2021-01-01,", "{}%,{}%"),
+    ],
+)
+def test_values_with_a_sign_are_no_header(write, first, written):
+    """Nor is the first row lost where all of it could be names."""
+    days = DAYS.astype(str) if first else [""] * ROWS
+    rows = [
+        f"{day}{',' if day else ''}{written.format(y, y + i % 3)}"
+        for i, (day, y) in enumerate(zip(days, Y, strict=True))
+    ]
+    panel = fc.load(write("\n".join(rows)))
+    assert (panel.channels, len(panel.values)) == (("0", "1"), ROWS)
+    assert np.abs(panel.values[0, 0]) % 1000 == pytest.approx(Y[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        ("NA", "{}"),
+        ("-", "{}"),
+        ('""', "{}"),
+        ("inf,-inf", "{},1"),
+        ("-,103", "{},7"),
+        ("s1,1,10", "s1,2,{}"),
+        ("s1,1,10", "s2,2,{}"),
+        ("1. Mai 2021,10", "2. Mai 2021,{}"),
+        ("07:00,10", "08:00,{}"),
+        ("1,ok,10", "2,ok,{}"),
+        ("2021-01-01,2021-01-02,5", "2021-01-02,2021-01-03,{}"),
+        ("1 000", "{}"),
+    ],
+)
+def test_a_first_row_that_may_be_data_is_asked_about(write, first, rest):
+    """Each of these was the header in silence, and its row lost."""
+    path = write("\n".join([first, *(rest.format(y) for y in Y)]))
+    with pytest.raises(DataError, match=r"may be names|seem to be data") as caught:
+        fc.load(path)
+    assert "--header or --no-header" in caught.value.remedy
+
+
+@pytest.mark.parametrize("header", ["5%,95%", "country,2019", "a1,b1", ",1", "-,a"])
+def test_names_of_any_kind_are_names(write, header):
+    path = write("\n".join([header, *(f"{i + 7 * (i % 2)},{y}" for i, y in enumerate(Y))]))
+    assert len(fc.load(path, drop=[header.split(",")[0]]).values) == ROWS
 
 
 # Numbers

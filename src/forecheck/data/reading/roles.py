@@ -11,7 +11,7 @@ import pyarrow as pa
 from forecheck.data.frequency import infer_frequency
 from forecheck.data.reading.counters import FEWEST, as_numbers, counts, numbers_rows
 from forecheck.data.reading.dates import UnreadableTimeError, parse_text
-from forecheck.data.reading.numbered import NoSuchWeekError, calendar, says_unix
+from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar, says_unix
 from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
@@ -23,6 +23,7 @@ _COUNTERS = (*_UNNAMED, "index", "id", "no", "no.", "nr", "row", "rownum", "#", 
 LONG = {"unique_id": ("ds", "y"), "item_id": ("timestamp", "target")}
 _SAMPLE = 20
 _HEADER_TIMES = 4
+_FEWEST_MINUTES, _FEWEST_DAYS = 10, 5  # distinct numbers that are Unix time, or dates in digits, hardly by chance
 
 
 @dataclass(frozen=True)
@@ -293,6 +294,8 @@ class _Finder:
         numbers = as_numbers(column_of(self.table, name))
         try:
             found = None if numbers is None else calendar(numbers, name)
+        except DoubtfulNumberError:
+            return True
         except NoSuchWeekError:
             return len(self.table) >= FEWEST
         if found is None:
@@ -300,9 +303,12 @@ class _Finder:
         stamps, kind = found
         parts = np.split(stamps[self._order], self._offsets[1:-1])
         rises = all((np.diff(part).astype(np.int64) > 0).all() for part in parts)
-        if kind.startswith("Unix"):
-            return rises or says_unix(name)
-        return len(stamps) >= FEWEST or (rises and infer_frequency(max(parts, key=len)) is not None)
+        distinct = len(np.unique(stamps))
+        if kind.startswith("Unix"):  # whole minutes apart, unless the name tells it
+            return rises or says_unix(name) or distinct >= _FEWEST_MINUTES
+        if (len(stamps) >= FEWEST and "two digits" not in kind) or (distinct >= _FEWEST_DAYS and kind.endswith("day")):
+            return True
+        return rises and infer_frequency(max(parts, key=len)) is not None
 
     def _counter(self) -> str | None:
         """The column that numbers the rows: a nameless first one, one of years, else the only one that counts."""
