@@ -226,6 +226,54 @@ def test_parts_of_the_calendar_that_repeat_the_time_are_no_channels():
     assert fc.load(frame.assign(hour=(HOURS.hour + 1) % 24)).channels == ("hour", "y")
 
 
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+@pytest.mark.parametrize("labels", [np.r_[0:60, 0:60], 7 * np.arange(ROWS) + np.arange(ROWS) % 5])
+def test_labels_that_pandas_leaves_behind_are_no_channel(write, index, labels):
+    """Of frames that were joined, or of which rows were taken out."""
+    frame = pd.DataFrame({index: labels, "date": DAYS, "y": Y})
+    assert fc.load(write(frame.to_csv(index=False))).channels == ("y",)
+
+
+@pytest.mark.parametrize("sort", ["shop", "step"])
+def test_series_below_each_other_are_no_channels(write, sort):
+    """The advice leads to them."""
+    long = pd.DataFrame({"shop": np.repeat([4, 2, 9], 40), "step": np.tile(np.arange(40), 3), "y": Y})
+    path = write(long.sort_values(sort, kind="stable").to_csv(index=False))
+    with pytest.raises(DataError, match='"step" counts anew for each number in "shop"') as caught:
+        fc.load(path)
+    assert "--series shop --time step" in caught.value.remedy
+    panel = fc.load(path, series="shop", time="step")
+    np.testing.assert_array_equal(panel.values[panel.series_rows(panel.series.index("9")), 0], Y[80:])
+    assert fc.load(path, target=["shop", "y"], time=None).channels == ("shop", "y")
+    hours = long.rename(columns={"shop": "day", "step": "hour"})
+    assert fc.load(hours).channels == ("day", "hour", "y")
+
+
+@pytest.mark.parametrize("year", [["Year"], []])
+def test_a_row_a_year_is_refused_and_can_be_stacked(write, year, tmp_path, monkeypatch):
+    """The months were twelve channels."""
+    names = [f"{month:%b}" for month in MONTHS[:12]]
+    wide = pd.DataFrame(Y.reshape(10, 12), columns=names).assign(**dict.fromkeys(year, range(2000, 2010)))
+    path = write(wide[[*year, *names]].to_csv(index=False))
+    with pytest.raises(DataError, match="a row a year") as caught:
+        fc.load(path)
+    assert fc.load(path, target=names).channels == tuple(names)
+    monkeypatch.chdir(tmp_path)
+    exec(caught.value.remedy.split("pandas: ")[1].split(". If")[0], {"pd": pd})
+    panel = fc.load(tmp_path / "turned.csv")
+    np.testing.assert_array_equal(panel.values[:, 0], Y)
+    assert str(panel.frequency) == ("month" if year else "step")
+
+
+@pytest.mark.parametrize("other", ["a ", " a", "e\u0301"])
+def test_names_of_series_that_look_the_same_are_refused(write, other):
+    """A blank at the end made two series of every second row."""
+    name = "\u00e9" if "e" in other else "a"
+    long = pd.DataFrame({"unique_id": [name, other] * 60, "ds": DAYS, "y": Y})
+    with pytest.raises(DataError, match="look the same"):
+        fc.load(write(long.to_csv(index=False)))
+
+
 @pytest.mark.parametrize("names", [DAYS[:40].strftime("%Y-%m-%d"), [str(1980 + i) for i in range(40)]])
 def test_a_row_a_series_is_refused_and_can_be_turned(write, names, tmp_path):
     wide = pd.DataFrame([Y[:40], Y[40:80]], columns=names, index=["a", "b"])
@@ -412,10 +460,10 @@ def test_whole_numbers_that_lose_digits_are_refused_in_text_too(write):
         fc.load(pd.DataFrame({"y": [10**20 + i for i in range(ROWS)]}))
 
 
-@pytest.mark.parametrize("value", [1e20, 9.96921e36, 2147483647, -1e15])
+@pytest.mark.parametrize("value", [1e20, 9.96921e36, 2147483647, -1e15, -(2**63)])
 def test_values_that_drown_all_others_are_named(value):
     """https://github.com/CESR-lab/ucla-roms/issues/58, https://github.com/awslabs/gluonts/pull/3312"""
-    cells = Y.copy()
+    cells = Y.astype(int) if isinstance(value, int) else Y.copy()
     cells[100] = value
     with pytest.raises(DataError, match=f"holds {value:g}.*at row 100".replace("+", r"\+")):
         fc.load(pd.DataFrame({"y": cells}))

@@ -21,6 +21,17 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def plain_types(table: pa.Table) -> pa.Table:
+    """A table whose cells are written out, but for texts, which may be as long as they are few."""
+    for place, field in enumerate(table.schema):
+        kind, column = field.type, table.column(place)
+        if pa.types.is_dictionary(kind) and not is_text(kind.value_type):
+            table = table.set_column(place, field.name, column.combine_chunks().dictionary_decode())
+        elif pa.types.is_string_view(kind):
+            table = table.set_column(place, field.name, column.cast(pa.large_string()))
+    return table
+
+
 def numbers(
     column: pa.Array, name: str, source: Source, remedy: str = "", notation: Notation | None = None
 ) -> Float[np.ndarray, " time"]:
@@ -45,6 +56,7 @@ def numbers(
     if is_text(kind):
         return _from_text(column.to_pylist(), name, source, remedy, notation or Notation())
     if pa.types.is_decimal(kind):
+        _check_exact(column, name, source)
         column = column.cast(pa.float64())
     elif pa.types.is_integer(kind):
         _check_exact(column, name, source)
@@ -66,7 +78,7 @@ def _check_exact(column: pa.Array, name: str, source: Source) -> None:
     edges = pc.min_max(column).as_py()
     if edges["min"] is not None and max(abs(edges["min"]), abs(edges["max"])) > _EXACT:
         for row, cell in enumerate(column.to_pylist()):
-            if cell is not None and int(float(cell)) != cell:
+            if cell is not None and cell == int(cell) and int(float(cell)) != cell:
                 raise _inexact(cell, name, row, source)
 
 

@@ -53,7 +53,7 @@ def numbers_rows(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarra
         return False
     for start, end in pairwise(offsets):
         part = np.sort(numbers[start:end])
-        if (np.diff(part) == 0).any() or part[-1] - part[0] >= _DENSE * max(len(part), FEWEST):
+        if (np.diff(part) == 0).any() or int(part[-1]) - int(part[0]) >= _DENSE * max(len(part), FEWEST):
             return False
     return True
 

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from forecheck.data.frequency import infer_frequency
 from forecheck.data.reading.counters import FEWEST, as_numbers, counts, numbers_rows
-from forecheck.data.reading.dates import UnreadableTimeError, parse_text
+from forecheck.data.reading.dates import UnreadableTimeError
+from forecheck.data.reading.header import is_date
 from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar, says_unix
 from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
+from forecheck.data.reading.shape import check_header, check_stacked
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
 
@@ -22,7 +24,6 @@ _COUNTERS = (*_UNNAMED, "index", "id", "no", "no.", "nr", "row", "rownum", "#", 
 # The name of the series column, as Nixtla's libraries and AutoGluon have it -> time and target.
 LONG = {"unique_id": ("ds", "y"), "item_id": ("timestamp", "target")}
 _SAMPLE = 20
-_HEADER_TIMES = 4
 _FEWEST_MINUTES, _FEWEST_DAYS = 10, 5  # distinct numbers that are Unix time, or dates in digits, hardly by chance
 
 
@@ -86,7 +87,7 @@ def find_roles(
         raise source.unknown(unknown[0], table.column_names)
     usual_time, usual_target = LONG[series.lower()] if series and series.lower() in LONG else ("", "")
     if not targets:
-        _check_header(left, source)
+        check_header(left, source)
     free = [column for column in left if column != series and column not in set(targets)]
     found = _Finder(table, source, series, free)
     if time is None and usual_time and usual_time in lower and lower[usual_time] not in targets:
@@ -100,6 +101,8 @@ def find_roles(
         if series and known:
             targets = tuple(known[:1])
         else:
+            if time is None and series is None:
+                check_stacked(table, rest, source)
             targets, aside = found.channels(rest, time)
             notes = (*notes, *aside)
     _check_targets(targets, rest, {time, series, *dropped}, left, source)
@@ -125,46 +128,9 @@ def _check_targets(
         )
 
 
-def _check_header(names: Sequence[str], source: Source) -> None:
-    """Refuse a row a series with the times as header, which would be read as rows a time."""
-    times = [name for name in names if _is_time(name)]
-    if len(times) < _HEADER_TIMES or 2 * len(times) < len(names) or not _rises(times):
-        return
-    first = next((name for name in names if name not in times), None)
-    turned = f'.set_index("{first}")' if first else ""
-    read = f'pd.read_csv("{source.name}")' if source.is_file else "frame"
-    write = '.to_csv("turned.csv")' if source.is_file else ""
-    raise DataError(
-        f'{source.name} has times as names of columns ("{times[0]}", "{times[1]}", ...): a row a series, it seems, '
-        "not a row a time",
-        f"Turn it, for example in pandas: {read}{turned}.T{write} (only columns of numbers besides). If they are "
-        f"channels, name them with {source.option('target', times[0])} and so on.",
-    )
-
-
-def _is_time(name: str) -> bool:
-    if name.isdigit() and len(name) == 4:
-        return 1500 <= int(name) <= 2300
-    return _dates([name])
-
-
-def _rises(times: Sequence[str]) -> bool:
-    """Whether names are times in a row: years that rise by one step, or dates."""
-    if all(name.isdigit() and len(name) == 4 for name in times):
-        return len(set(np.diff([int(name) for name in times]).tolist())) == 1
-    return True
-
-
 def _dates(cells: Sequence[str]) -> bool:
     """Whether all texts are dates, each for itself."""
-    for cell in cells:
-        try:
-            if parse_text([cell]).dtype.kind != "M":
-                return False
-        except UnreadableTimeError as error:
-            if " ways" not in error.why:
-                return False
-    return bool(cells)
+    return bool(cells) and all(map(is_date, cells))
 
 
 class _Finder:
@@ -220,7 +186,7 @@ class _Finder:
     def channels(self, rest: Sequence[str], time: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The columns that are channels unless others are named, and notes on those that are set aside."""
         aside, notes = set(), []
-        counters = [name for name in rest if self._counts(name)]
+        counters = [name for name in rest if self._counts(name) or (time is not None and self._is_index(name))]
         for name in counters:
             aside.add(name)
         if counters and len(counters) < len(rest):
@@ -332,6 +298,10 @@ class _Finder:
         chosen = usual[0] if len(usual) == 1 else counters[0]
         self.notes = (*self.notes, f'time column "{chosen}" found, since it counts the rows')
         return chosen
+
+    def _is_index(self, name: str) -> bool:
+        """Whether a column is what writing a pandas frame leaves behind of labels, also of rows that were taken out."""
+        return name.lower().strip() in _UNNAMED and pa.types.is_integer(self.table.schema.field(name).type)
 
     def _counts(self, name: str, *, whole: bool = False) -> bool:
         column = self.table.column(name).combine_chunks()

@@ -16,7 +16,7 @@ from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
 from forecheck.data.panel import Panel, Reading
 from forecheck.data.reading.beside import NOTHING, Asked, set_apart
-from forecheck.data.reading.columns import is_text, numbers
+from forecheck.data.reading.columns import is_text, numbers, plain_types
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
@@ -64,6 +64,7 @@ def from_table(
     if table.num_columns == 0 or table.num_rows == 0:
         raise DataError(f"{source.name} holds no rows", "Give it rows below the names of its columns.")
     check_names(table.column_names, source)
+    table = plain_types(table)
     drop = _single(table, [_own(table, column) for column in ((drop,) if isinstance(drop, str) else drop)])
     time, series = (None if column is None else _own(table, column) for column in (time, series))
     if target is not None:
@@ -193,6 +194,18 @@ def _hint(table: pa.Table, channel: str, source: Source, roles: Roles) -> str:
     return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; if {series}"
 
 
+def _check_alike(names: Sequence[str], series: str, source: Source) -> None:
+    """Refuse names of series that look the same, as with a blank at the end: one series would be two."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(normalize("NFC", name.strip()), name)
+        if other != name:
+            raise DataError(
+                f'{source.name} names series {other!r} and {name!r} in column "{series}", which look the same',
+                "Write each name in one way, without blanks at its ends; two series need two names.",
+            )
+
+
 def _timeline(
     table: pa.Table, source: Source, roles: Roles, drop_series: Sequence[str]
 ) -> tuple[Timeline, tuple[str, ...]]:
@@ -218,6 +231,7 @@ def _timeline(
                 "Name the series of every row.",
             )
         names = tuple(str(cell) for cell in cells)
+        _check_alike(names, roles.series, source)
         codes = np.from_dlpack(coded.indices)
         known = set(names)
         for unknown in drop_series:
