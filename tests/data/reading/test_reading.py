@@ -218,6 +218,48 @@ def test_a_counter_or_years_are_the_time_where_there_are_no_dates(write):
         fc.load(frame.iloc[::-1])
 
 
+def with_rows(numbers, missing=(), doubled=()):
+    rows = sorted([row for row in range(len(numbers)) if row not in missing] + list(doubled))
+    return np.asarray(numbers)[rows]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        with_rows(range(60), missing=(30, 31)),
+        with_rows(range(60), doubled=(30,)),
+        with_rows(np.arange(60) / 10, missing=(30,)),
+        with_rows(np.round(1990 + np.arange(90) / 12, 3), missing=(30, 50)),
+        np.random.default_rng(0).permutation(60) / 2,
+        np.r_[30:60, 0:30] / 2,
+        with_rows(range(500), missing=range(30, 400)),
+    ],
+)
+def test_counters_with_rows_missing_doubled_or_moved_are_refused(numbers):
+    """They were channels, and the rows consecutive steps."""
+    frame = pd.DataFrame({"shift": numbers, "y": np.arange(len(numbers)) % 7 + 0.5})
+    with pytest.raises(DataError, match=r"lacks|same time twice|not sorted|counts its rows but for row") as caught:
+        fc.load(frame)
+    assert 'drop=["shift"]' in caught.value.remedy
+    assert fc.load(frame, drop=["shift"]).channels == ("y",)
+    assert fc.load(frame, target=["shift", "y"]).channels == ("shift", "y")
+
+
+@pytest.mark.parametrize("rows", [5, 12, 29])
+def test_short_counters_are_known_by_their_names(rows):
+    frame = pd.DataFrame({"t": 3 + np.arange(rows), "y": Y[:rows]})
+    assert fc.load(frame).time.tolist() == list(range(3, rows + 3))
+    with pytest.raises(DataError, match="not sorted"):
+        fc.load(frame.sample(frac=1, random_state=0))
+
+
+def test_hours_without_dates_are_values_and_years_of_two_digits_are_refused():
+    assert fc.load(pd.DataFrame({"hour": (5 + np.arange(ROWS)) % 24, "y": Y})).channels == ("hour", "y")
+    months = pd.DataFrame({"Year": 90 + np.arange(ROWS) // 12 % 10, "Month": 1 + np.arange(ROWS) % 12, "y": Y})
+    with pytest.raises(DataError, match=r'"Year" and others.*less than four digits'):
+        fc.load(months)
+
+
 def test_parts_of_the_calendar_that_repeat_the_time_are_no_channels():
     frame = pd.DataFrame({"date": HOURS, "hour": HOURS.hour, "month": HOURS.month, "y": Y})
     panel = fc.load(frame)
@@ -399,6 +441,19 @@ def test_a_first_row_that_may_be_data_is_asked_about(write, first, rest):
     with pytest.raises(DataError, match=r"may be names|seem to be data") as caught:
         fc.load(path)
     assert "--header or --no-header" in caught.value.remedy
+
+
+@pytest.mark.parametrize("first", ["-1,05", "2021-01-01,100,05", "+3,05,7,10"])
+def test_a_decimal_comma_that_cuts_a_number_in_two_is_asked_about(write, first):
+    """Each number was two columns."""
+    digits = sum(len(cell) == 2 and cell.isdigit() for cell in first.split(","))
+    rows = [first.rsplit(",", 1)[0] + f",{37 * i % 100:02d}" for i in range(ROWS)]
+    path = write("\n".join([first, *rows]))
+    with pytest.raises(DataError, match="may be one number with a decimal comma, or two columns") as caught:
+        fc.load(path)
+    assert "--delimiter ," in caught.value.remedy
+    assert len(fc.load(path, delimiter=",", drop=["date"] if "2021" in first else []).values) == ROWS + 1
+    assert digits
 
 
 @pytest.mark.parametrize("header", ["5%,95%", "country,2019", "a1,b1", ",1", "-,a"])

@@ -27,6 +27,7 @@ _CLOCK = (
 )
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
 _ZONE = re.compile(r"(?<=\d)\s*(UTC|GMT)$|(?<=:\d\d)\s+(?=[+-]\d{2}:?\d{2}$)")
+_DATE_ZONE = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}:?\d{2})")  # a clock to Python, whose separator is any sign
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?" + _CLOCK)
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 _ORDERS = (  # the same text may be read several ways: see _ordered
@@ -248,7 +249,9 @@ def _iso(texts: list[str]) -> tuple[Times, str]:
     zoned_first: bool | None = None
     for row, text in enumerate(texts):
         try:
-            found = datetime.fromisoformat(_ZONE.sub(lambda match: "+00:00" if match[1] else "", text))
+            zone = _DATE_ZONE.fullmatch(text)
+            whole = f"{zone[1]}T00:00{zone[2]}" if zone else text
+            found = datetime.fromisoformat(_ZONE.sub(lambda match: "+00:00" if match[1] else "", whole))
             zoned = found.tzinfo is not None
             local.append(found.replace(tzinfo=None))
             found = found.astimezone(UTC).replace(tzinfo=None) if zoned else found

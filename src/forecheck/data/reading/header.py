@@ -14,6 +14,7 @@ from forecheck.data.source import Source
 from forecheck.errors import DataError
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+_MOST_OF_CLOCK = 59
 _MARK = re.compile(r"[-\u2013\u2014?.*]+|[+-]?inf(inity)?", re.IGNORECASE)
 """Cells that people write where they have no number."""
 
@@ -49,6 +50,34 @@ def is_header(rows: Sequence[Sequence[str]], source: Source, written: Written) -
     if len(first) > 1 and len(rows) >= 5 and _counts([row[0] for row in rows]):
         return False
     raise _doubt(first, "may be names of columns as well as data", source)
+
+
+def check_commas(rows: Sequence[Sequence[str]], source: Source) -> None:
+    """Refuse decimals that the delimiter cuts off, as in 100,13 and 99,05 in a file without names.
+
+    Then all cells are whole numbers, and in some column as wide as each other: of two digits also beyond 59, so that
+    they are no parts of a date or a clock.
+
+    Args:
+        rows: the first rows of a file that is cut at commas.
+        source: named in messages.
+
+    Raises:
+        DataError: if it may be so.
+    """
+    if len({len(row) for row in rows}) > 1:
+        return
+    if not all(cell.lstrip("+-").isdigit() or is_date(cell) for row in rows for cell in row):
+        return
+    for place in range(1, len(rows[0])):
+        cells = [row[place] for row in rows]
+        alike = len({len(cell) for cell in cells}) == 1 < len(cells[0]) and all(map(str.isdigit, cells))
+        if alike and any(cell.startswith("0") for cell in cells) and max(map(int, cells)) > _MOST_OF_CLOCK:
+            first = ",".join(rows[0][place - 1 : place + 1])
+            raise DataError(
+                f'{source.name}: "{first}" in row 1 may be one number with a decimal comma, or two columns',
+                f"If it is one, write decimals with a point; if not, say {source.option('delimiter', ',')}.",
+            )
 
 
 def is_number(cell: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from forecheck.data.reading.header import all_data, is_date, is_header, is_number
+from forecheck.data.reading.header import all_data, check_commas, is_date, is_header, is_number
 from forecheck.data.reading.text import LARGEST_CELL, check_text, decoded, lines_of, records
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
@@ -89,6 +89,8 @@ def layout(data: bytes, source: Source, written: Written) -> Layout:
     if is_header(rows, source, written):
         names = tuple(normalize("NFC", cell) for cell in rows[0])
         return Layout(delimiter, names, header=True, **common, notes=tuple(notes))  # type: ignore[arg-type]
+    if delimiter == "," and written.delimiter is None:
+        check_commas(rows, source)
     names = tuple(cell.strip() for cell in next(records(comment, delimiter))[1]) if comment else ()
     if len(names) == len(rows[0]) > 1 and not all_data(names):
         notes.append("names of columns taken from the last comment")

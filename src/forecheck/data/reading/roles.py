@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.reading.counters import FEWEST, as_numbers, counts, numbers_rows
+from forecheck.data.reading.counters import FEWEST, as_numbers, breaks, counts, counts_by_name, numbers_rows
 from forecheck.data.reading.dates import UnreadableTimeError
 from forecheck.data.reading.header import is_date
 from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar, says_unix
-from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
+from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, short_year, tells_no_more
 from forecheck.data.reading.shape import check_header, check_stacked
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
@@ -186,6 +186,8 @@ class _Finder:
     def channels(self, rest: Sequence[str], time: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The columns that are channels unless others are named, and notes on those that are set aside."""
         aside, notes = set(), []
+        if time is None:
+            self._check_breaks(rest)
         counters = [name for name in rest if self._counts(name) or (time is not None and self._is_index(name))]
         for name in counters:
             aside.add(name)
@@ -203,6 +205,21 @@ class _Finder:
                 verb = "repeats" if len(repeats) == 1 else "repeat"
                 notes.append(f"set aside: {listed(repeats)}, which {verb} what the time says")
         return tuple(name for name in rest if name not in aside), tuple(notes)
+
+    def _check_breaks(self, names: Sequence[str]) -> None:
+        """Refuse what would be the time if rows were not missing, doubled or moved."""
+        for name in names:
+            numbers = as_numbers(self.table.column(name).combine_chunks())
+            row = None if numbers is None else breaks(numbers[self._order], self._offsets)
+            if row is not None and numbers is not None and len(names) > 1:
+                before, after = (self._order[row + ahead] for ahead in (-1, 0))
+                raise DataError(
+                    f'{self.source.name} has no dates, and column "{name}" counts its rows but for '
+                    f"{self.source.at(int(after))}, where {numbers[after]} follows {numbers[before]}: rows seem to be "
+                    "missing, doubled or out of order",
+                    f"Mend the rows. If they are consecutive as they are, leave it out with {self.source.drop(name)}; "
+                    f"if it holds values, name all channels with {self.source.option('target', 'COLUMN')}.",
+                )
 
     def _stamps(self, time: str) -> np.ndarray | None:
         from forecheck.data.reading.dates import parse_times
@@ -232,6 +249,12 @@ class _Finder:
         return None if stamps is None else self._add([date, time], stamps)
 
     def _joined(self) -> str | None:
+        if short := short_year(self.table, self.names):
+            raise DataError(
+                f'{self.source.name} seems to have its time in column "{short}" and others, but its years have less '
+                "than four digits",
+                f"Write 1990, not 90. If the rows are consecutive, leave it out with {self.source.drop(short)}.",
+            )
         found = joined_parts(self.table, parts_of(self.table, self.names))
         return None if found is None else self._add(*found)
 
@@ -304,11 +327,10 @@ class _Finder:
         return name.lower().strip() in _UNNAMED and pa.types.is_integer(self.table.schema.field(name).type)
 
     def _counts(self, name: str, *, whole: bool = False) -> bool:
-        column = self.table.column(name).combine_chunks()
-        if len(column) < FEWEST:
-            return False
-        numbers = as_numbers(column)
+        numbers = as_numbers(self.table.column(name).combine_chunks())
         if numbers is None or (whole and numbers.dtype.kind != "i"):
             return False
+        if len(numbers) < FEWEST:
+            return name.lower().strip() in _COUNTERS and len(self._offsets) == 2 and counts_by_name(numbers)
         ordered = numbers[self._order]
         return counts(ordered, self._offsets) or numbers_rows(ordered, self._offsets)

@@ -87,7 +87,7 @@ def _repeats(cells: Int[np.ndarray, " time"]) -> bool:
     """Whether numbers are those of a straight line, each more than once."""
     found, sizes = np.unique(cells, return_counts=True)
     steps = np.diff(found)
-    return len(found) >= _FEWEST_ROWS and sizes.max() > 1 and bool((steps == steps[0]).all())
+    return bool(len(found) >= _FEWEST_ROWS and sizes.max() > 1 and (steps == steps[0]).all())
 
 
 def _check_months(names: Sequence[str], source: Source) -> None:
