@@ -50,6 +50,11 @@ class Asked:
         """All columns of the table."""
         return (*self.known, *self.past, *self.static)
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that may hold numbers."""
+        return (*self.known, *self.past)
+
     def check(self, table: pa.Table, source: Source, others: Sequence[str | None]) -> None:
         """Refuse what cannot be asked of a table.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from forecheck.data.reading.notation import MISSING, Notation
+from forecheck.data.reading.notation import MISSING, Notation, is_written_number
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
@@ -29,6 +30,39 @@ def plain_types(table: pa.Table) -> pa.Table:
             table = table.set_column(place, field.name, column.combine_chunks().dictionary_decode())
         elif pa.types.is_string_view(kind):
             table = table.set_column(place, field.name, column.cast(pa.large_string()))
+    return table
+
+
+def written_numbers(table: pa.Table, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of text, among those named, whose cells are numbers in whatever notation."""
+    found = []
+    for name in names:
+        if name not in table.column_names:
+            continue
+        column = table.column(name).combine_chunks()
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        cells = [cell.strip() for cell in column.unique().to_pylist() if cell] if is_text(column.type) else []
+        cells = [cell for cell in cells if cell.lower() not in MISSING]
+        if cells and all(map(is_written_number, cells)):
+            found.append(name)
+    return tuple(found)
+
+
+def as_written(table: pa.Table, names: Sequence[str], notation: Notation, source: Source) -> pa.Table:
+    """A table whose columns of text are the numbers that they are in a notation; those that are none stay as they are.
+
+    Args:
+        table: that holds the columns.
+        names: see `written_numbers`.
+        notation: see `find_notation`.
+        source: where the table came from.
+    """
+    for name in names:
+        column = table.column(name).combine_chunks()
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        if all(cell.strip().lower() in MISSING or notation.plain(cell.strip()) for cell in column.to_pylist() if cell):
+            plain = numbers(column, name, source, notation=notation)
+            table = table.set_column(table.column_names.index(name), name, pa.array(plain, from_pandas=True))
     return table
 
 

@@ -16,7 +16,7 @@ from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
 from forecheck.data.panel import Panel, Reading
 from forecheck.data.reading.beside import NOTHING, Asked, set_apart
-from forecheck.data.reading.columns import is_text, numbers, plain_types
+from forecheck.data.reading.columns import as_written, is_text, numbers, plain_types, written_numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
@@ -78,8 +78,9 @@ def from_table(
             f"{source.name} has a single row" + (" a series" if len(timeline.series) > 1 else ""),
             "A forecast needs a history: at least lookback + horizon rows.",
         )
-    table, units = without_units(table, roles.channels)
-    notation = _notation(table, roles, source, written, delimiter)
+    table, units = without_units(table, (*roles.channels, *asked.numbers))
+    beside = written_numbers(table, asked.numbers)
+    notation = _notation(table, (*roles.channels, *beside), source, written, delimiter)
     values = np.empty((len(timeline.rows), len(roles.channels)))
     for column, channel in enumerate(roles.channels):
         cells = numbers(column_of(table, channel), channel, source, _hint(table, channel, source, roles), notation)
@@ -94,6 +95,8 @@ def from_table(
     covariates: Covariates | None = None
     said: tuple[str, ...] = ()
     if asked is not NOTHING:
+        table = as_written(table, beside, notation, source)
+        asked = _future_as_written(asked, written, notation, units)
         timeline, values, covariates, said = set_apart(asked, table, timeline, values, roles, frequency, fill, source)
     holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
@@ -138,10 +141,12 @@ def _kind(table: pa.Table, series: str | None) -> Literal["", "text", "integer"]
     return "integer" if pa.types.is_integer(column_of(table, series).type) else "text"
 
 
-def _notation(table: pa.Table, roles: Roles, source: Source, written: Written, delimiter: str | None) -> Notation:
-    """How the channels that are text are written."""
+def _notation(
+    table: pa.Table, names: Sequence[str], source: Source, written: Written, delimiter: str | None
+) -> Notation:
+    """How the columns of numbers that are text are written."""
     texts, point = {}, False
-    for channel in roles.channels:
+    for channel in names:
         column = column_of(table, channel)
         if is_text(column.type):
             cells = (cell.strip() for cell in column.unique().to_pylist() if cell is not None)
@@ -150,6 +155,29 @@ def _notation(table: pa.Table, roles: Roles, source: Source, written: Written, d
             whole = pc.all(pc.equal(column, pc.floor(column))).as_py()
             point = whole is False and written.decimal != ","
     return find_notation(texts, written, source, point=point, delimiter=delimiter) if texts else Notation()
+
+
+def _future_as_written(asked: Asked, written: Written, notation: Notation, units: Sequence[str]) -> Asked:
+    """What is asked, with the numbers of the future read as those of the data are written.
+
+    Raises:
+        DataError: if a column has a unit in one of them alone, or numbers that may be read in two ways.
+    """
+    if asked.future is None:
+        return asked
+    table, source = asked.future
+    for name in asked.known:
+        table, own = without_units(table, (name,) if name in table.column_names else ())
+        if set(own) != {note for note in units if note.startswith(f'"{name}" read')}:
+            raise DataError(
+                f'{source.name} and the data do not write column "{name}" alike: one has a unit beside its numbers',
+                "Write the same unit in both, or none.",
+            )
+    beside = written_numbers(table, asked.known)
+    if notation != Notation():
+        written = Written(decimal=notation.decimal, thousands=notation.thousands or None)
+    notation = _notation(table, beside, source, written, None)
+    return replace(asked, future=(as_written(table, beside, notation, source), source))
 
 
 def _of_codes(panel: Panel) -> list[str]:
