@@ -163,6 +163,8 @@ def test_times_in_an_index_without_a_name_are_the_time(labels):
         from_frame(frame[::-1])
     with pytest.raises(DataError, match="lacks 1 step"):
         from_frame(frame.drop(index=frame.index[7]))
+    with pytest.raises(DataError, match=r'"date" at row 0 is missing'):
+        from_frame(pd.DataFrame({"a": np.arange(30) % 7}, index=pd.Index([None, *LABELS[1:]], dtype=object)))
 
 
 def test_spans_of_time_in_an_index_are_steps_if_regular():

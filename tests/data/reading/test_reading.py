@@ -253,6 +253,12 @@ def test_short_counters_are_known_by_their_names(rows):
         fc.load(frame.sample(frac=1, random_state=0))
 
 
+def test_a_missing_hour_is_named_not_the_end_of_a_day():
+    hours = with_rows(np.arange(ROWS + 1) % 24, missing=(50,))
+    with pytest.raises(DataError, match="but for row 50, where 3 follows 1"):
+        fc.load(pd.DataFrame({"hour": hours, "y": Y}))
+
+
 def test_hours_without_dates_are_values_and_years_of_two_digits_are_refused():
     assert fc.load(pd.DataFrame({"hour": (5 + np.arange(ROWS)) % 24, "y": Y})).channels == ("hour", "y")
     months = pd.DataFrame({"Year": 90 + np.arange(ROWS) // 12 % 10, "Month": 1 + np.arange(ROWS) % 12, "y": Y})
@@ -291,7 +297,7 @@ def test_series_below_each_other_are_no_channels(write, sort):
     assert fc.load(hours).channels == ("day", "hour", "y")
 
 
-@pytest.mark.parametrize("year", [["Year"], []])
+@pytest.mark.parametrize("year", [["Year"], [], ["Annual", "Year"]])
 def test_a_row_a_year_is_refused_and_can_be_stacked(write, year, tmp_path, monkeypatch):
     """The months were twelve channels."""
     names = [f"{month:%b}" for month in MONTHS[:12]]
@@ -314,6 +320,8 @@ def test_names_of_series_that_look_the_same_are_refused(write, other):
     long = pd.DataFrame({"unique_id": [name, other] * 60, "ds": DAYS, "y": Y})
     with pytest.raises(DataError, match="look the same"):
         fc.load(write(long.to_csv(index=False)))
+    case = long.assign(unique_id=["a", "A"] * 60)
+    assert 'series "a" and "A" are two' in fc.load(case).described
 
 
 @pytest.mark.parametrize("names", [DAYS[:40].strftime("%Y-%m-%d"), [str(1980 + i) for i in range(40)]])

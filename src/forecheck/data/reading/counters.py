@@ -84,9 +84,12 @@ def breaks(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " s
     unit = _last_digit(numbers) if numbers.dtype.kind == "f" else 0.0
     slack = max(1e-9 * float(np.abs(numbers).max()), 1.01 * unit if abs(usual) >= 20 * unit else 0.0)
     kept = np.abs(steps - usual) <= slack
-    anew = bool((steps[~kept] * usual < 0).all()) and len(np.unique(numbers[rows[~kept]])) == 1
-    if abs(usual) > slack and not kept.all() and kept.mean() >= _NEARLY and not anew:
-        return int(rows[np.argmin(kept)])
+    left = rows[~kept]
+    again, often = np.unique(numbers[left], return_counts=True)
+    if abs(usual) > slack and len(left) and kept.mean() >= _NEARLY:
+        odd = left[numbers[left] != again[np.argmax(often)]]  # the others begin anew
+        if len(odd) or not (steps[~kept] * usual < 0).all():
+            return int(odd[0] if len(odd) and often.max() > 1 else left[0])
     if len(offsets) == 2 and _line(np.sort(numbers)) and (steps < 0).any() and (steps > 0).any():
         return int(rows[np.argmax(steps < 0)])
     return None

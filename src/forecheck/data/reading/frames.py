@@ -145,7 +145,7 @@ def _holds_times(index: Any) -> bool:
     labels = index.to_numpy()
     if labels.dtype.kind in "iuf":
         return bool(len(labels)) and _is_calendar(labels)
-    cells = labels[:_SAMPLE].tolist()
+    cells = [label for label in labels[:_SAMPLE].tolist() if label is not None]
     return bool(cells) and all(isinstance(cell, date) or (isinstance(cell, str) and is_date(cell)) for cell in cells)
 
 

@@ -16,7 +16,7 @@ from forecheck.errors import DataError
 
 _HEADER_TIMES = 4
 _FEWEST_ROWS = 8  # of a series among others that is known by its times alone
-_YEAR = 12
+_YEAR, _BESIDE = 12, 3  # months, and columns beside them, as the year and a total
 _CALENDAR = {
     *("year", "quarter", "month", "mm", "week", "day", "dd", "doy", "dow", "weekday", "dayofweek"),
     *("hour", "hh", "minute", "second"),
@@ -93,10 +93,13 @@ def _repeats(cells: Int[np.ndarray, " time"]) -> bool:
 def _check_months(names: Sequence[str], source: Source) -> None:
     months = [name for name in names if name.strip().lower() in MONTHS]
     others = [name for name in names if name not in months]
-    if len(months) != _YEAR or len({MONTHS[name.strip().lower()] for name in months}) != _YEAR or len(others) > 1:
+    if len(months) != _YEAR or len({MONTHS[name.strip().lower()] for name in months}) != _YEAR or len(others) > _BESIDE:
         return
     read, write = _read(source)
-    stack = f'.set_index("{others[0]}").rename_axis(columns="month").stack().rename("value")' if others else ".stack()"
+    year = next((name for name in others if name.strip().lower() == "year"), others[0] if others else "")
+    totals = [name for name in others if name != year]
+    stack = f'.set_index("{year}").rename_axis(columns="month").stack().rename("value")' if others else ".stack()"
+    stack = (f".drop(columns={totals})" if totals else "") + stack
     if not write:
         write = ".reset_index()" if others else '.reset_index(drop=True).to_frame("value")'
     elif not others:

@@ -222,16 +222,27 @@ def _hint(table: pa.Table, channel: str, source: Source, roles: Roles) -> str:
     return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; if {series}"
 
 
-def _check_alike(names: Sequence[str], series: str, source: Source) -> None:
-    """Refuse names of series that look the same, as with a blank at the end: one series would be two."""
+def _check_alike(names: Sequence[str], series: str, source: Source) -> tuple[str, ...]:
+    """Refuse names of series that look the same, as with a blank at the end: one series would be two.
+
+    Returns:
+        A note on the first two that differ in capital letters alone.
+    """
     seen: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
     for name in names:
-        other = seen.setdefault(normalize("NFC", name.strip()), name)
+        plain = normalize("NFC", name.strip())
+        other = seen.setdefault(plain, name)
         if other != name:
             raise DataError(
                 f'{source.name} names series {other!r} and {name!r} in column "{series}", which look the same',
                 "Write each name in one way, without blanks at its ends; two series need two names.",
             )
+        other = folded.setdefault(plain.casefold(), name)
+        if other != name and not notes:
+            notes = (f'series "{other}" and "{name}" are two',)
+    return notes
 
 
 def _timeline(
@@ -241,6 +252,7 @@ def _timeline(
     rows = np.arange(table.num_rows)
     offsets = np.array([0, len(rows)])
     names: tuple[str, ...] = ("0",)
+    alike: tuple[str, ...] = ()
     if roles.series is not None:
         column = column_of(table, roles.series)
         coded = column.dictionary_encode()
@@ -259,7 +271,7 @@ def _timeline(
                 "Name the series of every row.",
             )
         names = tuple(str(cell) for cell in cells)
-        _check_alike(names, roles.series, source)
+        alike = _check_alike(names, roles.series, source)
         codes = np.from_dlpack(coded.indices)
         known = set(names)
         for unknown in drop_series:
@@ -276,7 +288,7 @@ def _timeline(
     if roles.time is None:
         lengths = np.diff(offsets)
         counts = np.arange(len(rows)) - np.repeat(offsets[:-1], lengths)
-        return Timeline(counts, offsets, rows, names, column=None, named=roles.series is not None), ()
+        return Timeline(counts, offsets, rows, names, column=None, named=roles.series is not None), alike
     try:
         time, note = read_times(column_of(table, roles.time), roles.time)
     except UnreadableTimeError as error:
@@ -287,5 +299,5 @@ def _timeline(
             + f", name another column with {source.option('time', 'COLUMN')}, or take rows as consecutive steps with "
             f"{source.drop(roles.time)}.",
         ) from None
-    filled = (note,) if note else ()
-    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), filled
+    notes = (*alike, note) if note else alike
+    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), notes
