@@ -182,6 +182,20 @@ def test_unix_time_off_the_minute_is_told_by_its_name(name, scale):
     assert fc.load(runs).channels == ("runtime", "y")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "first", "step"),
+    [
+        (range(200101, 200113), "2001-01-01", "month"),
+        (range(210101, 210113), "2021-01-01", "day"),
+        ([200102, 200103, *range(200106, 200111), 200113, 200114], "2020-01-02", "weekday"),
+        (1_735_010_100 + 60 * np.arange(33), "2024-12-24T03:15", "minute"),  # also years, months and days in digits
+    ],
+)
+def test_digits_that_may_be_two_things_are_what_is_regular(numbers, first, step):
+    panel = fc.load(pd.DataFrame({"date": numbers, "y": np.arange(len(numbers)) % 5}))
+    assert (panel.time[0], str(panel.frequency)) == (np.datetime64(first), step)
+
+
 # What is no channel
 
 

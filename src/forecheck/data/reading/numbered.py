@@ -14,7 +14,7 @@ Times = np.ndarray[Any, np.dtype[Any]]
 _LARGEST = 2.0**62
 _DAY = 86_400_000_000  # microseconds
 _YEARS = 1700, 2299
-_LAST_YEAR_OF_WEEKS = 2100
+_LAST_YEAR = 2100  # of months and weeks that may be days of this century
 _UNIX = 631_152_000, 4_102_444_800  # seconds of 1990 and 2100
 _EXCEL = 25_569, 73_051  # days of 1970 and 2100; day 60 (29 February 1900) never was, so earlier ones are off by one
 _SAYS_UNIX = re.compile(r"unix|epoch|timestamp|posix|(?<![a-z])(ts|t|time|at|utc|date|datetime)(?![a-z])")
@@ -111,23 +111,24 @@ def _by_digits(numbers: Times) -> tuple[Times, str] | None:
     if part.min() < 1 or part.max() > 53:
         _check_few(numbers, (part >= 1) & (part <= 12), "a year and a month")
         return days
-    if days is not None and part.max() > 12 and _are_days(numbers, days[0], iso_weeks(year, part)):
+    months = bool(part.max() <= 12)
+    found = _microseconds(_months(year, part)) if months else iso_weeks(year, part)
+    if days is not None and _are_days(numbers, days[0], found, months=months):
         return days
-    if part.max() <= 12:
-        return _microseconds(_months(year, part)), "year and month"
-    mondays = iso_weeks(year, part)
-    _check_last_weeks(year, part)
-    return mondays, "year and week"
+    if not months:
+        _check_last_weeks(year, part)
+    return found, "year and month" if months else "year and week"
 
 
 def _dates(numbers: Times, parts: str) -> tuple[Times, str] | None:
     rest, found = numbers, {}
     for part in reversed(parts):
         rest, found[part] = np.divmod(rest, 100)
-    _check_few(numbers, _are_dates(rest, found["m"], found["d"]), "a date in digits")
-    dates = dates_of(rest, found["m"], found["d"])
     clock = [found.get(part, np.zeros_like(rest)) for part in "his"]
-    if dates is None or any((each > most).any() for each, most in zip(clock, (23, 59, 59), strict=True)):
+    late = np.any([each > most for each, most in zip(clock, (23, 59, 59), strict=True)], axis=0)
+    _check_few(numbers, _are_dates(rest, found["m"], found["d"]) & ~late, "a date in digits")
+    dates = dates_of(rest, found["m"], found["d"])
+    if dates is None or late.any():
         return None
     seconds = clock[0] * 3600 + clock[1] * 60 + clock[2]
     return dates + (1_000_000 * seconds).astype("timedelta64[us]"), "year to " + {
@@ -148,20 +149,20 @@ def _short_dates(numbers: Times) -> tuple[Times, str] | None:
     return None if dates is None else (dates, "year of two digits to day")
 
 
-def _are_days(numbers: Times, days: Times, weeks: Times) -> bool:
-    """Whether 200101, 200102 are the days of January 2020, not weeks of 2001.
+def _are_days(numbers: Times, days: Times, others: Times, *, months: bool) -> bool:
+    """Whether 200101, 200102 are the days of January 2020, not weeks or months of 2001.
 
     Raises:
-        DoubtfulNumberError: if nothing tells.
+        DoubtfulNumberError: if nothing tells days from weeks; of days and months, months are usual.
     """
-    if numbers.min() > (_LAST_YEAR_OF_WEEKS + 1) * 100:
+    if numbers.min() > (_LAST_YEAR + 1) * 100:
         return True
-    regular = [infer_frequency(np.unique(times)) is not None for times in (days, weeks)]
-    if regular[0] == regular[1]:
+    regular = [infer_frequency(np.unique(times)) is not None for times in (days, others)]
+    if regular[0] == regular[1] and not months:
         raise DoubtfulNumberError(
             0, f"may be a year and a week or a date of two-digit year, month and day: {int(numbers[0])}"
         )
-    return regular[0]
+    return regular[0] and not regular[1]
 
 
 def _year_last(numbers: Times, name: str) -> tuple[Times, str] | None:
