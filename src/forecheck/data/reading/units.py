@@ -22,8 +22,9 @@ def without_units(table: pa.Table, channels: tuple[str, ...]) -> tuple[pa.Table,
             it is.
     """
     notes = []
+    positions = {name: position for position, name in enumerate(table.column_names)}
     for channel in channels:
-        position = table.column_names.index(channel)
+        position = positions[channel]
         column = table.column(position)
         if not is_text(column.type):
             continue
