@@ -237,3 +237,45 @@ def test_covariates_are_part_of_what_a_panel_is():
     assert one.covariates.static == {"region": ("r-b",)}
     assert one.covariates.future.shape == (1, AHEAD, 2)
     assert one.covariates.future.shape[0] == len(one.series)
+
+
+def priced(write, times=60):
+    """A history of one series whose price is written in some way, and its future."""
+    days = pd.date_range("2024-01-01", periods=times + 3)
+    price = [write(1000 + 7 * row % 50) for row in range(times + 3)]
+    history = pd.DataFrame({"ds": days[:times], "y": np.arange(times) % 9, "price": price[:times]})
+    return history, pd.DataFrame({"ds": days[times:], "price": price[times:]})
+
+
+@pytest.mark.parametrize(
+    ("write", "options"),
+    [
+        (lambda price: f"{price / 1000:.3f}", {"thousands": "."}),
+        (lambda price: f"{price:.2f}".replace(".", ","), {}),
+        (lambda price: f"{price}%", {}),
+        (lambda price: f"${price:,.2f}", {}),
+        (str, {}),
+    ],
+)
+def test_known_numbers_are_read_as_channels_are(write, options):
+    """1.010 was 1.01 whatever was said of thousands; 5 % was a category."""
+    history, future = priced(write)
+    beside = load(history, known="price", future=future, **options).covariates
+    assert beside.levels == {}
+    assert beside.future[0, :, 0].tolist() == [1000 + 7 * row % 50 for row in (60, 61, 62)]
+    past = load(history, past="price", **options).covariates
+    assert past.lagged[1, 0] == 1007
+
+
+def test_known_numbers_in_doubt_or_written_otherwise_are_refused():
+    history, future = priced(lambda price: f"{price / 1000:.3f}")
+    with pytest.raises(DataError, match=r'"1.000" in column "price", which may be 1000 or 1.000'):
+        load(history, known="price", future=future)
+    plain, ahead = priced(float)
+    with pytest.raises(DataError, match=r'future holds "1.020" in column "price", which may be'):
+        load(plain, known="price", future=future)
+    for told, later in ((plain, priced(lambda price: f"{price}%")[1]), (priced(lambda price: f"{price}%")[0], ahead)):
+        with pytest.raises(DataError, match="one has a unit beside its numbers"):
+            load(told, known="price", future=later)
+    with pytest.raises(DataError, match=r"future holds 1e\+30 in column \"price\" at 2024-03-02, so far from"):
+        load(plain, known="price", future=ahead.assign(price=[1000, 1e30, 1e30]))

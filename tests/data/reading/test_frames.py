@@ -3,6 +3,7 @@
 # ruff: noqa: PD011  (Panel.values is no pandas attribute)
 
 import datetime as dt
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -141,6 +142,48 @@ def test_pandas_indices_count_as_columns():
     assert from_frame(filtered).channels == ("a",)
 
 
+LABELS = [f"2024-01-{day:02d}" for day in range(1, 31)]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS,
+        [dt.date.fromisoformat(label) for label in LABELS],
+        [int(label.replace("-", "")) for label in LABELS],
+        [1_700_000_000 + 86_400 * day for day in range(30)],
+        pd.Categorical(LABELS),
+    ],
+)
+def test_times_in_an_index_without_a_name_are_the_time(labels):
+    """They were left out, and rows of any order read as steps."""
+    frame = pd.DataFrame({"a": np.arange(30) % 7}, index=labels)
+    assert str(from_frame(frame).frequency) == "day"
+    with pytest.raises(DataError, match='not sorted by time in column "date"'):
+        from_frame(frame[::-1])
+    with pytest.raises(DataError, match="lacks 1 step"):
+        from_frame(frame.drop(index=frame.index[7]))
+    with pytest.raises(DataError, match=r'"date" at row 0 is missing'):
+        from_frame(pd.DataFrame({"a": np.arange(30) % 7}, index=pd.Index([None, *LABELS[1:]], dtype=object)))
+
+
+def test_spans_of_time_in_an_index_are_steps_if_regular():
+    frame = pd.DataFrame({"a": np.arange(9) % 4}, index=pd.timedelta_range("0h", periods=9, freq="h"))
+    assert from_frame(frame).frequency == Frequency("step")
+    with pytest.raises(DataError, match=r'column "date" .*duration'):
+        from_frame(frame.drop(index=frame.index[3]))
+
+
+def test_cells_of_any_arrow_type_are_read():
+    """A counter in a dictionary was a channel."""
+    step = pa.array(range(60)).dictionary_encode()
+    table = pa.table({"step": step, "y": pa.array([str(x) for x in X[:, 0]]).cast(pa.string_view())})
+    for whole in (table, table.to_batches()[0]):
+        panel = from_frame(whole)
+        assert (panel.channels, panel.time[-1]) == (("y",), 59)
+        np.testing.assert_array_equal(panel.values[:, 0], X[:, 0])
+
+
 def test_short_series_follow_the_frequency_of_the_long_ones():
     """Two stamps 31 days apart are a month here, though alone they could be 31 days."""
     stamps = ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30", "2024-07-31", "2024-08-31", "2024-09-30"]
@@ -180,6 +223,7 @@ def test_objects_of_python_are_read():
         ({"a": [1, 2], "b": [True, False]}, {}, ["true and false", '"b"']),
         ({"a": [1, 2], "b": [[1], [2]]}, {}, ["list<", '"b"']),
         ({"a": [1, 2**60 + 1]}, {}, [str(2**60 + 1), "row 1", "lose digits"]),
+        ({"a": [Decimal(1), Decimal(2**60 + 1)]}, {}, [str(2**60 + 1), "row 1", "lose digits"]),
         ({"a": [1.0, float("inf")]}, {}, ['1 infinite value in column "a"', "row 1"]),
         ({"a": [1, 2]}, {"target": "A"}, ['no column "A"', 'Did you mean "a"?']),
         ({"a": [1, 2]}, {"time": "when"}, ['no column "when"']),
@@ -206,6 +250,12 @@ def test_bad_frames_are_refused_with_place_and_remedy(frame, options, words):
         from_frame(pa.table(frame), name="sales", **options)
     for word in ("sales", *words):
         assert word in str(caught.value)
+
+
+def test_true_among_numbers_is_no_one():
+    frame = pd.DataFrame({"a": pd.Series([1.5, True, 3.5], dtype=object)})
+    with pytest.raises(DataError, match=r'"True", which is not a number.* row 1'):
+        from_frame(frame)
 
 
 def test_what_is_no_frame_or_fill_is_a_wrong_use():

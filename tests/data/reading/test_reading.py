@@ -57,6 +57,9 @@ TIMES = {
     "weeks as text": ({"wk": [f"{n // 100}-W{n % 100:02d}" for n in YEAR_WEEK], "y": Y}, WEEKS),
     "year and month": ({"period": MONTHS.strftime("%Y%m").astype(int), "y": Y}, MONTHS),
     "year point month": ({"period": MONTHS.strftime("%Y.%m").astype(float), "y": Y}, MONTHS),
+    "two digits of a year in digits": ({"d": DAYS.strftime("%y%m%d").astype(int), "y": Y}, DAYS),
+    "day to year in digits": ({"date": DAYS.strftime("%d%m%Y").astype(int), "y": Y}, DAYS),
+    "month to year in digits": ({"date": DAYS.strftime("%m%d%Y").astype(int), "y": Y}, DAYS),
     "year to hour": ({"date": HOURS.strftime("%Y%m%d%H").astype(int), "y": Y}, HOURS),
     "2005M01": ({"obs": MONTHS.strftime("%YM%m"), "y": Y}, MONTHS),
     "Q1 1980": (
@@ -106,9 +109,11 @@ def test_24_00_ends_the_day(write):
         (np.r_[0:50, 90:120], "lacks"),
     ],
 )
-@pytest.mark.parametrize("column", ["week", "ym", "unix_time"])
+@pytest.mark.parametrize("column", ["week", "ym", "unix_time", "x", "ymd"])
 def test_times_of_any_name_are_checked(write, order, words, column):
-    times = {"week": DAYS.astype(str), "ym": MONTHS.strftime("%Y%m"), "unix_time": HOURS.astype("int64") // 10**6}
+    unix = HOURS.astype("int64") // 10**6
+    times = {"week": DAYS.astype(str), "ym": MONTHS.strftime("%Y%m"), "unix_time": unix, "x": unix}
+    times["ymd"] = DAYS.strftime("%Y%m%d").astype(int)
     frame = pd.DataFrame({"y": Y, column: times[column]}).iloc[order]
     with pytest.raises(DataError, match=f'{words}.*column "{column}"'):
         fc.load(write(frame.to_csv(index=False)))
@@ -150,11 +155,45 @@ def test_seasons_of_steps_that_divide_a_day_or_a_year(every, period):
         ([f"Jan-{day:02d}" for day in range(1, 32)], "day or a year"),
         ([201852, 201853, *range(201901, 201930)], "2018 has no week 53"),
         ([f"{i // 24:02d}/01/21" for i in range(24, 60)], "ways"),
+        ([f"{year}-{(year + 1) % 100:02d}" for year in range(2001, 2012)], "two years that follow"),
+        ([f"{year}/{year % 100 + 1:02d}" for year in range(2001, 2012)], "two years that follow"),
+        (range(200101, 200132), "a week or a date of two-digit year"),
+        ([day * 10**6 + 12021 for day in range(1, 13)], "two ways"),
+        ([*range(20210101, 20210130), 20210230], "is none: 20210230"),
+        ([100 * year + month for year in (2018, 2019, 2020) for month in range(13)], "is none: 201800"),
     ],
 )
 def test_doubtful_times_are_refused(cells, words):
     with pytest.raises(DataError, match=words):
         fc.load(pd.DataFrame({"date": cells, "y": np.arange(len(cells)) % 7}))
+
+
+@pytest.mark.parametrize("name", ["ts", "openTime", "event_time", "time", "created_at"])
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_unix_time_off_the_minute_is_told_by_its_name(name, scale):
+    """Such columns were channels, and their rows steps."""
+    seconds = 1_600_000_003 + 30 * np.arange(ROWS)
+    panel = fc.load(pd.DataFrame({"y": Y, name: scale * seconds}))
+    assert (panel.channels, panel.time[1]) == (("y",), np.datetime64("2020-09-13T12:27:13"))
+    seconds[7] += 3
+    with pytest.raises(DataError, match=f'irregular times in column "{name}"'):
+        fc.load(pd.DataFrame({"y": Y, name: scale * seconds}))
+    runs = pd.DataFrame({"date": DAYS, "runtime": scale * seconds[::-1], "y": Y})
+    assert fc.load(runs).channels == ("runtime", "y")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "first", "step"),
+    [
+        (range(200101, 200113), "2001-01-01", "month"),
+        (range(210101, 210113), "2021-01-01", "day"),
+        ([200102, 200103, *range(200106, 200111), 200113, 200114], "2020-01-02", "weekday"),
+        (1_735_010_100 + 60 * np.arange(33), "2024-12-24T03:15", "minute"),  # also years, months and days in digits
+    ],
+)
+def test_digits_that_may_be_two_things_are_what_is_regular(numbers, first, step):
+    panel = fc.load(pd.DataFrame({"date": numbers, "y": np.arange(len(numbers)) % 5}))
+    assert (panel.time[0], str(panel.frequency)) == (np.datetime64(first), step)
 
 
 # What is no channel
@@ -193,12 +232,110 @@ def test_a_counter_or_years_are_the_time_where_there_are_no_dates(write):
         fc.load(frame.iloc[::-1])
 
 
+def with_rows(numbers, missing=(), doubled=()):
+    rows = sorted([row for row in range(len(numbers)) if row not in missing] + list(doubled))
+    return np.asarray(numbers)[rows]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        with_rows(range(60), missing=(30, 31)),
+        with_rows(range(60), doubled=(30,)),
+        with_rows(np.arange(60) / 10, missing=(30,)),
+        with_rows(np.round(1990 + np.arange(90) / 12, 3), missing=(30, 50)),
+        np.random.default_rng(0).permutation(60) / 2,
+        np.r_[30:60, 0:30] / 2,
+        with_rows(range(500), missing=range(30, 400)),
+    ],
+)
+def test_counters_with_rows_missing_doubled_or_moved_are_refused(numbers):
+    """They were channels, and the rows consecutive steps."""
+    frame = pd.DataFrame({"shift": numbers, "y": np.arange(len(numbers)) % 7 + 0.5})
+    with pytest.raises(DataError, match=r"lacks|same time twice|not sorted|counts its rows but for row") as caught:
+        fc.load(frame)
+    assert 'drop=["shift"]' in caught.value.remedy
+    assert fc.load(frame, drop=["shift"]).channels == ("y",)
+    assert fc.load(frame, target=["shift", "y"]).channels == ("shift", "y")
+
+
+@pytest.mark.parametrize("rows", [5, 12, 29])
+def test_short_counters_are_known_by_their_names(rows):
+    frame = pd.DataFrame({"t": 3 + np.arange(rows), "y": Y[:rows]})
+    assert fc.load(frame).time.tolist() == list(range(3, rows + 3))
+    with pytest.raises(DataError, match="not sorted"):
+        fc.load(frame.sample(frac=1, random_state=0))
+
+
+def test_a_missing_hour_is_named_not_the_end_of_a_day():
+    hours = with_rows(np.arange(ROWS + 1) % 24, missing=(50,))
+    with pytest.raises(DataError, match="but for row 50, where 3 follows 1"):
+        fc.load(pd.DataFrame({"hour": hours, "y": Y}))
+
+
+def test_hours_without_dates_are_values_and_years_of_two_digits_are_refused():
+    assert fc.load(pd.DataFrame({"hour": (5 + np.arange(ROWS)) % 24, "y": Y})).channels == ("hour", "y")
+    months = pd.DataFrame({"Year": 90 + np.arange(ROWS) // 12 % 10, "Month": 1 + np.arange(ROWS) % 12, "y": Y})
+    with pytest.raises(DataError, match=r'"Year" and others.*less than four digits'):
+        fc.load(months)
+
+
 def test_parts_of_the_calendar_that_repeat_the_time_are_no_channels():
     frame = pd.DataFrame({"date": HOURS, "hour": HOURS.hour, "month": HOURS.month, "y": Y})
     panel = fc.load(frame)
     assert panel.channels == ("y",)
     assert "which repeat what the time says" in panel.described
     assert fc.load(frame.assign(hour=(HOURS.hour + 1) % 24)).channels == ("hour", "y")
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+@pytest.mark.parametrize("labels", [np.r_[0:60, 0:60], 7 * np.arange(ROWS) + np.arange(ROWS) % 5])
+def test_labels_that_pandas_leaves_behind_are_no_channel(write, index, labels):
+    """Of frames that were joined, or of which rows were taken out."""
+    frame = pd.DataFrame({index: labels, "date": DAYS, "y": Y})
+    assert fc.load(write(frame.to_csv(index=False))).channels == ("y",)
+
+
+@pytest.mark.parametrize("sort", ["shop", "step"])
+def test_series_below_each_other_are_no_channels(write, sort):
+    """The advice leads to them."""
+    long = pd.DataFrame({"shop": np.repeat([4, 2, 9], 40), "step": np.tile(np.arange(40), 3), "y": Y})
+    path = write(long.sort_values(sort, kind="stable").to_csv(index=False))
+    with pytest.raises(DataError, match='"step" counts anew for each number in "shop"') as caught:
+        fc.load(path)
+    assert "--series shop --time step" in caught.value.remedy
+    panel = fc.load(path, series="shop", time="step")
+    np.testing.assert_array_equal(panel.values[panel.series_rows(panel.series.index("9")), 0], Y[80:])
+    assert fc.load(path, target=["shop", "y"], time=None).channels == ("shop", "y")
+    hours = long.rename(columns={"shop": "day", "step": "hour"})
+    assert fc.load(hours).channels == ("day", "hour", "y")
+
+
+@pytest.mark.parametrize("year", [["Year"], [], ["Annual", "Year"]])
+def test_a_row_a_year_is_refused_and_can_be_stacked(write, year, tmp_path, monkeypatch):
+    """The months were twelve channels."""
+    names = [f"{month:%b}" for month in MONTHS[:12]]
+    wide = pd.DataFrame(Y.reshape(10, 12), columns=names).assign(**dict.fromkeys(year, range(2000, 2010)))
+    path = write(wide[[*year, *names]].to_csv(index=False))
+    with pytest.raises(DataError, match="a row a year") as caught:
+        fc.load(path)
+    assert fc.load(path, target=names).channels == tuple(names)
+    monkeypatch.chdir(tmp_path)
+    exec(caught.value.remedy.split("pandas: ")[1].split(". If")[0], {"pd": pd})
+    panel = fc.load(tmp_path / "turned.csv")
+    np.testing.assert_array_equal(panel.values[:, 0], Y)
+    assert str(panel.frequency) == ("month" if year else "step")
+
+
+@pytest.mark.parametrize("other", ["a ", " a", "e\u0301"])
+def test_names_of_series_that_look_the_same_are_refused(write, other):
+    """A blank at the end made two series of every second row."""
+    name = "\u00e9" if "e" in other else "a"
+    long = pd.DataFrame({"unique_id": [name, other] * 60, "ds": DAYS, "y": Y})
+    with pytest.raises(DataError, match="look the same"):
+        fc.load(write(long.to_csv(index=False)))
+    case = long.assign(unique_id=["a", "A"] * 60)
+    assert 'series "a" and "A" are two' in fc.load(case).described
 
 
 @pytest.mark.parametrize("names", [DAYS[:40].strftime("%Y-%m-%d"), [str(1980 + i) for i in range(40)]])
@@ -241,7 +378,11 @@ def test_a_header_of_numbers_is_asked_about(write, header):
 
 @pytest.mark.parametrize(
     "before",
-    ["# logger 7\n# units: kW\n", "Weekly report\n\n", "sep=,\n", "\n", "Report\nof the year\n", "\ufeff# a\n"],
+    [
+        *("# logger 7\n# units: kW\n", "Weekly report\n\n", "sep=,\n", "SEP=,\n", "\n", "Report\nof the year\n"),
+        # what ends no line here ends one for str.splitlines
+        *("\ufeff# a\n", "\ufeff\ufeff", "# a\u2028\n", "# a\x0b# b\n", "\x0c\n", "# a\x85\n# b\n"),
+    ],
 )
 def test_lines_before_the_header(write, before):
     """https://github.com/duckdb/duckdb/issues/12746, https://github.com/pandas-dev/pandas/issues/47303"""
@@ -275,6 +416,72 @@ def test_data_without_a_header_but_with_text_are_asked_about(write):
     with pytest.raises(DataError, match="seem to be data"):
         fc.load(write(text))
     assert len(fc.load(write(text), header=False, series="0", time="1").values) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("first", "written"),
+    [
+        ("", "{}%,{}%"),
+        ("", "${},${}"),
+        ("", "\u2212{},{}"),
+        ("", '"1,{:06.2f}","1,{:06.2f}"'),
+        ("2021-01-01,", "{}%,{}%"),
+    ],
+)
+def test_values_with_a_sign_are_no_header(write, first, written):
+    """Nor is the first row lost where all of it could be names."""
+    days = DAYS.astype(str) if first else [""] * ROWS
+    rows = [
+        f"{day}{',' if day else ''}{written.format(y, y + i % 3)}"
+        for i, (day, y) in enumerate(zip(days, Y, strict=True))
+    ]
+    panel = fc.load(write("\n".join(rows)))
+    assert (panel.channels, len(panel.values)) == (("0", "1"), ROWS)
+    assert np.abs(panel.values[0, 0]) % 1000 == pytest.approx(Y[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        ("NA", "{}"),
+        ("-", "{}"),
+        ('""', "{}"),
+        ("inf,-inf", "{},1"),
+        ("-,103", "{},7"),
+        ("s1,1,10", "s1,2,{}"),
+        ("s1,1,10", "s2,2,{}"),
+        ("1. Mai 2021,10", "2. Mai 2021,{}"),
+        ("07:00,10", "08:00,{}"),
+        ("1,ok,10", "2,ok,{}"),
+        ("2021-01-01,2021-01-02,5", "2021-01-02,2021-01-03,{}"),
+        ("1 000", "{}"),
+    ],
+)
+def test_a_first_row_that_may_be_data_is_asked_about(write, first, rest):
+    """Each of these was the header in silence, and its row lost."""
+    path = write("\n".join([first, *(rest.format(y) for y in Y)]))
+    with pytest.raises(DataError, match=r"may be names|seem to be data") as caught:
+        fc.load(path)
+    assert "--header or --no-header" in caught.value.remedy
+
+
+@pytest.mark.parametrize("first", ["-1,05", "2021-01-01,100,05", "+3,05,7,10"])
+def test_a_decimal_comma_that_cuts_a_number_in_two_is_asked_about(write, first):
+    """Each number was two columns."""
+    digits = sum(len(cell) == 2 and cell.isdigit() for cell in first.split(","))
+    rows = [first.rsplit(",", 1)[0] + f",{37 * i % 100:02d}" for i in range(ROWS)]
+    path = write("\n".join([first, *rows]))
+    with pytest.raises(DataError, match="may be one number with a decimal comma, or two columns") as caught:
+        fc.load(path)
+    assert "--delimiter ," in caught.value.remedy
+    assert len(fc.load(path, delimiter=",", drop=["date"] if "2021" in first else []).values) == ROWS + 1
+    assert digits
+
+
+@pytest.mark.parametrize("header", ["5%,95%", "country,2019", "a1,b1", ",1", "-,a"])
+def test_names_of_any_kind_are_names(write, header):
+    path = write("\n".join([header, *(f"{i + 7 * (i % 2)},{y}" for i, y in enumerate(Y))]))
+    assert len(fc.load(path, drop=[header.split(",")[0]]).values) == ROWS
 
 
 # Numbers
@@ -330,10 +537,10 @@ def test_whole_numbers_that_lose_digits_are_refused_in_text_too(write):
         fc.load(pd.DataFrame({"y": [10**20 + i for i in range(ROWS)]}))
 
 
-@pytest.mark.parametrize("value", [1e20, 9.96921e36, 2147483647, -1e15])
+@pytest.mark.parametrize("value", [1e20, 9.96921e36, 2147483647, -1e15, -(2**63)])
 def test_values_that_drown_all_others_are_named(value):
     """https://github.com/CESR-lab/ucla-roms/issues/58, https://github.com/awslabs/gluonts/pull/3312"""
-    cells = Y.copy()
+    cells = Y.astype(int) if isinstance(value, int) else Y.copy()
     cells[100] = value
     with pytest.raises(DataError, match=f"holds {value:g}.*at row 100".replace("+", r"\+")):
         fc.load(pd.DataFrame({"y": cells}))

@@ -61,6 +61,11 @@ class Asked:
         known, past, static = (tuple(map(own, names)) for names in (self.known, self.past, self.static))
         return replace(self, known=known, past=past, static=static)
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that may hold numbers."""
+        return (*self.known, *self.past)
+
     def check(self, table: pa.Table, source: Source, others: Sequence[str | None]) -> None:
         """Refuse what cannot be asked of a table.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from forecheck.data.reading.notation import MISSING, Notation
+from forecheck.data.reading.notation import MISSING, Notation, is_written_number
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
@@ -19,6 +20,50 @@ _EXACT = 2**53  # whole numbers beyond this are not exact in float64
 def is_text(kind: pa.DataType) -> bool:
     """Whether cells are written as text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def plain_types(table: pa.Table) -> pa.Table:
+    """A table whose cells are written out, but for texts, which may be as long as they are few."""
+    for place, field in enumerate(table.schema):
+        kind, column = field.type, table.column(place)
+        if pa.types.is_dictionary(kind) and not is_text(kind.value_type):
+            table = table.set_column(place, field.name, column.combine_chunks().dictionary_decode())
+        elif pa.types.is_string_view(kind):
+            table = table.set_column(place, field.name, column.cast(pa.large_string()))
+    return table
+
+
+def written_numbers(table: pa.Table, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of text, among those named, whose cells are numbers in whatever notation."""
+    found = []
+    for name in names:
+        if name not in table.column_names:
+            continue
+        column = table.column(name).combine_chunks()
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        cells = [cell.strip() for cell in column.unique().to_pylist() if cell] if is_text(column.type) else []
+        cells = [cell for cell in cells if cell.lower() not in MISSING]
+        if cells and all(map(is_written_number, cells)):
+            found.append(name)
+    return tuple(found)
+
+
+def as_written(table: pa.Table, names: Sequence[str], notation: Notation, source: Source) -> pa.Table:
+    """A table whose columns of text are the numbers that they are in a notation; those that are none stay as they are.
+
+    Args:
+        table: that holds the columns.
+        names: see `written_numbers`.
+        notation: see `find_notation`.
+        source: where the table came from.
+    """
+    for name in names:
+        column = table.column(name).combine_chunks()
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        if all(cell.strip().lower() in MISSING or notation.plain(cell.strip()) for cell in column.to_pylist() if cell):
+            plain = numbers(column, name, source, notation=notation)
+            table = table.set_column(table.column_names.index(name), name, pa.array(plain, from_pandas=True))
+    return table
 
 
 def numbers(
@@ -45,6 +90,7 @@ def numbers(
     if is_text(kind):
         return _from_text(column.to_pylist(), name, source, remedy, notation or Notation())
     if pa.types.is_decimal(kind):
+        _check_exact(column, name, source)
         column = column.cast(pa.float64())
     elif pa.types.is_integer(kind):
         _check_exact(column, name, source)
@@ -66,7 +112,7 @@ def _check_exact(column: pa.Array, name: str, source: Source) -> None:
     edges = pc.min_max(column).as_py()
     if edges["min"] is not None and max(abs(edges["min"]), abs(edges["max"])) > _EXACT:
         for row, cell in enumerate(column.to_pylist()):
-            if cell is not None and int(float(cell)) != cell:
+            if cell is not None and cell == int(cell) and int(float(cell)) != cell:
                 raise _inexact(cell, name, row, source)
 
 

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 
 FEWEST = 30
 """Rows that a column of values needs before a straight line in it says anything."""
+_NEARLY = 0.9  # share of steps that are the same, of a counter with rows missing or doubled
+_FEWEST_NAMED = 5  # rows of a counter that is called so
 _DENSE = 1.5
 """Numbers between the first and the last of a counter, for one that is there."""
 
@@ -47,15 +49,50 @@ def counts(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " s
     return _line(numbers) or (len(offsets) > 2 and _lines(numbers, offsets))
 
 
+def counts_by_name(numbers: np.ndarray[Any, np.dtype[Any]]) -> bool:
+    """Whether whole numbers follow each other without a gap, in any order, as a short counter called so does."""
+    if numbers.dtype.kind != "i" or len(numbers) < _FEWEST_NAMED:
+        return False
+    return bool((np.diff(np.sort(numbers)) == 1).all())
+
+
 def numbers_rows(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " series_plus_one"]) -> bool:
     """Whether whole numbers name every row of a series once, in any order and with few left out."""
     if numbers.dtype.kind != "i":
         return False
     for start, end in pairwise(offsets):
         part = np.sort(numbers[start:end])
-        if (np.diff(part) == 0).any() or part[-1] - part[0] >= _DENSE * max(len(part), FEWEST):
+        if (np.diff(part) == 0).any() or int(part[-1]) - int(part[0]) >= _DENSE * max(len(part), FEWEST):
             return False
     return True
+
+
+def breaks(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " series_plus_one"]) -> int | None:
+    """The first row at which numbers leave a straight line that nearly all of them follow within their series.
+
+    So they would be a counter, if rows were not missing, doubled or moved. None if they keep to the line, have none, or
+    begin anew at the same number, as hours do.
+    Numbers that a straight line is made of in another order leave it where they first fall.
+    """
+    inside = np.ones(len(numbers) - 1, dtype=bool)
+    inside[offsets[1:-1] - 1] = False
+    rows = 1 + np.flatnonzero(inside)
+    if len(rows) < FEWEST - 1:
+        return None
+    steps = numbers[rows].astype(float) - numbers[rows - 1]
+    usual = float(np.median(steps))
+    unit = _last_digit(numbers) if numbers.dtype.kind == "f" else 0.0
+    slack = max(1e-9 * float(np.abs(numbers).max()), 1.01 * unit if abs(usual) >= 20 * unit else 0.0)
+    kept = np.abs(steps - usual) <= slack
+    left = rows[~kept]
+    again, often = np.unique(numbers[left], return_counts=True)
+    if abs(usual) > slack and len(left) and kept.mean() >= _NEARLY:
+        odd = left[numbers[left] != again[np.argmax(often)]]  # the others begin anew
+        if len(odd) or not (steps[~kept] * usual < 0).all():
+            return int(odd[0] if len(odd) and often.max() > 1 else left[0])
+    if len(offsets) == 2 and _line(np.sort(numbers)) and (steps < 0).any() and (steps > 0).any():
+        return int(rows[np.argmax(steps < 0)])
+    return None
 
 
 def _lines(numbers: np.ndarray[Any, np.dtype[Any]], offsets: Int[np.ndarray, " series_plus_one"]) -> bool:

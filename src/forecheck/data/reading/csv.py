@@ -15,7 +15,7 @@ from forecheck.data.memory import check_memory
 from forecheck.data.reading.layout import Layout, layout, parted, ragged_line
 from forecheck.data.reading.roles import LONG
 from forecheck.data.reading.tables import check_names
-from forecheck.data.reading.text import LARGEST_CELL, decoded
+from forecheck.data.reading.text import LARGEST_CELL, decoded, lines_of, records
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source, count
 from forecheck.errors import DataError
@@ -111,9 +111,7 @@ def _parse(
 
 def _header_lines(data: bytes, found: Layout) -> int:
     """Lines of the header, in which a quoted name may span several."""
-    from forecheck.data.reading.text import records
-
-    rest = "".join(decoded(data).splitlines(keepends=True)[found.skip : found.skip + 100])
+    rest = "".join(lines_of(decoded(data))[found.skip : found.skip + 100])
     kept = records(rest, found.delimiter)
     next(kept)
     following = next(kept, None)

@@ -12,7 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.reading.numbered import NoLastWeekError, NoSuchWeekError, calendar, iso_weeks
+from forecheck.data.reading.numbered import (
+    PIVOT,
+    DoubtfulNumberError,
+    NoLastWeekError,
+    NoSuchWeekError,
+    calendar,
+    iso_weeks,
+)
 
 _CLOCK = (
     r"(?:[ T]+(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,6}))?)?|(?=\s*[AaPp][Mm]))"
@@ -20,6 +27,7 @@ _CLOCK = (
 )
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # fits int64
 _ZONE = re.compile(r"(?<=\d)\s*(UTC|GMT)$|(?<=:\d\d)\s+(?=[+-]\d{2}:?\d{2}$)")
+_DATE_ZONE = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}:?\d{2})")  # a clock to Python, whose separator is any sign
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})(?:[-/.](?P<day>\d{1,2}))?" + _CLOCK)
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 _ORDERS = (  # the same text may be read several ways: see _ordered
@@ -28,6 +36,7 @@ _ORDERS = (  # the same text may be read several ways: see _ordered
     re.compile(r"(?P<year>\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _CLOCK),
 )
 _YEAR_WEEK = re.compile(r"(\d{4})[- /]?[Ww]?(\d{1,2})")
+_PAIR = re.compile(r"\d{4}[-/.]\d{2}")
 _NAMED = (
     re.compile(r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])"),
     re.compile(r"(?:[Qq](?P<quarter>[1-4])|(?P<before>[1-4])[Qq])[- /]?" + _YEAR),
@@ -41,7 +50,6 @@ MONTHS = {name.lower(): number for names in (month_name, month_abbr) for number,
 MONTHS["sept"] = 9
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _MOST = 0.75  # share of stamps at the one time of day
-_PIVOT = 69  # of two-digit years, as POSIX has it: 69 is 1969, 68 is 2068
 Times = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -179,6 +187,8 @@ def _steps(numbers: Times, name: str) -> tuple[Times, str]:
             f"follows week 52 of {before // 100}, which has 53 by ISO 8601: {before} seems to be a year and a week "
             "that are counted in another way",
         ) from None
+    except DoubtfulNumberError as error:
+        raise UnreadableTimeError(error.row, error.why) from None
     except NoSuchWeekError as error:
         number = int(numbers[error.row])
         raise UnreadableTimeError(
@@ -214,6 +224,7 @@ def _with_years(times: Times, pattern: re.Pattern[str], texts: list[str]) -> tup
     match = pattern.fullmatch(texts[0])
     assert match is not None
     if len(match["year"]) > 2:
+        _check_pairs(times, texts)
         return times, ""
     if (
         "day" not in pattern.groupindex
@@ -224,13 +235,23 @@ def _with_years(times: Times, pattern: re.Pattern[str], texts: list[str]) -> tup
     return times, f"years of two digits read as {times.min().astype('datetime64[Y]')} and later"
 
 
+def _check_pairs(times: Times, texts: list[str]) -> None:
+    """Refuse 2001-02, 2002-03, 2003-04: pairs of years, as of seasons, that could be months 13 months apart."""
+    months = times.astype("datetime64[M]").astype(np.int64)
+    pairs = months % 12 + 1 == (months // 12 + 1970 + 1) % 100
+    if len(np.unique(times)) > 1 and pairs.all() and all(_PAIR.fullmatch(text) for text in texts):
+        raise UnreadableTimeError(0, f'may be a month or two years that follow each other: "{texts[0]}"')
+
+
 def _iso(texts: list[str]) -> tuple[Times, str]:
     stamps: list[datetime] = []
     local: list[datetime] = []
     zoned_first: bool | None = None
     for row, text in enumerate(texts):
         try:
-            found = datetime.fromisoformat(_ZONE.sub(lambda match: "+00:00" if match[1] else "", text))
+            zone = _DATE_ZONE.fullmatch(text)
+            whole = f"{zone[1]}T00:00{zone[2]}" if zone else text
+            found = datetime.fromisoformat(_ZONE.sub(lambda match: "+00:00" if match[1] else "", whole))
             zoned = found.tzinfo is not None
             local.append(found.replace(tzinfo=None))
             found = found.astimezone(UTC).replace(tzinfo=None) if zoned else found
@@ -273,7 +294,7 @@ def _stamp(part: dict[str, str]) -> datetime:
         month = int(part["month"])
     year = int(part["year"])
     if len(part["year"]) == 2:
-        year += 1900 if year >= _PIVOT else 2000
+        year += 1900 if year >= PIVOT else 2000
     fraction = int(part.get("part", "0").ljust(6, "0"))
     # 24:00 ends the day, as ISO 8601 had it
     late = timedelta(days=1) if hour == 24 and not (minute or second or fraction) else timedelta()

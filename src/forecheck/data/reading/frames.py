@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pyarrow as pa
 
 from forecheck.data.panel import Panel
 from forecheck.data.reading.beside import NOTHING, Asked
+from forecheck.data.reading.columns import is_text
+from forecheck.data.reading.header import is_date
+from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar
 from forecheck.data.reading.tables import check_names, from_table
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
 from forecheck.errors import DataError, UsageError
 
 _AS_FOUND = Written()
+_SAMPLE = 20
 
 
 def from_frame(
@@ -73,6 +79,8 @@ def to_arrow(frame: Any, name: str) -> pa.Table:
     """A frame as an arrow table; see `from_frame`."""
     if isinstance(frame, pa.Table):
         return frame
+    if isinstance(frame, pa.RecordBatch):
+        return pa.Table.from_batches([frame])
     frame = _of_series(frame)
     try:
         wrapped = nw.from_native(frame)
@@ -112,7 +120,7 @@ def _with_index(frame: Any, name: str) -> Any:
     if type(frame.index).__name__ == "PeriodIndex":
         frame = frame.set_axis(frame.index.to_timestamp(), axis=0)
     if frame.index.nlevels == 1 and frame.index.name is None:
-        if not hasattr(frame.index, "tz"):  # neither dates nor named: labels of rows that were filtered or sorted
+        if not _holds_times(frame.index):  # neither times nor named: labels of rows that were filtered or sorted
             return frame
         frame = frame.rename_axis(index="date")
     for called in frame.index.names:
@@ -126,6 +134,28 @@ def _with_index(frame: Any, name: str) -> Any:
             )
         frame = frame.drop(columns=called)
     return frame.reset_index()
+
+
+def _holds_times(index: Any) -> bool:
+    """Whether a pandas index without a name is one of dates, of whatever type, or of irregular spans of time."""
+    if hasattr(index, "tz"):
+        return True
+    if type(index).__name__ == "TimedeltaIndex":
+        return len(set(index[1:] - index[:-1])) > 1
+    labels = index.to_numpy()
+    if labels.dtype.kind in "iuf":
+        return bool(len(labels)) and _is_calendar(labels)
+    cells = [label for label in labels[:_SAMPLE].tolist() if label is not None]
+    return bool(cells) and all(isinstance(cell, date) or (isinstance(cell, str) and is_date(cell)) for cell in cells)
+
+
+def _is_calendar(labels: Any) -> bool:
+    try:
+        return bool(np.isfinite(labels).all()) and calendar(labels) is not None
+    except DoubtfulNumberError:
+        return True
+    except NoSuchWeekError:
+        return False
 
 
 def _same_dates(level: Any, column: Any) -> bool:
@@ -149,4 +179,8 @@ def _array(column: Any) -> pa.Array:
         found = column.to_arrow()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         found = pa.array([None if cell is None else str(cell) for cell in column.to_list()], pa.string())
+    if column.dtype == nw.Object and not pa.types.is_boolean(found.type) and not is_text(found.type):
+        cells = column.to_list()
+        if any(isinstance(cell, bool | np.bool_) for cell in cells):  # arrow takes True among numbers for 1
+            return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found

@@ -15,6 +15,7 @@ from forecheck.data.grid import Timeline
 from forecheck.data.reading.columns import is_text, numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.roles import Roles, column_of, find_roles
+from forecheck.data.reading.values import alone
 from forecheck.data.source import Source, count, listed, stamp
 from forecheck.errors import DataError
 
@@ -97,6 +98,7 @@ def read_future(
         values = np.empty((most, len(known)))
         values[steps[ahead] - 1] = cells[rows[ahead]]
         _check_whole(values, known, of, frequency.future(timeline.time[end - 1], most), source)
+        _check_far(values, history, known, (start, end), frequency.future(timeline.time[end - 1], most), source)
         found[place] = values
     future = np.full((len(timeline.series), max((len(each) for each in found.values()), default=0), len(known)), np.nan)
     for place, values in found.items():
@@ -231,3 +233,25 @@ def _check_whole(
             f"{of} at {stamp(stamps[step])}",
             "Write what is known, or do not name the column as known.",
         )
+
+
+def _check_far(
+    values: Float[np.ndarray, "step known"],
+    history: Mapping[str, Cells],
+    known: tuple[str, ...],
+    span: tuple[int, int],
+    stamps: Any,
+    source: Source,
+) -> None:
+    """Refuse a value beside which nothing is left of those before the end, as a code for missing."""
+    for column, name in enumerate(known):
+        before = history[name].values[slice(*span)]
+        if history[name].levels:
+            continue
+        step = int(np.argmax(np.abs(values[:, column] - np.median(before))))
+        if alone(np.append(before, values[step, column])) == len(before):
+            raise DataError(
+                f'{source.name} holds {values[step, column]:g} in column "{name}" at {stamp(stamps[step])}, so far '
+                "from all values of the data that nothing is left of them beside it",
+                "Correct it, or do not name the column as known.",
+            )

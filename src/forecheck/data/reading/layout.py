@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from forecheck.data.reading.dates import UnreadableTimeError, parse_text
-from forecheck.data.reading.notation import MISSING
-from forecheck.data.reading.text import LARGEST_CELL, check_text, decoded, records
+from forecheck.data.reading.header import all_data, check_commas, is_date, is_header, is_number
+from forecheck.data.reading.text import LARGEST_CELL, check_text, decoded, lines_of, records
 from forecheck.data.reading.written import Written
 from forecheck.data.source import Source
 from forecheck.errors import DataError
 
-_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _COMMENT = re.compile(r"(#|%|//)")
-_SEPARATOR = re.compile(r"sep=(.)\s*")
+_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _HEAD_BYTES, _HEAD_LINES = 65536, 50
 _TITLES = 12
 
@@ -66,7 +64,7 @@ def layout(data: bytes, source: Source, written: Written) -> Layout:
     if not head.strip():
         raise DataError(f"{source.name} is empty", "Give it a header line and one line a time.")
     skip, delimiter, comment = _leading(head, written)
-    body = "".join(head.splitlines(keepends=True)[skip:])
+    body = "".join(lines_of(head)[skip:])
     spaces = delimiter == " "
     if spaces:
         body, delimiter = parted(body), "\t"
@@ -88,14 +86,16 @@ def layout(data: bytes, source: Source, written: Written) -> Layout:
     skip += found[0][0] - 1
     rows = [[cell.strip() for cell in cells] for _, cells in found]
     common = {"skip": skip, "blank": len(rows[0]) == 1, "spaces": spaces}
-    if _is_header(rows, source, written):
+    if is_header(rows, source, written):
         names = tuple(normalize("NFC", cell) for cell in rows[0])
         return Layout(delimiter, names, header=True, **common, notes=tuple(notes))  # type: ignore[arg-type]
+    if delimiter == "," and written.delimiter is None:
+        check_commas(rows, source)
     names = tuple(cell.strip() for cell in next(records(comment, delimiter))[1]) if comment else ()
-    if len(names) == len(rows[0]) > 1 and not _all_data(names):
+    if len(names) == len(rows[0]) > 1 and not all_data(names):
         notes.append("names of columns taken from the last comment")
     else:
-        dated = _is_date(rows[0][0])
+        dated = is_date(rows[0][0])
         names = ("date" if dated else "0", *(str(position - dated) for position in range(1, len(rows[0]))))
     return Layout(delimiter, names, header=False, **common, notes=tuple(notes))  # type: ignore[arg-type]
 
@@ -143,7 +143,7 @@ def ragged_line(data: bytes, found: Layout) -> tuple[int, int] | None:
 
 
 def _after(data: bytes, found: Layout) -> str:
-    return "".join(decoded(data).splitlines(keepends=True)[found.skip :])
+    return "".join(lines_of(decoded(data))[found.skip :])
 
 
 def _head(data: bytes) -> int:
@@ -161,8 +161,8 @@ def _leading(head: str, written: Written) -> tuple[int, str | None, str]:
     if written.skip is not None:
         return written.skip, written.delimiter, ""
     skip, delimiter, comment = 0, written.delimiter, ""
-    for line in head.splitlines():
-        if skip == 0 and (match := _SEPARATOR.fullmatch(line)):
+    for line in lines_of(head):
+        if skip == 0 and (match := _SEPARATOR.fullmatch(line.rstrip("\r\n"))):
             delimiter = delimiter or match[1]
         elif _COMMENT.match(line):
             comment = _COMMENT.sub("", line, count=1).strip()
@@ -195,7 +195,7 @@ def _check_spaces(found: Sequence[tuple[int, list[str]]], source: Source) -> Non
     width = len(lines[-1]) if lines else 0
     if len(lines) < len(found) or width < 2 or any(len(line) != width for line in lines):
         return
-    if all(_NUMBER.fullmatch(cell) or _is_date(cell) or ":" in cell for line in lines[1:] for cell in line):
+    if all(is_number(cell) or is_date(cell) or ":" in cell for line in lines[1:] for cell in line):
         raise DataError(
             f"{source.name} seems to be parted by spaces, as in row {found[-1][0]}: {' '.join(lines[-1][:4])}",
             f"Say so with {source.option('delimiter', 'space')}; if spaces part thousands, "
@@ -212,65 +212,10 @@ def _titles(found: Sequence[tuple[int, list[str]]]) -> int:
             if len(filled) > 1:
                 return 0
             continue
-        names = not any(_NUMBER.fullmatch(cell.strip()) or _is_date(cell.strip()) for cell in cells)
+        names = not any(is_number(cell.strip()) or is_date(cell.strip()) for cell in cells)
         return at if names else 0
     return 0
 
 
-def _is_header(rows: Sequence[Sequence[str]], source: Source, written: Written) -> bool:
-    """Whether the first row holds names.
-
-    Raises:
-        DataError: if it may be data as well.
-    """
-    if written.header is not None:
-        return written.header
-    first = rows[0]
-    dates = sum(_is_date(cell) for cell in first)
-    if not _all_data(first) or not first[0] or dates > 1:
-        broken = [cell for cell in first if re.fullmatch(r"[+-]?\d*[.,]\d+", cell)]
-        if dates == 1 or (broken and first[0]):
-            raise _doubt(first, "seem to be data, but not all are numbers or dates", source)
-        return True
-    if dates or (len(rows) == 1 and len(first) > 1):
-        return False
-    if len(first) > 1 and list(first) in ([str(i + start) for i in range(len(first))] for start in (0, 1)):
-        raise _doubt(first, "may be numbers of columns as well as data", source)
-    if not all(cell.isdigit() for cell in first) or len(set(first)) < len(first) or len(rows) == 1:
-        return False
-    if len(first) > 1 and len(rows) >= 5 and _counts([row[0] for row in rows]):
-        return False
-    raise _doubt(first, "may be names of columns as well as data", source)
-
-
-def _doubt(first: Sequence[str], why: str, source: Source) -> DataError:
-    shown = ", ".join(cell[:20] for cell in first[:3]) + (", ..." if len(first) > 2 else "")
-    yes, no = ("--header", "--no-header") if source.is_file else ("header=True", "header=False")
-    return DataError(
-        f"{source.name}: row 1 ({shown}) {why}",
-        f"Name the columns in words, or say which: {yes} or {no}.",
-    )
-
-
-def _counts(cells: Sequence[str]) -> bool:
-    """Whether whole numbers rise by one step from the first row on."""
-    if not all(cell.isdigit() for cell in cells):
-        return False
-    steps = {int(b) - int(a) for a, b in itertools.pairwise(cells)}
-    return len(steps) == 1 and steps != {0}
-
-
-def _all_data(cells: Sequence[str]) -> bool:
-    known = [cell for cell in cells if _NUMBER.fullmatch(cell) or _is_date(cell)]
-    return bool(known) and all(cell in known or cell.lower() in MISSING for cell in cells)
-
-
 def _joined(cells: Sequence[str]) -> str:
     return ", ".join(cell.strip() for cell in cells if cell.strip())[:40]
-
-
-def _is_date(cell: str) -> bool:
-    try:
-        return parse_text([cell]).dtype.kind == "M"
-    except UnreadableTimeError as error:
-        return " ways" in error.why

@@ -49,6 +49,11 @@ _ALL = [
 ]
 
 
+def is_written_number(cell: str) -> bool:
+    """Whether a cell is a number in any notation."""
+    return any(each.plain(cell) is not None for each in _ALL)
+
+
 def find_notation(
     columns: Mapping[str, Sequence[str]], written: Written, source: Source, *, point: bool, delimiter: str | None
 ) -> Notation:

@@ -43,6 +43,19 @@ def parts_of(table: pa.Table, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def short_year(table: pa.Table, names: Sequence[str]) -> str | None:
+    """The column called a year that holds two digits of it, beside one of months or the like; None if there is none."""
+    parts = parts_of(table, names)
+    if "year" in parts or not {"quarter", "month", "week"} & set(parts):
+        return None
+    called = [name for name in names if name.lower().strip() in _NAMES["year"]]
+    numbers = [_numbers(table, "year", name) for name in called]
+    short = [
+        found is not None and found.dtype.kind == "i" and 0 <= found.min() <= found.max() < 100 for found in numbers
+    ]
+    return called[0] if short == [True] else None
+
+
 def _fits(part: str, numbers: Times | None) -> bool:
     if numbers is None or numbers.dtype.kind != "i":
         return False

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from forecheck.data.frequency import infer_frequency
-from forecheck.data.reading.counters import FEWEST, as_numbers, counts, numbers_rows
-from forecheck.data.reading.dates import UnreadableTimeError, parse_text
-from forecheck.data.reading.numbered import NoSuchWeekError, calendar, says_unix
-from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, tells_no_more
+from forecheck.data.reading.counters import FEWEST, as_numbers, breaks, counts, counts_by_name, numbers_rows
+from forecheck.data.reading.dates import UnreadableTimeError
+from forecheck.data.reading.header import is_date
+from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar, says_unix
+from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, short_year, tells_no_more
+from forecheck.data.reading.shape import check_header, check_stacked
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
 
@@ -22,7 +24,7 @@ _COUNTERS = (*_UNNAMED, "index", "id", "no", "no.", "nr", "row", "rownum", "#", 
 # The name of the series column, as Nixtla's libraries and AutoGluon have it -> time and target.
 LONG = {"unique_id": ("ds", "y"), "item_id": ("timestamp", "target")}
 _SAMPLE = 20
-_HEADER_TIMES = 4
+_FEWEST_MINUTES, _FEWEST_DAYS = 10, 5  # distinct numbers that are Unix time, or dates in digits, hardly by chance
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def find_roles(
         raise source.unknown(unknown[0], table.column_names)
     usual_time, usual_target = LONG[series.lower()] if series and series.lower() in LONG else ("", "")
     if not targets:
-        _check_header(left, source)
+        check_header(left, source)
     free = [column for column in left if column != series and column not in set(targets)]
     found = _Finder(table, source, series, free)
     if time is None and usual_time and usual_time in lower and lower[usual_time] not in targets:
@@ -99,6 +101,8 @@ def find_roles(
         if series and known:
             targets = tuple(known[:1])
         else:
+            if time is None and series is None:
+                check_stacked(table, rest, source)
             targets, aside = found.channels(rest, time)
             notes = (*notes, *aside)
     _check_targets(targets, rest, {time, series, *dropped}, left, source)
@@ -144,46 +148,9 @@ def _check_targets(
         )
 
 
-def _check_header(names: Sequence[str], source: Source) -> None:
-    """Refuse a row a series with the times as header, which would be read as rows a time."""
-    times = [name for name in names if _is_time(name)]
-    if len(times) < _HEADER_TIMES or 2 * len(times) < len(names) or not _rises(times):
-        return
-    first = next((name for name in names if name not in times), None)
-    turned = f'.set_index("{first}")' if first else ""
-    read = f'pd.read_csv("{source.name}")' if source.is_file else "frame"
-    write = '.to_csv("turned.csv")' if source.is_file else ""
-    raise DataError(
-        f'{source.name} has times as names of columns ("{times[0]}", "{times[1]}", ...): a row a series, it seems, '
-        "not a row a time",
-        f"Turn it, for example in pandas: {read}{turned}.T{write} (only columns of numbers besides). If they are "
-        f"channels, name them with {source.option('target', times[0])} and so on.",
-    )
-
-
-def _is_time(name: str) -> bool:
-    if name.isdigit() and len(name) == 4:
-        return 1500 <= int(name) <= 2300
-    return _dates([name])
-
-
-def _rises(times: Sequence[str]) -> bool:
-    """Whether names are times in a row: years that rise by one step, or dates."""
-    if all(name.isdigit() and len(name) == 4 for name in times):
-        return len(set(np.diff([int(name) for name in times]).tolist())) == 1
-    return True
-
-
 def _dates(cells: Sequence[str]) -> bool:
     """Whether all texts are dates, each for itself."""
-    for cell in cells:
-        try:
-            if parse_text([cell]).dtype.kind != "M":
-                return False
-        except UnreadableTimeError as error:
-            if " ways" not in error.why:
-                return False
-    return bool(cells)
+    return bool(cells) and all(map(is_date, cells))
 
 
 class _Finder:
@@ -239,7 +206,9 @@ class _Finder:
     def channels(self, rest: Sequence[str], time: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The columns that are channels unless others are named, and notes on those that are set aside."""
         aside, notes = set(), []
-        counters = [name for name in rest if self._counts(name)]
+        if time is None:
+            self._check_breaks(rest)
+        counters = [name for name in rest if self._counts(name) or (time is not None and self._is_index(name))]
         for name in counters:
             aside.add(name)
         if counters and len(counters) < len(rest):
@@ -256,6 +225,21 @@ class _Finder:
                 verb = "repeats" if len(repeats) == 1 else "repeat"
                 notes.append(f"set aside: {listed(repeats)}, which {verb} what the time says")
         return tuple(name for name in rest if name not in aside), tuple(notes)
+
+    def _check_breaks(self, names: Sequence[str]) -> None:
+        """Refuse what would be the time if rows were not missing, doubled or moved."""
+        for name in names:
+            numbers = as_numbers(self.table.column(name).combine_chunks())
+            row = None if numbers is None else breaks(numbers[self._order], self._offsets)
+            if row is not None and numbers is not None and len(names) > 1:
+                before, after = (self._order[row + ahead] for ahead in (-1, 0))
+                raise DataError(
+                    f'{self.source.name} has no dates, and column "{name}" counts its rows but for '
+                    f"{self.source.at(int(after))}, where {numbers[after]} follows {numbers[before]}: rows seem to be "
+                    "missing, doubled or out of order",
+                    f"Mend the rows. If they are consecutive as they are, leave it out with {self.source.drop(name)}; "
+                    f"if it holds values, name all channels with {self.source.option('target', 'COLUMN')}.",
+                )
 
     def _stamps(self, time: str) -> np.ndarray | None:
         from forecheck.data.reading.dates import parse_times
@@ -286,6 +270,12 @@ class _Finder:
         return None if stamps is None else self._add([date, time], stamps)
 
     def _joined(self) -> str | None:
+        if short := short_year(self.table, self.names):
+            raise DataError(
+                f'{self.source.name} seems to have its time in column "{short}" and others, but its years have less '
+                "than four digits",
+                f"Write 1990, not 90. If the rows are consecutive, leave it out with {self.source.drop(short)}.",
+            )
         found = joined_parts(self.table, parts_of(self.table, self.names))
         return None if found is None else self._add(*found)
 
@@ -314,6 +304,8 @@ class _Finder:
         numbers = as_numbers(column_of(self.table, name))
         try:
             found = None if numbers is None else calendar(numbers, name)
+        except DoubtfulNumberError:
+            return True
         except NoSuchWeekError:
             return len(self.table) >= FEWEST
         if found is None:
@@ -321,9 +313,12 @@ class _Finder:
         stamps, kind = found
         parts = np.split(stamps[self._order], self._offsets[1:-1])
         rises = all((np.diff(part).astype(np.int64) > 0).all() for part in parts)
-        if kind.startswith("Unix"):
-            return rises or says_unix(name)
-        return len(stamps) >= FEWEST or (rises and infer_frequency(max(parts, key=len)) is not None)
+        distinct = len(np.unique(stamps))
+        if kind.startswith("Unix"):  # whole minutes apart, unless the name tells it
+            return rises or says_unix(name) or distinct >= _FEWEST_MINUTES
+        if (len(stamps) >= FEWEST and "two digits" not in kind) or (distinct >= _FEWEST_DAYS and kind.endswith("day")):
+            return True
+        return rises and infer_frequency(max(parts, key=len)) is not None
 
     def _counter(self) -> str | None:
         """The column that numbers the rows: a nameless first one, one of years, else the only one that counts."""
@@ -348,12 +343,15 @@ class _Finder:
         self.notes = (*self.notes, f'time column "{chosen}" found, since it counts the rows')
         return chosen
 
+    def _is_index(self, name: str) -> bool:
+        """Whether a column is what writing a pandas frame leaves behind of labels, also of rows that were taken out."""
+        return name.lower().strip() in _UNNAMED and pa.types.is_integer(self.table.schema.field(name).type)
+
     def _counts(self, name: str, *, whole: bool = False) -> bool:
-        column = self.table.column(name).combine_chunks()
-        if len(column) < FEWEST:
-            return False
-        numbers = as_numbers(column)
+        numbers = as_numbers(self.table.column(name).combine_chunks())
         if numbers is None or (whole and numbers.dtype.kind != "i"):
             return False
+        if len(numbers) < FEWEST:
+            return name.lower().strip() in _COUNTERS and len(self._offsets) == 2 and counts_by_name(numbers)
         ordered = numbers[self._order]
         return counts(ordered, self._offsets) or numbers_rows(ordered, self._offsets)

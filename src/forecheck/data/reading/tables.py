@@ -16,7 +16,7 @@ from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
 from forecheck.data.panel import Panel, Reading
 from forecheck.data.reading.beside import NOTHING, Asked, set_apart
-from forecheck.data.reading.columns import is_text, numbers
+from forecheck.data.reading.columns import as_written, is_text, numbers, plain_types, written_numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
@@ -64,6 +64,7 @@ def from_table(
     if table.num_columns == 0 or table.num_rows == 0:
         raise DataError(f"{source.name} holds no rows", "Give it rows below the names of its columns.")
     check_names(table.column_names, source)
+    table = plain_types(table)
     drop = _single(table, [_own(table, column) for column in ((drop,) if isinstance(drop, str) else drop)])
     time, series = (None if column is None else _own(table, column) for column in (time, series))
     if target is not None:
@@ -79,8 +80,9 @@ def from_table(
             f"{source.name} has a single row" + (" a series" if len(timeline.series) > 1 else ""),
             "A forecast needs a history: at least lookback + horizon rows.",
         )
-    table, units = without_units(table, roles.channels)
-    notation = _notation(table, roles, source, written, delimiter)
+    table, units = without_units(table, (*roles.channels, *asked.numbers))
+    beside = written_numbers(table, asked.numbers)
+    notation = _notation(table, (*roles.channels, *beside), source, written, delimiter)
     values = np.empty((len(timeline.rows), len(roles.channels)))
     for column, channel in enumerate(roles.channels):
         cells = numbers(column_of(table, channel), channel, source, _hint(table, channel, source, roles), notation)
@@ -95,6 +97,8 @@ def from_table(
     covariates: Covariates | None = None
     said: tuple[str, ...] = ()
     if asked is not NOTHING:
+        table = as_written(table, beside, notation, source)
+        asked = _future_as_written(asked, written, notation, units)
         timeline, values, covariates, said = set_apart(asked, table, timeline, values, roles, frequency, fill, source)
     holes = np.isnan(values)
     values, fills = fill_missing(values, timeline, roles.channels, frequency, fill=fill, source=source)
@@ -139,10 +143,12 @@ def _kind(table: pa.Table, series: str | None) -> Literal["", "text", "integer"]
     return "integer" if pa.types.is_integer(column_of(table, series).type) else "text"
 
 
-def _notation(table: pa.Table, roles: Roles, source: Source, written: Written, delimiter: str | None) -> Notation:
-    """How the channels that are text are written."""
+def _notation(
+    table: pa.Table, names: Sequence[str], source: Source, written: Written, delimiter: str | None
+) -> Notation:
+    """How the columns of numbers that are text are written."""
     texts, point = {}, False
-    for channel in roles.channels:
+    for channel in names:
         column = column_of(table, channel)
         if is_text(column.type):
             cells = (cell.strip() for cell in column.unique().to_pylist() if cell is not None)
@@ -151,6 +157,29 @@ def _notation(table: pa.Table, roles: Roles, source: Source, written: Written, d
             whole = pc.all(pc.equal(column, pc.floor(column))).as_py()
             point = whole is False and written.decimal != ","
     return find_notation(texts, written, source, point=point, delimiter=delimiter) if texts else Notation()
+
+
+def _future_as_written(asked: Asked, written: Written, notation: Notation, units: Sequence[str]) -> Asked:
+    """What is asked, with the numbers of the future read as those of the data are written.
+
+    Raises:
+        DataError: if a column has a unit in one of them alone, or numbers that may be read in two ways.
+    """
+    if asked.future is None:
+        return asked
+    table, source = asked.future
+    for name in asked.known:
+        table, own = without_units(table, (name,) if name in table.column_names else ())
+        if set(own) != {note for note in units if note.startswith(f'"{name}" read')}:
+            raise DataError(
+                f'{source.name} and the data do not write column "{name}" alike: one has a unit beside its numbers',
+                "Write the same unit in both, or none.",
+            )
+    beside = written_numbers(table, asked.known)
+    if notation != Notation():
+        written = Written(decimal=notation.decimal, thousands=notation.thousands or None)
+    notation = _notation(table, beside, source, written, None)
+    return replace(asked, future=(as_written(table, beside, notation, source), source))
 
 
 def _of_codes(panel: Panel) -> list[str]:
@@ -195,6 +224,29 @@ def _hint(table: pa.Table, channel: str, source: Source, roles: Roles) -> str:
     return f" If it holds times, write them as 2024-12-31 23:00 and name it with {time}; if {series}"
 
 
+def _check_alike(names: Sequence[str], series: str, source: Source) -> tuple[str, ...]:
+    """Refuse names of series that look the same, as with a blank at the end: one series would be two.
+
+    Returns:
+        A note on the first two that differ in capital letters alone.
+    """
+    seen: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    for name in names:
+        plain = normalize("NFC", name.strip())
+        other = seen.setdefault(plain, name)
+        if other != name:
+            raise DataError(
+                f'{source.name} names series {other!r} and {name!r} in column "{series}", which look the same',
+                "Write each name in one way, without blanks at its ends; two series need two names.",
+            )
+        other = folded.setdefault(plain.casefold(), name)
+        if other != name and not notes:
+            notes = (f'series "{other}" and "{name}" are two',)
+    return notes
+
+
 def _timeline(
     table: pa.Table, source: Source, roles: Roles, drop_series: Sequence[str]
 ) -> tuple[Timeline, tuple[str, ...]]:
@@ -202,6 +254,7 @@ def _timeline(
     rows = np.arange(table.num_rows)
     offsets = np.array([0, len(rows)])
     names: tuple[str, ...] = ("0",)
+    alike: tuple[str, ...] = ()
     if roles.series is not None:
         column = column_of(table, roles.series)
         coded = column.dictionary_encode()
@@ -220,6 +273,7 @@ def _timeline(
                 "Name the series of every row.",
             )
         names = tuple(str(cell) for cell in cells)
+        alike = _check_alike(names, roles.series, source)
         codes = np.from_dlpack(coded.indices)
         known = set(names)
         for unknown in drop_series:
@@ -236,7 +290,7 @@ def _timeline(
     if roles.time is None:
         lengths = np.diff(offsets)
         counts = np.arange(len(rows)) - np.repeat(offsets[:-1], lengths)
-        return Timeline(counts, offsets, rows, names, column=None, named=roles.series is not None), ()
+        return Timeline(counts, offsets, rows, names, column=None, named=roles.series is not None), alike
     try:
         time, note = read_times(column_of(table, roles.time), roles.time)
     except UnreadableTimeError as error:
@@ -247,5 +301,5 @@ def _timeline(
             + f", name another column with {source.option('time', 'COLUMN')}, or take rows as consecutive steps with "
             f"{source.drop(roles.time)}.",
         ) from None
-    filled = (note,) if note else ()
-    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), filled
+    notes = (*alike, note) if note else alike
+    return Timeline(time[rows], offsets, rows, names, roles.time, named=roles.series is not None), notes

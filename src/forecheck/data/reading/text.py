@@ -70,8 +70,13 @@ def check_text(data: bytes, source: Source) -> None:
 
 
 def decoded(data: bytes) -> str:
-    """Text without a byte order mark; bytes that are not UTF-8 become a replacement character."""
-    return data.decode(errors="replace").removeprefix("\ufeff")
+    """Text without byte order marks; bytes that are not UTF-8 become a replacement character."""
+    return data.decode(errors="replace").lstrip("\ufeff")
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends, as whoever parses cells counts them: a form feed or U+2028 ends none."""
+    return list(io.StringIO(text, newline=""))
 
 
 def records(text: str, delimiter: str, *, blank: bool = False) -> Iterator[tuple[int, list[str]]]:

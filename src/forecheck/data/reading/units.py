@@ -22,13 +22,14 @@ def without_units(table: pa.Table, channels: tuple[str, ...]) -> tuple[pa.Table,
             it is.
     """
     notes = []
+    positions = {name: position for position, name in enumerate(table.column_names)}
     for channel in channels:
-        position = table.column_names.index(channel)
+        position = positions[channel]
         column = table.column(position)
         if not is_text(column.type):
             continue
         cells = column.to_pylist()
-        split = {cell: _split(cell.strip()) for cell in set(cells) - {None} if cell.strip().lower() not in MISSING}
+        split = {cell: split_unit(cell.strip()) for cell in set(cells) - {None} if cell.strip().lower() not in MISSING}
         units = {unit for _, unit in split.values()}
         if len(units) != 1 or not (unit := units.pop()):
             continue
@@ -38,8 +39,12 @@ def without_units(table: pa.Table, channels: tuple[str, ...]) -> tuple[pa.Table,
     return table, tuple(notes)
 
 
-def _split(cell: str) -> tuple[str, str]:
-    """A number and its unit; no unit if it has none, or two."""
+def split_unit(cell: str) -> tuple[str, str]:
+    """A number and its unit; no unit if it has none, or two.
+
+    Args:
+        cell: without blanks around it.
+    """
     match = _CELL.fullmatch(cell)
     if match is None or (match[2] and match[5]) or (match[1] and match[3]):
         return cell, ""

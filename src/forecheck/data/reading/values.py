@@ -86,11 +86,11 @@ def check_range(
                     "Give the column in another unit; if the value is a code for missing, leave the cell empty and "
                     f"fill it with {source.fill}.",
                 )
-            alone = _alone(part)
-            if alone is not None:
-                row = int(rows[alone])
+            far = alone(part)
+            if far is not None:
+                row = int(rows[far])
                 raise DataError(
-                    f'{source.name} holds {part[alone]:g} in column "{channel}"{timeline.of(row)} at '
+                    f'{source.name} holds {part[far]:g} in column "{channel}"{timeline.of(row)} at '
                     f"{_place(row, timeline, source)}, so far from all other values that nothing is left of them "
                     "beside it",
                     f"If it is a code for missing, leave the cell empty and fill it with {source.fill}; if it is an "
@@ -98,8 +98,8 @@ def check_range(
                 )
 
 
-def _alone(x: Float[np.ndarray, " time"]) -> int | None:
-    """The first row of a value far beyond all others, None if there is none."""
+def alone(x: Float[np.ndarray, " time"]) -> int | None:
+    """The first row of a value so far from all others that nothing is left of them beside it, None if there is none."""
     if len(x) < _FEWEST:
         return None
     off = np.abs(x - np.median(x))
