@@ -6,7 +6,7 @@ export OMP_NUM_THREADS := 1
 # Tests start hundreds of processes: what is compiled once is kept, also where the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check package soak fuzz load sbom checks-pages docs browser clean
+.PHONY: demo test check package soak fuzz load sbom lock locked checks-pages docs browser clean
 
 # Three folds: one test part is 34 independent quarters, too few; differences below 3 % count as none.
 demo: .venv/.ready
@@ -44,6 +44,19 @@ load: .venv/.ready
 # A software bill of materials of .venv, into sbom.json.
 sbom: .venv/.ready
 	$(BIN)/python scripts/sbom.py -o sbom.json
+
+# requirements.lock anew, after a change of constraints.txt.
+lock: .venv/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/python scripts/lock.py
+
+# .venv anew by hashes: no file that is not in requirements.lock, and no code of a package runs while it is installed.
+locked:
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
+	$(BIN)/pip check
+	touch .venv/.ready .venv/.docs
 
 # The page of every check is made from its class; a test compares.
 checks-pages: .venv/.ready
