@@ -288,6 +288,43 @@ def test_parts_of_the_calendar_that_repeat_the_time_are_no_channels():
     assert fc.load(frame.assign(hour=(HOURS.hour + 1) % 24)).channels == ("hour", "y")
 
 
+WINTER = pd.date_range("2021-12-20", periods=ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "feature"),
+    [
+        ("weekday", WINTER.day_of_week),
+        ("dow", WINTER.day_of_week + 1),
+        ("DAYOFWEEK()", (WINTER.day_of_week + 1) % 7 + 1),
+        ("js day", (WINTER.day_of_week + 1) % 7),
+        ("dayofyear", WINTER.day_of_year),
+        ("KW", WINTER.isocalendar().week.to_numpy()),
+        ("m", WINTER.month),
+        ("days_in_month", WINTER.days_in_month),
+        ("workday", (WINTER.day_of_week < 5).astype(int)),
+    ],
+)
+def test_features_of_the_calendar_are_no_channels_whatever_they_are_called(name, feature):
+    feature = np.asarray(feature)
+    frame = pd.DataFrame({"date": WINTER, name: feature, "y": Y})
+    panel = fc.load(frame)
+    assert panel.channels == ("y",)
+    assert f'set aside: "{name}", which repeats what the time says' in panel.described
+    assert fc.load(frame, target=[name, "y"]).channels == (name, "y")
+    other = feature.copy()
+    other[40] += 1
+    assert fc.load(frame.assign(**{name: other})).channels == (name, "y")
+    assert fc.load(frame.drop(columns="y")).channels == (name,)
+
+
+def test_yes_and_no_that_are_weekends_are_no_channels():
+    frame = pd.DataFrame({"date": WINTER, "is_weekend": WINTER.day_of_week >= 5, "y": Y})
+    assert fc.load(frame).channels == ("y",)
+    with pytest.raises(DataError, match="true and false"):
+        fc.load(frame.assign(is_weekend=WINTER.day >= 15))
+
+
 @pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
 @pytest.mark.parametrize("labels", [np.r_[0:60, 0:60], 7 * np.arange(ROWS) + np.arange(ROWS) % 5])
 def test_labels_that_pandas_leaves_behind_are_no_channel(write, index, labels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ _NAMES = {
     "hour": ("hour", "hr", "hh", "hours", "stunde", "hour_ending", "he"),
     "minute": ("minute", "min", "minutes"),
 }
+_FEWEST = 30  # rows in which a column is a calendar feature hardly by chance
 _FIRST_YEAR, _LAST_YEAR = 1500, 2300
 _MOST = {"quarter": 4, "month": 12, "week": 53, "day": 31, "hour": 24, "minute": 59}
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d*)?)?\s*([AaPp][Mm])?")
@@ -162,14 +163,18 @@ def _joined_text(dates: pa.Array, spans: Times) -> Times | None:
         return None
 
 
-def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str], clocks: Sequence[str] = ()) -> list[str]:
-    """The columns among `parts` and `clocks` that only repeat what the times say.
+def tells_no_more(
+    table: pa.Table, time: Times, parts: dict[str, str], clocks: Sequence[str] = (), others: Sequence[str] = ()
+) -> list[str]:
+    """The columns that only repeat what the times say.
 
     Args:
         table: that holds the columns.
         time: stamps of its rows.
         parts: columns that may hold a part of the date or the clock (`year`, `quarter`, ..., `minute`), by part.
         clocks: columns that may hold times of day.
+        others: columns of any name, which have to be a calendar feature (weekday, day of the year, weekend, ...) in so
+            many rows that it is no chance.
     """
     day, month, year = (time.astype(f"datetime64[{unit}]") for unit in "DMY")
     own = {
@@ -189,4 +194,36 @@ def tells_no_more(table: pa.Table, time: Times, parts: dict[str, str], clocks: S
         spans = clock(table.column(column).combine_chunks(), column)
         if column not in found and spans is not None and (spans == time - day).all():
             found.append(column)
+    features = {row.tobytes() for row in _features(time, own)} if others and len(time) >= _FEWEST else set()
+    found += [name for name in others if name not in found and _small(table, name).tobytes() in features]
     return found
+
+
+def may_be_feature(table: pa.Table, name: str) -> bool:
+    """Whether a column holds whole numbers no larger than those of calendar features, or yes and no."""
+    return len(_small(table, name)) > 0
+
+
+def _small(table: pa.Table, name: str) -> Times:
+    """A column's whole numbers, if none is larger than minutes of a day or years; else nothing."""
+    cells = table.column(name).combine_chunks()
+    numbers = as_numbers(cells.cast(pa.int64()) if pa.types.is_boolean(cells.type) else cells)
+    if numbers is None or numbers.dtype.kind != "i" or numbers.min() < 0 or numbers.max() > _LAST_YEAR:
+        return np.zeros(0, dtype=np.int64)
+    return numbers
+
+
+def _features(time: Times, own: dict[str, Times]) -> Iterator[Times]:
+    """Calendar features as people compute them, those that change among the times."""
+    days = time.astype("datetime64[D]")
+    weekday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
+    of_year = (days - time.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
+    months = time.astype("datetime64[M]")
+    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    thursday = days - weekday + 3
+    week = (thursday - thursday.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) // 7 + 1
+    sunday = (weekday + 1) % 7  # Sunday is 0
+    weekend = (weekday >= 5).astype(np.int64)
+    minutes = 60 * own["hour"] + own["minute"]
+    every = [*own.values(), weekday, weekday + 1, sunday, sunday + 1, of_year, of_year + 1, week, length, minutes]
+    return (each for each in (*every, weekend, 1 - weekend) if each.min() < each.max())

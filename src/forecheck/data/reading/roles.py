@@ -13,7 +13,15 @@ from forecheck.data.reading.counters import FEWEST, as_numbers, breaks, counts, 
 from forecheck.data.reading.dates import UnreadableTimeError
 from forecheck.data.reading.header import is_date
 from forecheck.data.reading.numbered import DoubtfulNumberError, NoSuchWeekError, calendar, says_unix
-from forecheck.data.reading.parts import clock, joined_clock, joined_parts, parts_of, short_year, tells_no_more
+from forecheck.data.reading.parts import (
+    clock,
+    joined_clock,
+    joined_parts,
+    may_be_feature,
+    parts_of,
+    short_year,
+    tells_no_more,
+)
 from forecheck.data.reading.shape import check_header, check_stacked
 from forecheck.data.source import Source, listed
 from forecheck.errors import DataError
@@ -217,9 +225,10 @@ class _Finder:
             return (), ()
         parts = parts_of(self.table, [name for name in rest if name not in aside])
         clocks = [name for name in rest if time is not None and name not in aside and self._is_clock(name, [time])]
-        if time is not None and (parts or clocks):
+        others = [name for name in rest if name not in aside and may_be_feature(self.table, name)]
+        if time is not None and (parts or clocks or others):
             stamps = self._stamps(time)
-            repeats = [] if stamps is None else tells_no_more(self.table, stamps, parts, clocks)
+            repeats = [] if stamps is None else tells_no_more(self.table, stamps, parts, clocks, others)
             if repeats and len(repeats) < len(rest) - len(aside):
                 aside |= set(repeats)
                 verb = "repeats" if len(repeats) == 1 else "repeat"
