@@ -28,7 +28,7 @@ def test_a_page_and_a_table_can_both_be_had(forecheck, waves, tmp_path):
     [
         (("--show", "c0"), "--show has no effect without --html"),
         (("--html", "{tmp}/f.html", "--show", "c9"), 'no series "c9"'),
-        (("--html", "{tmp}/f.html", "-o", "{tmp}/f.html"), "two outputs"),
+        (("--html", "{tmp}/f.csv", "-o", "{tmp}/f.csv"), "two outputs"),
         (("--html", "{tmp}/none/f.html"), "does not exist"),
     ],
 )

@@ -46,8 +46,9 @@ def test_parameters_are_those_of_the_task():
     assert patchtst.parameters == sum(p.numel() for p in patchtst.module.parameters())
     net, base = registry.create("anchored-net", TASK), registry.create("anchored", TASK)
     assert net.parameters == sum(p.numel() for p in net.module.parameters()) + base.parameters
-    # Three maps of the whole window, since no lookback of the defaults fits in it, and weights of six members.
-    assert base.parameters == 3 * 48 * 12 + 2 * 6
+    # Three maps of the whole window, since no lookback of the defaults fits in it, one with an intercept, and weights of
+    # six members.
+    assert base.parameters == (3 * 48 + 1) * 12 + 2 * 6
 
 
 @pytest.mark.parametrize("forecaster", registry.all_forecasters(), ids=lambda forecaster: forecaster.name)

@@ -101,7 +101,7 @@ def test_results_are_those_of_this_process(cluster, tmp_path):
     edit = {"kind": "replace", "mode": "mean", "layers": None, "heads": None, "seed": 0}
     wanted = [*fits(2), trial(hourly(300), "patchtst", TINY, edit=edit, posthoc=True), trial(hourly(300), "nlinear")]
     with Engine(Ray(cluster.address)) as engine:
-        assert engine.parallel == 2
+        assert engine.parallel >= 2  # a node may have been added by another test
         engine(wanted, store)
     run_inline(wanted, other)
     for each in wanted:
