@@ -46,8 +46,8 @@ def test_parameters_are_those_of_the_task():
     assert patchtst.parameters == sum(p.numel() for p in patchtst.module.parameters())
     net, base = registry.create("anchored-net", TASK), registry.create("anchored", TASK)
     assert net.parameters == sum(p.numel() for p in net.module.parameters()) + base.parameters
-    # Three maps of the whole window, since no lookback of the defaults fits in it, one with an intercept, and weights of
-    # six members.
+    # Three maps of the whole window, one of them with an intercept, and weights of six members: no lookback of the
+    # defaults fits in the window.
     assert base.parameters == (3 * 48 + 1) * 12 + 2 * 6
 
 

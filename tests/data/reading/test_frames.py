@@ -167,6 +167,21 @@ def test_times_in_an_index_without_a_name_are_the_time(labels):
         from_frame(pd.DataFrame({"a": np.arange(30) % 7}, index=pd.Index([None, *LABELS[1:]], dtype=object)))
 
 
+@pytest.mark.parametrize("order", [np.random.default_rng(0).permutation(60), np.arange(60)[::-1], np.r_[1:60, 0]])
+def test_rows_without_times_whose_labels_are_out_of_order_are_refused(order):
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    moved = frame.iloc[order]
+    for given_frame in (moved, moved["a"]):
+        with pytest.raises(DataError, match="no times, and the labels of its rows are out of order") as caught:
+            from_frame(given_frame)
+        assert "frame.sort_index()" in caught.value.remedy
+    np.testing.assert_array_equal(from_frame(moved.sort_index()).values, X)
+    np.testing.assert_array_equal(from_frame(moved.reset_index(drop=True)).values, X[order])
+    np.testing.assert_array_equal(from_frame(frame[frame.a > 0]).values, X[X[:, 0] > 0])
+    dated = frame.assign(date=HOURS).sample(frac=1, random_state=0).sort_values("date")
+    np.testing.assert_array_equal(from_frame(dated.set_axis(order)).values, X)
+
+
 def test_spans_of_time_in_an_index_are_steps_if_regular():
     frame = pd.DataFrame({"a": np.arange(9) % 4}, index=pd.timedelta_range("0h", periods=9, freq="h"))
     assert from_frame(frame).frequency == Frequency("step")

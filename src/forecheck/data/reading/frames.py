@@ -62,7 +62,7 @@ def from_frame(
     """
     if written.of_file:
         raise UsageError(f"{name} is a data frame: it has no header line, delimiter or lines to skip")
-    return from_table(
+    panel = from_table(
         to_arrow(frame, name),
         Source(name),
         time=time,
@@ -72,6 +72,21 @@ def from_frame(
         drop=drop,
         written=written,
         asked=asked,
+    )
+    if panel.reading.time is None and not panel.reading.ids:
+        _check_order(getattr(frame, "index", None), name)
+    return panel
+
+
+def _check_order(index: Any, name: str) -> None:
+    """Refuse rows without times whose labels are out of order: they were shuffled, reversed or sorted by a column."""
+    labels = index.to_numpy() if hasattr(index, "to_numpy") and getattr(index, "nlevels", 2) == 1 else np.zeros(0)
+    if labels.dtype.kind not in "iu" or not index.is_unique or index.is_monotonic_increasing:
+        return
+    row = 1 + int(np.argmax(labels[1:] < labels[:-1]))
+    raise DataError(
+        f"{name} has no times, and the labels of its rows are out of order: {labels[row]} follows {labels[row - 1]}",
+        f"Sort them: {name}.sort_index(). If the rows are consecutive as they are: {name}.reset_index(drop=True).",
     )
 
 
