@@ -93,8 +93,7 @@ def page_of(
     return f"""# Streams of many series
 
 `python benchmarks/streaming.py --series {series}` on {cpu()}, one thread; Python {platform.python_version()}, numpy
-{np.__version__}, pyarrow {pa.__version__}; load average {os.getloadavg()[0]:.1f} at the end, so that the
-clock on the wall says little.
+{np.__version__}, pyarrow {pa.__version__}; load average {os.getloadavg()[0]:.1f} at the end.
 
 nlinear with an 80 % interval, lookback {rows[-1][1]["lookback"]}, horizon 24, series of {LENGTH} days. The names are
 read once, all else in five passes: stamps, lookback, Gram matrices, residuals, forecasts. By the clock {rows[-1][0]:,}
