@@ -273,3 +273,29 @@ def test_a_survey_on_a_device_writes_nothing_beside_it(tmp_path, monkeypatch):
     report.to_html(tmp_path / "pipe")
     reader.join()
     assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("error", [None, "Error while serializing: I/O error: No such file or directory (os error 2)"])
+def test_a_file_is_written_again_if_its_folder_is_taken_away_meanwhile(error, tmp_path):
+    """As a process does that has finished the same fit, while this one writes its checkpoint."""
+    path, tries = tmp_path / "folder" / "state", []
+
+    def write(part):
+        tries.append(part)
+        if len(tries) < 3:
+            files.remove_folder(path.parent)
+            if error:
+                raise ValueError(error)
+        part.write_text("whole")
+
+    files.replace_file(path, write)
+    assert path.read_text() == "whole"
+    assert [each.name for each in path.parent.iterdir()] == ["state"]
+    assert len(tries) == 3
+
+    def never(part):
+        files.remove_folder(part.parent)
+        part.write_text("")
+
+    with pytest.raises(WriteError, match="No such file"):
+        files.replace_file(path, never)

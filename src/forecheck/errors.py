@@ -68,9 +68,14 @@ def writing(path: Path) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and "os error" not in str(error):
             raise
-        codes = {getattr(error, "errno", None), *map(int, _NUMBERED.findall(str(error)))}
+        codes = system_codes(error)
         reason = getattr(error, "strerror", None) or str(error)
         raise WriteError(f"cannot write {path}: {reason}", _NO_SPACE if codes & _FULL else _NO_PLACE) from error
+
+
+def system_codes(error: BaseException) -> set[int | None]:
+    """The system's numbers of an error, also where a library says them in words."""
+    return {getattr(error, "errno", None), *map(int, _NUMBERED.findall(str(error)))}
 
 
 _NUMBERED = re.compile(r"os error (\d+)")

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from forecheck.errors import writing
+from forecheck.errors import system_codes, writing
 
+_TRIES = 5
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -28,21 +29,34 @@ def home() -> Path:
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, then put it in `path`'s place in one step.
 
+    It is written again if another process takes the folder away meanwhile, as one does that has finished the same fit.
+
     Raises:
         WriteError: if the system does not let it.
     """
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = beside(path)
-        try:
-            write(part)
-            flush_file(part)
-            if path.is_dir():  # damage: a file was there
-                remove_folder(path)
-            part.replace(path)
-            flush_folder(path.parent)
-        finally:
-            part.unlink(missing_ok=True)
+        for left in reversed(range(_TRIES)):
+            try:
+                _replace(path, write)
+            except Exception as error:
+                if not left or errno.ENOENT not in system_codes(error):
+                    raise
+            else:
+                return
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = beside(path)
+    try:
+        write(part)
+        flush_file(part)
+        if path.is_dir():  # damage: a file was there
+            remove_folder(path)
+        part.replace(path)
+        flush_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def place_folder(path: Path, write: Callable[[Path], None]) -> bool:
