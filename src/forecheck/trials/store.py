@@ -91,7 +91,7 @@ class Store:
 
     def place(self, kind: str, address: str) -> Path:
         """The folder of a result, which need not be there."""
-        return self.root / kind / address[:2] / address
+        return self.root / _name(kind, address)
 
     def read(self, kind: str, address: str) -> Record | None:
         """A result that is whole, with all its files, or None; from now on this process uses what lies there."""
@@ -99,7 +99,7 @@ class Store:
         found = self._lies(kind, address)
         if self.remote is None or kind == "checkpoint":
             return found
-        name, folder = f"{kind}/{address[:2]}/{address}", self.place(kind, address)
+        name, folder = _name(kind, address), self.place(kind, address)
         if found is not None:
             self.remote.keep(name, folder)
         elif self.remote.fetch(name, folder):
@@ -144,7 +144,7 @@ class Store:
 
     def _send(self, key: Key, folder: Path) -> None:
         if self.remote is not None and key.kind != "checkpoint":
-            self.remote.send(f"{key.kind}/{key.address[:2]}/{key.address}", folder)
+            self.remote.send(_name(key.kind, key.address), folder)
 
     def _stands(self, key: Key, value: Any) -> bool:
         """Whether a whole result is there whose value has the parts of this one."""
@@ -251,6 +251,11 @@ class Store:
         if record is None:
             raise DataError(f"the store {self.root} does not hold panel {fingerprint[:12]}")
         return load_panel(record.value, self.place("panel", fingerprint))
+
+
+def _name(kind: str, address: str) -> str:
+    """Where a result lies, from the root of its store on."""
+    return f"{kind}/{address[:2]}/{address}"
 
 
 def _copies(url: str) -> Path:

@@ -146,7 +146,7 @@ class Pieces:
         numbers = range(len(self.begins) - 1) if wanted is None else sorted(wanted)
         spans = [(self.begins[number], self.begins[number + 1]) for number in numbers]
         columns = [self.series, self.time, *self.channels]
-        rows = _batches(self.place, self.files, columns, self.source, spans=spans)
+        rows = _batches(self.place, self.files, columns, self.source, spans=None if wanted is None else spans)
         held = pa.table({})
         at = 0  # the row that the held ones begin at
         for number, (first, end) in zip(numbers, spans, strict=True):
@@ -300,8 +300,8 @@ def _batches(
                 if name not in named and name not in stored:
                     raise source.unknown(name, [*named, *stored])
             read = [name for name in columns if name not in named] or stored[:1]  # one column tells how many rows
-            for groups in _runs(file.metadata, above, spans):
-                first = above + sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
+            for begin, groups in _runs(file.metadata, above, spans):
+                first = begin
                 for batch in file.iter_batches(size or _BATCH, row_groups=list(groups), columns=read):
                     made = _plain(batch, columns, named)
                     types = types or made.schema
@@ -316,8 +316,8 @@ def _batches(
             above += file.metadata.num_rows
 
 
-def _runs(stored: Any, above: int, spans: Sequence[tuple[int, int]] | None) -> Iterator[range]:
-    """Row groups of a file that follow each other and hold rows of spans.
+def _runs(stored: Any, above: int, spans: Sequence[tuple[int, int]] | None) -> Iterator[tuple[int, range]]:
+    """Row groups of a file that follow each other and hold rows of spans, with the number of their first row.
 
     Args:
         stored: what the file says of itself.
@@ -325,19 +325,19 @@ def _runs(stored: Any, above: int, spans: Sequence[tuple[int, int]] | None) -> I
         spans: ranges of rows of all files; None for all.
     """
     if spans is None:
-        yield range(stored.num_row_groups)
+        yield above, range(stored.num_row_groups)
         return
-    first, run = above, range(0)
+    first, begin, run = above, above, range(0)
     for group in range(stored.num_row_groups):
         end = first + stored.row_group(group).num_rows
         if any(start < end and stop > first for start, stop in spans):
-            run = range(run.start if run else group, group + 1)
+            begin, run = (begin, range(run.start, group + 1)) if run else (first, range(group, group + 1))
         elif run:
-            yield run
+            yield begin, run
             run = range(0)
         first = end
     if run:
-        yield run
+        yield begin, run
 
 
 @contextmanager

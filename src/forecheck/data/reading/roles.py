@@ -225,7 +225,7 @@ class _Finder:
             return (), ()
         parts = parts_of(self.table, [name for name in rest if name not in aside])
         clocks = [name for name in rest if time is not None and name not in aside and self._is_clock(name, [time])]
-        others = [name for name in rest if name not in aside and may_be_feature(self.table, name)]
+        others = [name for name in rest if time is not None and name not in aside and may_be_feature(self.table, name)]
         if time is not None and (parts or clocks or others):
             stamps = self._stamps(time)
             repeats = [] if stamps is None else tells_no_more(self.table, stamps, parts, clocks, others)

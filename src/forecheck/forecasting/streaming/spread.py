@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from forecheck.cluster import Ray, RayPool
 from forecheck.data.reading.pieces import Pieces
 from forecheck.errors import DataError, writing
+from forecheck.files import replace_file
 from forecheck.forecasting.streaming.cut import served
 from forecheck.forecasting.streaming.steps import Answer, Step
 from forecheck.processes import Pool
@@ -176,11 +177,9 @@ def answer_file(folder: Path, number: int) -> Path:
 
 def write_answer(folder: Path, answer: Answer) -> None:
     """Leave an answer for the process that asked."""
-    path = answer_file(folder, answer.number)
     arrays = {name: np.ascontiguousarray(array) for name, array in answer.arrays.items()}
-    part = path.with_suffix(f".{secrets.token_hex(4)}")
-    save_file(arrays, part, {"facts": json.dumps(answer.facts)})
-    part.replace(path)
+    facts = {"facts": json.dumps(answer.facts)}
+    replace_file(answer_file(folder, answer.number), lambda part: save_file(arrays, part, facts))
 
 
 def read_answer(folder: Path, number: int) -> Answer:
