@@ -189,9 +189,12 @@ def _rises(dates: Times) -> bool:
 def _are_dates(year: Times, month: Times, day: Times) -> Times:
     """Which parts are a date."""
     inside = (month >= 1) & (month <= 12) & (day >= 1)
-    start = _months(year, np.where(inside, month, 1))
-    length = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(np.int64)
-    return np.asarray(inside & (day <= length))
+    return np.asarray(inside & (day <= month_length(_months(year, np.where(inside, month, 1)))))
+
+
+def month_length(months: Times) -> Times:
+    """Days of every month."""
+    return np.asarray(((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64))
 
 
 def _check_few(numbers: Times, good: Times, what: str) -> None:

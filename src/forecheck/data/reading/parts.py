@@ -12,7 +12,7 @@ import pyarrow as pa
 from forecheck.data.reading.columns import is_text
 from forecheck.data.reading.counters import as_numbers
 from forecheck.data.reading.dates import MONTHS, UnreadableTimeError, parse_text, parse_times
-from forecheck.data.reading.numbered import NoSuchWeekError, dates_of, iso_weeks
+from forecheck.data.reading.numbered import NoSuchWeekError, dates_of, iso_weeks, month_length
 
 Times = np.ndarray[Any, np.dtype[Any]]
 
@@ -218,8 +218,7 @@ def _features(time: Times, own: dict[str, Times]) -> Iterator[Times]:
     days = time.astype("datetime64[D]")
     weekday = (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     of_year = (days - time.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
-    months = time.astype("datetime64[M]")
-    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    length = month_length(time.astype("datetime64[M]"))
     thursday = days - weekday + 3
     week = (thursday - thursday.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) // 7 + 1
     sunday = (weekday + 1) % 7  # Sunday is 0
