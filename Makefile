@@ -15,10 +15,11 @@ demo: .venv/.ready
 	  --html demo/co2.html --json demo/co2.json
 	@$(BIN)/python -c 'import json; print("\nLearnt:", json.load(open("demo/co2.json"))["verdict"]["sentence"])'
 
-# Two processes of one thread; the tests of a file stay together, since they share what is slow to make.
+# Two processes of one thread; the tests of a file stay together, since they share what is slow to make. If one dies, the
+# run ends: xdist may wait for ever for its replacement.
 test: .venv/.ready browser
 	$(MAKE) -j 2 check package
-	$(BIN)/pytest -n 2 --dist loadscope
+	$(BIN)/pytest -n 2 --dist loadscope --max-worker-restart 0
 
 check: .venv/.ready
 	$(BIN)/ruff check .

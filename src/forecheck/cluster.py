@@ -97,10 +97,14 @@ class RayPool(Generic[J]):
             self._seen.unlink(missing_ok=True)
 
     def _stop(self) -> None:
-        for reference in self._running:
-            with contextlib.suppress(Exception):  # it may be over, or the cluster gone
-                self._ray.cancel(reference, force=True)
+        running = list(self._running)
         self._running.clear()
+        if running:
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                # Ray aborts this very process if a job is cancelled while its answer is taken in.
+                _, left = self._ray.wait(running, num_returns=len(running), timeout=0)
+                for reference in left:
+                    self._ray.cancel(reference, force=True)
 
     def run(self, queue: list[J], jobs: Jobs[J]) -> None:
         """Run every job of a queue; see `forecheck.processes.Pool.run`.
@@ -113,9 +117,8 @@ class RayPool(Generic[J]):
                 self._feed(queue, jobs)
                 done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=5)
                 for reference in done:
-                    job = self._running[reference]
+                    job = self._running.pop(reference)
                     jobs.finished(job, self._answer(reference, jobs.label(job)))
-                    del self._running[reference]
         except BaseException:
             self._stop()
             raise

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,7 @@ import forecheck as fc
 from forecheck.cluster import Ray, RayPool
 from forecheck.data.reading import pieces
 from forecheck.errors import TrialError, UsageError
+from forecheck.processes import attempted
 from forecheck.trials.engines.base import Silent
 from forecheck.trials.engines.engine import Engine
 from forecheck.trials.engines.inline import run_inline
@@ -88,7 +91,9 @@ def busy_workers():
 
 
 def kill_a_worker():
+    until = time.monotonic() + 60
     while not (found := busy_workers()):
+        assert time.monotonic() < until, "no worker has anything to do"
         time.sleep(0.01)
     found[0].kill()
 
@@ -184,6 +189,41 @@ def test_a_trial_that_fails_is_told(cluster, store):
     with pytest.raises(TrialError, match="patch must lie"):
         run_local([bad], store, workers=Ray(cluster.address))
     run_local(fits(1), store, workers=Ray(cluster.address))  # and the cluster is there still
+
+
+def test_what_is_over_is_not_cancelled(tmp_path):
+    """Ray aborts a driver that cancels a task while it takes in that task's answer."""
+
+    class Fake:
+        """Three jobs: `bad` is over at once, `over` is over by the time that the pool stops, `busy` is not."""
+
+        exceptions = ray.exceptions
+        cancelled: ClassVar = []
+
+        def remote(self, **_):
+            return lambda work: SimpleNamespace(remote=lambda what, job: job)
+
+        def wait(self, references, num_returns, timeout):
+            over = ["bad"] if "bad" in references else ["over"]
+            return over, [each for each in references if each not in over]
+
+        def get(self, reference):
+            return attempted(lambda: 1 / 0)
+
+        def cancel(self, reference, force):
+            self.cancelled.append(reference)
+
+    jobs = SimpleNamespace(message=str, label=str, ready=lambda job: True, progressed=print, finished=print)
+
+    class Cluster(Ray):
+        cores = 3
+
+        def connect(self):
+            return Fake()
+
+    with pytest.raises(TrialError), RayPool(Cluster(), "", str(tmp_path), shared=False) as pool:
+        pool.run(["busy", "over", "bad"], jobs)
+    assert Fake.cancelled == ["busy"]
 
 
 def test_a_store_that_others_do_not_see_is_told(cluster, tmp_path):
