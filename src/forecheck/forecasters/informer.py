@@ -112,7 +112,7 @@ class ProbSparse(Kernel):
         else:
             share = mask.to(v.dtype) / mask.sum(dim=-1, keepdim=True).clamp(min=1)
             mean = torch.matmul(share, v)
-        mixed = mean.scatter(2, rows.expand_as(out), out)
+        mixed = mean.to(out.dtype).scatter(2, rows.expand_as(out), out)  # two precisions under autocast
         pattern = None
         if need_weights:
             assert weights is not None

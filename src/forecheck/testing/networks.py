@@ -15,11 +15,14 @@ from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.nn.seeding import initialise, reseed
 from forecheck.testing.subject import WINDOWS, Check, Subject, require
 from forecheck.training.loop import training_loss
+from forecheck.training.precision import computed_in
 
 _BATCH = 32  # windows that the network is trained on
 _STEPS = 10
 _NONZERO = 0.9  # share of the gradients' numbers
 _HALF = 0.05  # of the forecasts' root mean square: bfloat16 rounds by up to 0.4 % at every operation
+
+_ROUGHLY = 0.1  # of the length of a gradient
 
 
 def check_causality(subject: Subject) -> None:
@@ -91,6 +94,25 @@ def check_half_precision(subject: Subject) -> None:
     require(off <= _HALF, f"bfloat16 changes forecasts by {off:.1%} of their root mean square")
 
 
+def check_mixed_precision(subject: Subject) -> None:
+    """Trained with `precision=bfloat16`, a batch has float32's loss up to 5 %, and its gradient up to 10 %."""
+    module, x, y = _untrained(subject)
+    module.eval()  # dropout masks would be others
+    found = []
+    for precision in ("float32", "bfloat16"):
+        module.zero_grad()
+        reseed(module, 0, 0)
+        with computed_in(precision, "cpu"):
+            loss = training_loss(module, x, y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradient = torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+        found.append((loss.item(), gradient))
+    (whole, expected), (half, gradient) = found
+    require(abs(half - whole) <= _HALF * whole, f"the loss is {half:.4g} in bfloat16, {whole:.4g} in float32")
+    off = float((gradient - expected).norm() / expected.norm())
+    require(off <= _ROUGHLY, f"the gradient in bfloat16 is off by {off:.0%}")
+
+
 def check_export(subject: Subject) -> None:
     """`torch.export` of the network forecasts the same, for other numbers of windows than it was exported with."""
     module = _fitted(subject).module.eval()
@@ -108,6 +130,7 @@ NETWORK_CHECKS: tuple[Check, ...] = (
     check_gradients,
     check_ten_steps,
     check_half_precision,
+    check_mixed_precision,
     check_export,
 )
 """What networks sign besides `FORECASTER_CHECKS`."""

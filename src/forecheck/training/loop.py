@@ -26,6 +26,7 @@ from forecheck.training.averaging import WeightMean
 from forecheck.training.checkpoint import read_checkpoint, write_checkpoint
 from forecheck.training.drift import remove_drift
 from forecheck.training.penalties import penalised
+from forecheck.training.precision import computed_in
 from forecheck.training.recipe import Recipe
 from forecheck.training.sharpness import ascended
 
@@ -269,8 +270,9 @@ def _gradient(
 ) -> float:
     """Leave the gradient of a batch's mean loss in the parameters; random draws are those of the step, every time."""
     reseed(model, seed, step)
-    if plain(torch.device(windows.device)):
-        torch.manual_seed(derive(seed, f"step {step}"))
+    with computed_in(recipe.precision, windows.device):
+        if plain(torch.device(windows.device)):  # dropout is torch's own
+            torch.manual_seed(derive(seed, f"step {step}"))
     model.zero_grad(set_to_none=True)
     total = 0.0
     with penalised(model, recipe) as penalty:
@@ -279,7 +281,8 @@ def _gradient(
             x, y = windows.gather(part)
             if windows.targets is None and bool(torch.isnan(y).any()):
                 total = math.nan  # not a target that was never observed, but one that is hidden
-            loss = (training_loss(model, x, y) + penalty()) * (_share(windows, part, index) * weight)
+            with computed_in(recipe.precision, windows.device):
+                loss = (training_loss(model, x, y) + penalty()) * (_share(windows, part, index) * weight)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
     parallel.add_gradients(model)

@@ -10,6 +10,7 @@ Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "decay", "halving", "cosine", "onecycle"]
 Correction = Literal["none", "drift", "local", "entropy"]
 Keep = Literal["best", "mean"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Recipe:
             kept if its validation loss is no higher than the best epoch's. Training that stops before has none.
         keep: `best` for the better of the two on validation, `mean` for averaged weights whatever validation says: the
             choice between epochs follows the noise of a validation part, and spreads the seeds.
+        precision: of the products in training (see `training.precision`); weights, their updates and validation are in
+            `float32` always. `bfloat16` is faster where the machine has it and layers are wide.
     """
 
     epochs: int = 100
@@ -57,6 +60,7 @@ class Recipe:
     entropy_floor: float = 0.5
     average: int = 0
     keep: Keep = "best"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         self.check_positive("epochs", "batch", "patience", "train_stride", "micro_batch")
