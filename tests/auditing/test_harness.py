@@ -183,4 +183,4 @@ def test_the_best_reference_is_chosen_on_validation():
     found = verdict(evidence(experiment, arm(experiment), arm(experiment, "identity", "retrained"), good, better))
     assert found["linear"]["name"] == "rlinear"  # lower on validation, though worse on the test part
     assert found["linear"]["outcome"] == "better"
-    assert "--model rlinear" in found["advice"]
+    assert "model='rlinear'" in found["advice"]

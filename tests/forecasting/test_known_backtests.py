@@ -52,8 +52,9 @@ def test_what_they_are_worth_is_the_difference_to_the_channels_alone(report):
     notes = " ".join(report.data["protocol"]["notes"])
     assert "combination used them at" in notes
     assert "combination:channels, last see the channels alone" in notes
+    assert report.verdict["advice"].startswith("fc.forecast(data, horizon=")  # of a frame
     assert report.verdict["advice"].endswith(
-        "--known price,promo --static region --calendar weekend --model combination"
+        "model='combination', known=['price', 'promo'], static=['region'], calendar=['weekend'])"
     )
 
 

@@ -155,7 +155,7 @@ def test_the_advice_can_be_followed(statsforecast, tmp_path):
     theirs = backtest(hourly(200), ["statsforecast:LastOfStats"], tmp_path)
     assert theirs.verdict["advice"] == "LastOfStats of statsforecast, fitted on all rows"
     ours = backtest(hourly(100), ["combination"], tmp_path, step=10)
-    assert ours.verdict["advice"].endswith("--horizon 6 --model combination")
+    assert ours.verdict["advice"].endswith("horizon=6, model='combination')")
 
 
 class LastOfFrames:

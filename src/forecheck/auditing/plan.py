@@ -213,7 +213,7 @@ def _setting(
             raise
         reach = _Reach(why_not=f"its attention could not be looked for: {type(error).__name__}: {error}")
     found = {field.name: getattr(reach, field.name) for field in fields(reach)}
-    return Setting(name, task, budget, config, external=external, **found)
+    return Setting(name, task, budget, config, external=external, chosen=options, **found)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Setting:
         native: the attention is forecheck's own, which alone can be edited before training.
         identity: largest difference of the adapter's identity test, None if no adapter reached anything.
         beside: what mixes by weights that depend on the window and was not reached, in words; empty if nothing does.
+        chosen: by forecaster, the options that the user chose.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Setting:
     native: bool = True
     identity: float | None = None
     beside: str = ""
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def slow(self) -> bool:

@@ -11,6 +11,7 @@ from forecheck.auditing.evidence import LINEAR, Arm, Evidence
 from forecheck.auditing.headline import SIMPLE, Fact, Headline, headline, how_far, questions
 from forecheck.auditing.rounds import Rounds
 from forecheck.auditing.setting import Family
+from forecheck.reports.commands import forecast_command
 from forecheck.statistics.inference import AS_FORECASTER, Comparison
 
 Subject = Literal["architecture", "checkpoint"]
@@ -262,11 +263,17 @@ def _advice(evidence: Evidence, found: Headline) -> str:
     arm = evidence.best_reference(SIMPLE)
     if arm is None or found.reference is None:
         return ""
-    command = f"forecheck forecast {e.panel.name} --horizon {e.test.horizon} --lookback {e.test.lookback}"
+    period = evidence.setting.task.period
+    given = {"horizon": e.test.horizon, "lookback": e.test.lookback}
+    given |= {} if period == e.panel.frequency.period else {"period": period}
+
+    def command(model: str) -> str:
+        return forecast_command(e.panel.reading.words, model, given, evidence.setting.chosen.get(model, {}), {})
+
     c = found.reference.comparison
     seconds = f", and it fits in {arm.seconds:.2g} s" if arm.seconds else ""
     if found.reference.holds:
-        how = "" if evidence.setting.external else f" ({command} --model {name})"
+        how = "" if evidence.setting.external else f" ({command(name)})"
         without = found.attention if found.worth == "not for its attention" else None
         if without is not None:
             return f"Keep {name} without its attention ({without.arm.label}), or as it is{how}."
@@ -277,4 +284,4 @@ def _advice(evidence: Evidence, found: Headline) -> str:
         "greater": f"it is simpler{seconds}",
         "undecided": f"it is not beaten beyond the margin{seconds}",
     }
-    return f"Forecast with {arm.label}: {words[c.outcome]} ({command} --model {arm.label})."
+    return f"Forecast with {arm.label}: {words[c.outcome]} ({command(arm.label)})."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,23 @@ def load(
         raise UsageError("the data have an empty name", "Name a set of `forecheck datasets`, or a file.")
     path = Path(data).expanduser()
     entry = catalog.dataset(data) if isinstance(data, str) else None
+    words = _words(
+        str(data),
+        {"time": time, "series": series, "fill": fill, "decimal": decimal, "thousands": thousands}
+        | {"delimiter": delimiter, "skip": skip, "future": future},
+        {"target": (target,) if isinstance(target, str) else target or (), "drop": drop}
+        | dict(zip(("known", "static", "calendar", "past"), parts, strict=True)),
+        header,
+    )
     if entry is not None and not path.is_file():
         if written != Written():
             raise UsageError(f"{entry.name} is a named set: how its file is written is known")
-        return _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name, asked=asked)
+        panel = _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name, asked=asked)
+        return replace(panel, reading=replace(panel.reading, words=words))
     if path.exists() or _looks_like_a_file(data, path):
         how = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
-        return read(path, **how, name=name, written=written, asked=asked)
+        panel = read(path, **how, name=name, written=written, asked=asked)
+        return replace(panel, reading=replace(panel.reading, words=words))
     near = difflib.get_close_matches(str(data).casefold(), catalog.names(), n=3, cutoff=0.5)
     known = [found.name for found in map(catalog.dataset, near) if found is not None]
     raise DataError(
@@ -107,6 +117,16 @@ def load(
         (f"Did you mean {' or '.join(dict.fromkeys(known))}? " if known else "")
         + f"Known sets: {', '.join(found.name for found in catalog.datasets())}. Files are searched from {Path.cwd()}.",
     )
+
+
+def _words(
+    data: str, single: Mapping[str, Any], several: Mapping[str, Sequence[str]], header: bool | None
+) -> tuple[str, ...]:
+    """What a user types for these data, as the commands name the options."""
+    words = [data]
+    words += [word for name, value in single.items() if value is not None for word in (f"--{name}", str(value))]
+    words += [word for name, values in several.items() for value in values for word in (f"--{name}", value)]
+    return (*words, *([] if header is None else ["--header" if header else "--no-header"]))
 
 
 def _names(names: Any) -> tuple[str, ...]:

@@ -25,11 +25,13 @@ class Reading:
         time: the time column, several joined by `+`; None if rows are consecutive steps.
         ids: what the names of series were in long data, text or whole numbers; empty for wide data.
         notes: what was set aside, joined or read in one of several ways.
+        words: by which a command reads the data again: the set or file, and options; empty for frames.
     """
 
     time: str | None = None
     ids: Literal["", "text", "integer"] = ""
     notes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -161,9 +161,12 @@ def run_backtest(
     described["notes"] += _peer_notes(results, experiment)
     if panel.covariates is not None:
         described["beside"] = panel.covariates.asked
+    if period != panel.frequency.period:
+        described["period"] = period
     return header("backtest") | {
         "protocol": _with_lookbacks(described, own)
-        | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))},
+        | {"refit": refit, "margin": margin, "level": 0.95, "seeds": list(range(seeds))}
+        | {"chosen": {name: dict(each) for name, each in (options or {}).items() if each}},
         "table": _leaderboard(rows, winner, compared),
         "pairs": _pairs(list(itertools.combinations(results, 2)), compared),
         "examples": [] if refit else _examples(rows, winner, results, own, protocol, experiment),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from forecheck.reports import numbers
+from forecheck.reports.commands import forecast_command
 
 Json = Mapping[str, Any]
 
@@ -151,11 +151,9 @@ def _forecast(data: Json, model: str) -> str:
         library, _, name = model.partition(":")
         return f"{name} of {library}, fitted on all rows"
     lookback = None if model == "combination" else row.get("lookback") or protocol.get("lookback")
-    given = {"horizon": protocol.get("horizon"), "lookback": lookback}
-    words = ["forecheck", "forecast", str(protocol.get("data"))]
-    words += [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
-    words += [word for part, names in beside.items() for word in (f"--{part}", ",".join(names))]
-    return shlex.join([*words, "--model", model])
+    given = {"horizon": protocol.get("horizon"), "lookback": lookback, "period": protocol.get("period")}
+    words = protocol.get("words", [str(protocol.get("data"))])
+    return forecast_command(words, model, given, protocol.get("chosen", {}).get(model, {}), beside)
 
 
 def outcome_word(outcome: str | None, family: str | None = None) -> str:

@@ -55,6 +55,7 @@ def describe_protocol(experiment: Experiment, trials: list[int], seconds: float)
         "rows": len(e.panel.values),
         "frequency": str(e.panel.frequency),
         "read": e.panel.described,
+        "words": list(e.panel.reading.words),
         "fills": e.panel.fills,
         "lookback": e.test.lookback,
         "horizon": e.test.horizon,
