@@ -43,6 +43,9 @@ def test_counting_stops():
         ("patchtst", {"width": 200_000, "heads": 2}, 336),
         ("itransformer", {}, 2_000_000_000),
         ("transformer", {"hidden": 10**12}, 96),
+        ("informer", {"width": 10**9, "heads": 8}, 96),
+        ("vq-patchtst", {"vq_width": 2**62, "embedding": "vq-residual"}, 96),
+        ("vq-patchtst", {"vq_codes": 10**9}, 96),
     ],
 )
 def test_what_does_not_fit_is_refused_with_numbers(name, options, lookback, monkeypatch):

@@ -100,7 +100,7 @@ def create(name: str, task: Task, options: Mapping[str, Any] | None = None) -> F
         return forecaster(task, config)
     except ForecheckError:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{name}: {error}") from error
 
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from forecheck.data.memory import available_memory
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Forecaster, Task
 
 _TENSORS = 20_000  # of weights; thousands of layers, whose making alone would take minutes
+_BEYOND = 2.0**63  # bytes: sizes that torch cannot multiply
 _TRAINING = 20  # bytes a weight: itself, its gradient, two moments of Adam, the best so far
 
 
@@ -36,12 +40,13 @@ class TooManyError(ValueError):
         super().__init__(f"it would have more than {_TENSORS:,} tensors of weights; give it fewer layers")
 
 
-def count_weights(build: Callable[[], object], most: float) -> int:
+def count_weights(build: Callable[[], object], most: float, *, buffers: bool = False) -> int:
     """Numbers in the parameters of what `build` makes, without holding any of them.
 
     Args:
         build: makes networks; it is run on the device `meta`, where tensors have shapes and no content.
         most: numbers beyond which it is stopped.
+        buffers: count those in buffers as well, such as codes that are means.
 
     Raises:
         TooLargeError: if there are more.
@@ -49,35 +54,38 @@ def count_weights(build: Callable[[], object], most: float) -> int:
     """
     count = tensors = 0
 
-    def registered(_: nn.Module, name: str, parameter: Tensor | None) -> None:
+    def registered(_: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal count, tensors
         del name
         tensors += 1
-        count += 0 if parameter is None else parameter.numel()
+        count += 0 if tensor is None else tensor.numel()
         if count > most:
             raise TooLargeError(count)
         if tensors > _TENSORS:
             raise TooManyError
 
-    hook = register_module_parameter_registration_hook(registered)
+    hooks = [register_module_parameter_registration_hook(registered)]
+    if buffers:
+        hooks.append(register_module_buffer_registration_hook(registered))
     try:
         with torch.device("meta"):
             build()
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     return count
 
 
 def training_room(build: Callable[[], object], free: int) -> float:
     """Bytes that training what `build` makes takes at least; counted no further than what is free."""
     try:
-        return _TRAINING * count_weights(build, free / _TRAINING)
+        return _TRAINING * count_weights(build, free / _TRAINING, buffers=True)
     except TooLargeError as error:
         return _TRAINING * float(error.count)
     except TooManyError:
         raise
-    except Exception:  # noqa: BLE001  a network of somebody else's that cannot be built without content
-        return 0.0
+    except Exception as error:  # noqa: BLE001  a network of somebody else's that cannot be built without content
+        return _BEYOND if "overflow" in str(error).lower() else 0.0
 
 
 def check_room(forecaster: type[Forecaster], task: Task, config: Any) -> None:

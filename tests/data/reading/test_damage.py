@@ -3,11 +3,15 @@
 import gzip
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecheck.data.reading.files import read
+from forecheck.data.reading.frames import from_frame
 from forecheck.errors import DataError
 
 WIDE = b"date,a,b\n" + b"".join(b"2024-01-%02d,%d.5,-%de1\n" % (day, day, day * day) for day in range(1, 13))
@@ -67,3 +71,33 @@ def test_every_cut_of_a_gzip_file_is_noticed(tmp_path, cut):
     path.write_bytes(gzip.compress(WIDE)[:cut])
     with pytest.raises(DataError, match=r"cut\.csv\.gz"):
         read(path)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_text_that_is_none(kind, tmp_path):
+    """Bytes of another encoding, which Parquet and arrow keep under the name of text."""
+    cells = [b"Zurich"] * 29 + [b"Z\xfcrich"]
+    if pa.types.is_dictionary(kind):
+        _, *held = pa.array([b"Zurich", b"Z\xfcrich"], pa.binary()).buffers()
+        text = pa.DictionaryArray.from_arrays(
+            pa.array([0] * 29 + [1], pa.int32()), pa.Array.from_buffers(pa.string(), 2, [None, *held])
+        )
+    else:
+        binary = pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()
+        text = pa.Array.from_buffers(kind, 30, pa.array(cells, binary).buffers())
+    values = np.random.default_rng(0).normal(size=30)
+    table = pa.table({"day": np.arange(30).astype("datetime64[D]").astype("datetime64[us]"), "town": text, "y": values})
+    path = tmp_path / "towns.parquet"
+    pq.write_table(table, path)
+    with pytest.raises(DataError, match=r"towns\.parquet.*(not UTF-8|Invalid UTF8)"):
+        read(path)
+    with pytest.raises(DataError, match=r'column "town" is damaged, or text that is not UTF-8'):
+        from_frame(table)
+    assert from_frame(table, drop=["town"]).channels == ("y",)
+
+
+def test_text_that_cannot_be_written():
+    """pandas refuses half of a surrogate pair where it knows that a column is text, but not among objects."""
+    town = pd.Series(["\ud800"] * 30, dtype=object)
+    with pytest.raises(DataError, match="text that no encoding can write"):
+        from_frame(pd.DataFrame({"town": town, "y": np.random.default_rng(0).normal(size=30)}))

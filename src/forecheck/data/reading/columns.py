@@ -33,6 +33,29 @@ def plain_types(table: pa.Table) -> pa.Table:
     return table
 
 
+def check_text(table: pa.Table, source: Source, drop: Sequence[str]) -> None:
+    """Refuse text that is none: files of other programs may hold bytes of another encoding under its name.
+
+    Args:
+        table: as it was found.
+        source: where it came from.
+        drop: columns that are left out.
+    """
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in drop:
+            continue
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not is_text(kind):
+            continue
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f'{source.name}: column "{name}" is damaged, or text that is not UTF-8',
+                f"Export it again as UTF-8, or drop the column with {source.drop(name)}.",
+            ) from error
+
+
 def written_numbers(table: pa.Table, names: Sequence[str]) -> tuple[str, ...]:
     """The columns of text, among those named, whose cells are numbers in whatever notation."""
     found = []

@@ -111,7 +111,13 @@ def to_arrow(frame: Any, name: str) -> pa.Table:
     index = nw.maybe_get_index(wrapped)
     if index is not None:
         wrapped = nw.from_native(_without_periods(_with_index(frame, name)))
-    columns = {str(column.name): _array(column) for column in wrapped.iter_columns()}
+    try:
+        columns = {str(column.name): _array(column) for column in wrapped.iter_columns()}
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name} holds text that no encoding can write: {error.object!r}",
+            'Write it otherwise, as by .str.encode("utf-8", "replace").str.decode("utf-8").',
+        ) from error
     if len(columns) < wrapped.shape[1]:  # as 1 and "1" in pandas
         raise DataError(f"{name} has two columns whose names are written alike", "Give every column its own name.")
     return pa.table(columns)

@@ -363,6 +363,7 @@ def _plain(batch: pa.RecordBatch, columns: Sequence[str], named: dict[str, str])
     arrays = []
     for name in columns:
         array = pa.repeat(named[name], batch.num_rows) if name in named else batch.column(name)
+        array.validate(full=True)  # text may be none
         array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
         arrays.append(array.cast(pa.string()) if pa.types.is_large_string(array.type) else array)
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))

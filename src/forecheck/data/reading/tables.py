@@ -16,7 +16,7 @@ from forecheck.data.fill import check_fill, fill_missing
 from forecheck.data.grid import Timeline, regular
 from forecheck.data.panel import Panel, Reading
 from forecheck.data.reading.beside import NOTHING, Asked, set_apart
-from forecheck.data.reading.columns import as_written, is_text, numbers, plain_types, written_numbers
+from forecheck.data.reading.columns import as_written, check_text, is_text, numbers, plain_types, written_numbers
 from forecheck.data.reading.dates import UnreadableTimeError, read_times
 from forecheck.data.reading.notation import MISSING, Notation, find_notation
 from forecheck.data.reading.roles import Roles, column_of, find_roles
@@ -64,6 +64,7 @@ def from_table(
     if table.num_columns == 0 or table.num_rows == 0:
         raise DataError(f"{source.name} holds no rows", "Give it rows below the names of its columns.")
     check_names(table.column_names, source)
+    check_text(table, source, (drop,) if isinstance(drop, str) else drop)
     table = plain_types(table)
     drop = _single(table, [_own(table, column) for column in ((drop,) if isinstance(drop, str) else drop)])
     time, series = (None if column is None else _own(table, column) for column in (time, series))
