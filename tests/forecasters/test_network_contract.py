@@ -83,6 +83,11 @@ def of_the_last(self, x):
     return self.head(torch.cat([torch.zeros_like(x[:, 1:]), x[:, -1:]], dim=1).mT).mT
 
 
+def of_large_numbers(self, x):
+    """What is left of two large products, which bfloat16 rounds to multiples of four."""
+    return self.head((x + 1e3).mT).mT - self.head(torch.full_like(x, 1e3).mT).mT
+
+
 BROKEN = [
     (networks.check_causality, broken(mix=lambda _, x: x - x.mean(dim=1, keepdim=True)), "reach outputs before it"),
     (networks.check_causality, broken(mix=lambda _, x: x.roll(1, dims=1) * torch.tensor(0)), "nothing was checked"),
@@ -93,6 +98,7 @@ BROKEN = [
     (networks.check_ten_steps, broken(forward=lambda m, x: StepsUphill.apply(Running.forward(m, x))), "take the loss"),
     (networks.check_half_precision, broken(mix=lambda _, x: (x + 1e3) - 1e3), "changes forecasts"),
     (networks.check_half_precision, broken(forward=lambda m, x: Running.forward(m, x).float()), "in torch.float32"),
+    (networks.check_mixed_precision, broken(forward=of_large_numbers), "in bfloat16"),
     (
         networks.check_export,
         broken(forward=lambda m, x: Running.forward(m, x) * len(x)),
