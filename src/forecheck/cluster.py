@@ -97,14 +97,13 @@ class RayPool(Generic[J]):
             self._seen.unlink(missing_ok=True)
 
     def _stop(self) -> None:
-        running = list(self._running)
-        self._running.clear()
-        if running:
+        for reference in self._running:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 # Ray aborts this very process if a job is cancelled while its answer is taken in.
-                _, left = self._ray.wait(running, num_returns=len(running), timeout=0)
-                for reference in left:
+                over, _ = self._ray.wait([reference], num_returns=1, timeout=0)
+                if not over:
                     self._ray.cancel(reference, force=True)
+        self._running.clear()
 
     def run(self, queue: list[J], jobs: Jobs[J]) -> None:
         """Run every job of a queue; see `forecheck.processes.Pool.run`.

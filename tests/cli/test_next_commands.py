@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from command_lines import tiny
 
@@ -51,8 +52,7 @@ def test_what_a_backtest_advises_is_what_it_chose(forecheck, odd):
 
 def test_what_an_audit_advises_can_be_followed(forecheck, odd):
     options = ("--folds", 1, "--select", "FC201", "--set", "dlinear.ridge=5")
-    read = [word.replace("--time", "--time-column") for word in READ]
-    done = forecheck("audit", odd, *tiny(), *options, *read, *FAST)
+    done = forecheck("audit", odd, *tiny(), *options, *READ, *FAST)
     words = advised(fc.Report(json.loads(done.out)).verdict["advice"])
     assert words[1] == str(odd)
     assert words[words.index("--decimal") + 1] == ","
@@ -62,6 +62,13 @@ def test_what_an_audit_advises_can_be_followed(forecheck, odd):
 def test_what_is_read_with_no_option_needs_none():
     assert fc.load("nile").reading.words == ("nile",)
     assert fc.load("nile", fill="last").reading.words == ("nile", "--fill", "last")
+
+
+def test_no_command_reads_a_frame(tmp_path):
+    rows = [f"{day},{(7 * day) % 5},{day % 3}" for day in range(40)]
+    (tmp_path / "sales.csv").write_text("\n".join(["step,y,price", *rows]) + "\n")
+    future = pa.table({"step": [40, 41], "price": [1, 2]})
+    assert fc.load(tmp_path / "sales.csv", known="price", future=future).reading.words == ()
 
 
 def test_a_frame_is_forecast_by_a_call():

@@ -264,8 +264,8 @@ def _advice(evidence: Evidence, found: Headline) -> str:
     if arm is None or found.reference is None:
         return ""
     period = evidence.setting.task.period
-    given = {"horizon": e.test.horizon, "lookback": e.test.lookback}
-    given |= {} if period == e.panel.frequency.period else {"period": period}
+    own = None if period == e.panel.frequency.period else period
+    given = {"horizon": e.test.horizon, "lookback": e.test.lookback, "period": own}
 
     def command(model: str) -> str:
         return forecast_command(e.panel.reading.words, model, given, evidence.setting.chosen.get(model, {}), {})

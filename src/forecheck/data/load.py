@@ -86,33 +86,34 @@ def load(
     asked = Asked(parts[0], parts[1], parts[2], ahead, parts[3])
     if asked == Asked():
         asked = NOTHING
+    how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
     if not isinstance(data, str | os.PathLike):
-        how: dict[str, Any] = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
         return from_frame(data, **how, name=name or "frame", written=written, asked=asked)
     if data == "":
         raise UsageError("the data have an empty name", "Name a set of `forecheck datasets`, or a file.")
     path = Path(data).expanduser()
     entry = catalog.dataset(data) if isinstance(data, str) else None
-    words = _words(
-        str(data),
-        {"time": time, "series": series, "fill": fill, "decimal": decimal, "thousands": thousands}
-        | {"delimiter": delimiter, "skip": skip, "future": future},
-        {"target": (target,) if isinstance(target, str) else target or (), "drop": drop}
-        | dict(zip(("known", "static", "calendar", "past"), parts, strict=True)),
-        header,
-    )
     if entry is not None and not path.is_file():
         if written != Written():
             raise UsageError(f"{entry.name} is a named set: how its file is written is known")
-        panel = _named(entry, time=time, series=series, target=target, fill=fill, drop=drop, name=name, asked=asked)
-        return replace(panel, reading=replace(panel.reading, words=words))
-    if path.exists() or _looks_like_a_file(data, path):
-        how = {"time": time, "series": series, "target": target, "fill": fill, "drop": drop}
+        panel = _named(entry, **how, name=name, asked=asked)
+    elif path.exists() or _looks_like_a_file(data, path):
         panel = read(path, **how, name=name, written=written, asked=asked)
-        return replace(panel, reading=replace(panel.reading, words=words))
+    else:
+        raise _unknown(data)
+    single: dict[str, Any] = {"time": time, "series": series, "fill": fill, "decimal": decimal, "thousands": thousands}
+    single |= {"delimiter": delimiter, "skip": skip, "future": future}
+    several = {"target": (target,) if isinstance(target, str) else target or (), "drop": drop}
+    several |= dict(zip(("known", "static", "calendar", "past"), parts, strict=True))
+    words = _words(str(data), single, several, header)
+    return replace(panel, reading=replace(panel.reading, words=words))
+
+
+def _unknown(data: str | os.PathLike[str]) -> DataError:
+    """There is no such data; near names are told."""
     near = difflib.get_close_matches(str(data).casefold(), catalog.names(), n=3, cutoff=0.5)
     known = [found.name for found in map(catalog.dataset, near) if found is not None]
-    raise DataError(
+    return DataError(
         f"there is neither a data set nor a file called {str(data)!r}",
         (f"Did you mean {' or '.join(dict.fromkeys(known))}? " if known else "")
         + f"Known sets: {', '.join(found.name for found in catalog.datasets())}. Files are searched from {Path.cwd()}.",
@@ -122,10 +123,12 @@ def load(
 def _words(
     data: str, single: Mapping[str, Any], several: Mapping[str, Sequence[str]], header: bool | None
 ) -> tuple[str, ...]:
-    """What a user types for these data, as the commands name the options."""
+    """What a user types for these data, as the commands name the options; nothing if a frame is part of them."""
+    if not isinstance(single["future"], str | os.PathLike | None):
+        return ()
     words = [data]
     words += [word for name, value in single.items() if value is not None for word in (f"--{name}", str(value))]
-    words += [word for name, values in several.items() for value in values for word in (f"--{name}", value)]
+    words += [word for name, values in several.items() for value in values for word in (f"--{name}", str(value))]
     return (*words, *([] if header is None else ["--header" if header else "--no-header"]))
 
 
