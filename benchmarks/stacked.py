@@ -73,9 +73,9 @@ def ways(name: str, seeds: int) -> dict[str, Callable[[], Any]]:
 def measure(name: str, seeds: int, rounds: int) -> dict[str, list[float]]:
     """CPU seconds of every way, by round."""
     found: dict[str, list[float]] = {}
+    steps = ways(name, seeds)
     for number in range(rounds + 1):  # the first warms up
-        for way, step in ways(name, seeds).items():
-            step()
+        for way, step in steps.items():
             started = time.process_time()
             step()
             if number:
