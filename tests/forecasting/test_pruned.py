@@ -47,6 +47,7 @@ def test_what_further_training_gains_is_not_laid_to_pruning(store):
     more = fc.prune(hourly(600), sparsity=0.0, store=store, **SMALL | {"method": "magnitude", "steps": 150}).info
     assert more["outcome"] == "better"
     assert "trained for 150 more steps, the dense one was not" in " ".join(more["warnings"])
+    assert "train it longer (--set epochs) and" in " ".join(more["warnings"])
     none = fc.prune(hourly(600), sparsity=0.0, store=store, **SMALL | {"method": "magnitude", "steps": 0}).info
     assert none["outcome"] != "better"
     assert none["warnings"] == []

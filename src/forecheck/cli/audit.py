@@ -65,13 +65,7 @@ def audit(
     units: Annotated[
         str, typer.Option(help="What a model of yours expects and gives: standardised or real.")
     ] = "standardised",
-    call: Annotated[
-        str | None,
-        typer.Option(
-            help="How a model of yours is called: [b]tslib[/b] (as Time-Series-Library calls its own, with time marks) "
-            "or by a function of yours, [b]my_model.py:call[/b], that is given model, windows and their times."
-        ),
-    ] = None,
+    call: o.Call = None,
     settings: o.Set = None,
     time: Annotated[
         list[str] | None,

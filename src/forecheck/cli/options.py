@@ -65,6 +65,13 @@ Split = Annotated[
 Margin = Annotated[float, typer.Option(help="Relative difference of test MSE that counts as none (0.01 is 1 %).")]
 Period = Annotated[int | None, typer.Option(min=1, help="Steps a season; guessed from the time column.")]
 Step = Annotated[int, typer.Option(min=1, help="Rows between two forecast origins (24: once a day on hourly data).")]
+Call = Annotated[
+    str | None,
+    typer.Option(
+        help="How a model of yours is called: [b]tslib[/b] (as Time-Series-Library calls its own, with time marks) "
+        "or by a function of yours, [b]my_model.py:call[/b], that is given model, windows and their times."
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A model's option: [b]nlinear.ridge=0[/b]; may be repeated.")
 ]

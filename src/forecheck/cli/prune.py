@@ -57,6 +57,7 @@ def prune(
     split: o.Split = None,
     margin: o.Margin = 0.01,
     period: o.Period = None,
+    call: o.Call = None,
     settings: o.Set = None,
     time: o.Time = None,
     series: o.Series = None,
@@ -94,15 +95,17 @@ def prune(
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
     import forecheck as fc
-    from forecheck.cli.model import build_model, read_model
+    from forecheck.cli.model import build_model, read_call, read_model
+    from forecheck.errors import UsageError
     from forecheck.progress.bar import Bar
     from forecheck.reports.pruning import pruning_text
 
     subject: Any = read_model(model)
+    wrap = read_call(call)
+    if wrap is not None and (model_dir is not None or isinstance(subject, str)):
+        raise UsageError("--call is for models of yours", "Name one by its file: --model my_model.py:build.")
     if callable(subject):
         if lookback is None or horizon is None:
-            from forecheck.errors import UsageError
-
             unknown = "lookback" if lookback is None else "horizon"
             raise UsageError(f"the {unknown} of a model of your own is not known", f"Name it with --{unknown}.")
         subject = build_model(subject, lookback, horizon, len(panel.channels))
@@ -126,6 +129,7 @@ def prune(
             margin=margin,
             period=period,
             options=chosen,
+            wrap=wrap,
             output=output,
             workers=o.read_workers(workers, engine, address),
             device=device,

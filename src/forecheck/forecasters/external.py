@@ -157,6 +157,29 @@ def external(
     return External(task, config, subject, timed=timed is not None)
 
 
+def calling(model: Any, task: Task, wrap: Wrap | None = None) -> Callable[[Any], Forward] | None:
+    """What turns a model, or a copy of it, into a function of windows; None if it is called with them as it is.
+
+    That function leaves windows and forecasts where they are, so that gradients flow.
+
+    Args:
+        model: the model.
+        task: shapes that its forecasts have to have.
+        wrap: as in `external`.
+    """
+    called = type(model).__name__
+    if wrap is not None and takes_times(wrap):
+
+        def with_times(each: Any) -> Forward:
+            timed = _Timed(each, wrap, task, called)
+            return timed.through(_checked(timed.called, task, called))
+
+        return with_times
+    if _forward(model, task, wrap, None, called) is model:
+        return None
+    return lambda each: _checked(_forward(each, task, wrap, None, called), task, called)
+
+
 def external_on(
     model: Any,
     experiment: Experiment,

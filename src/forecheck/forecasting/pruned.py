@@ -18,10 +18,12 @@ from forecheck.data.windows import Experiment
 from forecheck.devices import kind_of
 from forecheck.errors import UsageError
 from forecheck.forecasters import registry
+from forecheck.forecasters.external import Wrap
 from forecheck.forecasters.neural import NeuralForecaster
 from forecheck.forecasters.packed import pack
 from forecheck.forecasting.backtest import plan
 from forecheck.forecasting.beside import check_uses
+from forecheck.forecasting.external_network import bare, trainable
 from forecheck.forecasting.fit import calibrated_widths
 from forecheck.forecasting.fitted import Fitted
 from forecheck.forecasting.saved_network import saved_network
@@ -106,11 +108,13 @@ def run_prune(
     training: Steps,
     ignore: Sequence[str] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    wrap: Wrap | None = None,
 ) -> PrunedForecaster:
     """Prune a forecaster on training windows; what is kept is chosen on validation, and it is judged on test windows.
 
     A forecaster by name is trained first, unless the store has it. A saved fit keeps its scales, horizon and lookback.
-    A network of one's own is copied, and has to take windows (batch, lookback, channel) in standardised units.
+    A network of one's own is copied in single precision; it has to take windows (batch, lookback, channel) in
+    standardised units, or `wrap` has to call it with them.
 
     Args:
         panel: the data.
@@ -122,13 +126,16 @@ def run_prune(
         training: steps, and how they are made.
         ignore: see `forecheck.sparsity.prunable`.
         options: of the forecaster, by its name, where they differ from the defaults.
+        wrap: how a network of one's own is called, see `forecheck.forecasters.external.external`.
 
     Raises:
         UsageError: if there is no network to prune, or what is asked for cannot be.
         DataError: see `forecheck.data.windows.prepare`.
     """
     dense, experiment, first, notes = _trained(panel, protocol, means, model, options or {})
-    name = type(dense).__name__ if first is None else first.name
+    if first is None:
+        dense, experiment = trainable(dense, experiment, protocol.season(panel), wrap, trained=training.count > 0)
+    name = type(bare(dense)).__name__ if first is None else first.name
     dense, module = copy.deepcopy(dense), copy.deepcopy(dense)
     for network in (dense, module):
         place(network, means.device)
@@ -165,13 +172,14 @@ def run_prune(
         **_judged(_Network(dense), _Network(removal.model), experiment, protocol.margin),
     }
     if training.count and info["outcome"] == "better":
-        info["warnings"].append(_TRAINED_ON.format(training.count))
-    return PrunedForecaster(removal.model, _fitted(first, removal, experiment, info), masks, info)
+        how = " (--set epochs)" if isinstance(model, str) else ""
+        info["warnings"].append(_TRAINED_ON.format(training.count, how))
+    return PrunedForecaster(bare(removal.model), _fitted(first, removal, experiment, info), masks, info)
 
 
 _TRAINED_ON = (
     "the pruned network was trained for {} more steps, the dense one was not: that it is better says the dense one "
-    "needed more training, not that weights were in the way; train it longer (--set epochs) and compare again"
+    "needed more training, not that weights were in the way; train it longer{} and compare again"
 )
 
 

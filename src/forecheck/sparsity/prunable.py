@@ -8,11 +8,13 @@ from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from forecheck.errors import UsageError
 
 _MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_MATRIX = 2
 _IN_PROJECTIONS = ("q", "k", "v")
 
 
@@ -84,8 +86,9 @@ def prunable(model: nn.Module, ignore: Sequence[str] = (), *, frozen: bool = Fal
         if id(parameter) in seen:
             if seen[id(parameter)] != name:
                 left_out[name] = f"is {seen[id(parameter)]}, counted once"
-        elif name not in matrices:
-            left_out[name] = _why_not(parameter, embedded=id(parameter) in embedded)
+        elif name not in matrices or parameter.is_complex():
+            owner = model.get_submodule(name.rpartition(".")[0])
+            left_out[name] = _why_not(parameter, owner, embedded=id(parameter) in embedded)
         elif ignored:
             left_out[name] = f"ignored as {ignored[0]}"
         elif not (frozen or parameter.requires_grad):
@@ -155,11 +158,19 @@ def _matrices(model: nn.Module) -> Iterator[tuple[str, list[Weight]]]:
             yield f"{prefix}weight", [Weight(f"{prefix}weight", own["weight"])]
 
 
-def _why_not(parameter: nn.Parameter, *, embedded: bool) -> str:
+def _why_not(parameter: nn.Parameter, owner: nn.Module, *, embedded: bool) -> str:
     if embedded:
         return "an embedding"
-    if parameter.dim() < 2:
+    if isinstance(owner, parametrize.ParametrizationList):
+        return (
+            "what a weight is computed from; torch.nn.utils.parametrize.remove_parametrizations makes it a weight again"
+        )
+    if parameter.dim() < _MATRIX:
         return "a bias, the gain of a norm, or another vector"
+    if parameter.is_complex():
+        return "complex numbers"
+    if type(owner).__module__.startswith("torch.nn."):
+        return f"of {type(owner).__name__}, which is not among the layers that are pruned"
     return "a bare parameter, of which inputs and outputs are not known"
 
 

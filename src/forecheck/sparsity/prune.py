@@ -314,7 +314,7 @@ def _check(goal: Goal, method: str, training: Steps, weights: Sequence[Weight]) 
 
 _KINDS = {
     "heads": "attention heads that are known as such",
-    "units": "hidden units between two linear maps",
+    "units": "hidden units between two linear maps of an nn.Sequential or a Transformer layer",
 }
 _TRAINING = "Lower --lr, or look for values in the data that are out of range."
 _AS_IT_IS = "The network forecasts so as it is: train it again, or look for values in the data that are out of range."

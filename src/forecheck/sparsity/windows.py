@@ -16,6 +16,8 @@ from forecheck.nn.seeding import derive
 def batches_of(windows: Windows, batch: int, seed: int = 0) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Inputs and targets of a step; every window once before any comes again, in an order that the seed gives.
 
+    One window that is left over joins the batch before it: statistics of a batch (BatchNorm) are not those of one.
+
     Args:
         windows: to train on.
         batch: windows a step, or all if there are fewer.
@@ -26,12 +28,14 @@ def batches_of(windows: Windows, batch: int, seed: int = 0) -> Callable[[int], t
     """
     if not len(windows):
         raise DataError("there is no training window", "Give a shorter --lookback or --horizon.")
-    steps = math.ceil(len(windows) / batch)
+    steps = max(1, math.ceil((len(windows) - 1) / batch)) if batch > 1 else len(windows)
 
     def of_step(step: int) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(step, steps)
         generator = torch.Generator().manual_seed(derive(seed, f"order {epoch}") & 0xFFFFFFFF)
         order = torch.randperm(len(windows), generator=generator)
-        return windows.gather(order[place * batch : (place + 1) * batch])
+        return windows.gather(
+            order[place * batch :] if place == steps - 1 else order[place * batch : (place + 1) * batch]
+        )
 
     return of_step

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from forecheck.errors import UsageError
+from forecheck.forecasters.calling import named_call
+from forecheck.forecasters.external import Wrap
 from forecheck.forecasting.pruned import PrunedForecaster, run_prune
 from forecheck.forecasting.saved import check_place, load_fit, save_fit
 from forecheck.sparsity.elsa import Penalty, Projection, Schedule
@@ -45,6 +49,7 @@ def prune(
     margin: float = 0.01,
     period: int | None = None,
     options: Options | None = None,
+    wrap: str | Wrap | None = None,
     output: Path | str | None = None,
     workers: Workers = None,
     device: str = "cpu",
@@ -80,6 +85,8 @@ def prune(
         margin: relative difference of test MSE below which dense and pruned count as equal.
         period: steps a season; None for that of the data.
         options: by forecaster, options that differ from the defaults.
+        wrap: `wrap(model, x)` or `wrap(model, x, times)` gives the forecast of windows x, for networks of your own that
+            are called otherwise, as in `audit`; `tslib` for models of Time-Series-Library.
         output: folder to save the pruned fit in, for `forecast(model_dir=...)`.
         workers: processes, None for one a core, 0 for none; or a Ray cluster, `forecheck.Ray("auto")`.
         device: where networks are computed: auto, cpu, cuda, cuda:1 or mps. Results are kept by kind of device.
@@ -94,6 +101,13 @@ def prune(
         UsageError: if there is nothing to prune, or what is asked for cannot be.
     """
     check_sparsity(sparsity)
+    if model_dir is None and not isinstance(model, str | nn.Module):
+        raise UsageError(
+            f"{type(model).__name__} is no network",
+            "Give a torch.nn.Module, as the one inside it, or the name of a forecaster.",
+        )
+    if wrap is not None and (model_dir is not None or isinstance(model, str)):
+        raise UsageError("wrap is for networks of your own, and other models are called without it", "Leave it out.")
     if output is not None:
         if model_dir is None and not isinstance(model, str):
             raise UsageError("only forecasters by name are saved", "Save the returned module by your own means.")
@@ -117,6 +131,7 @@ def prune(
             training=Steps(steps, lr, seed=seed),
             ignore=ignore,
             options=options,
+            wrap=named_call(wrap),
         )
     if output is not None and pruned.fitted is not None:
         save_fit(pruned.fitted, Path(output))
