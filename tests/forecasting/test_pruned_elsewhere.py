@@ -84,6 +84,15 @@ def test_what_cannot_be_pruned_is_refused(build, said, tmp_path):
         fc.prune(hourly(400), model=build(), store=tmp_path, **ASKED)
 
 
+def test_known_columns_are_not_left_out_in_silence(tmp_path):
+    panel = hourly(400)
+    pandas = pytest.importorskip("pandas")
+    columns = dict(zip(panel.channels, panel.values.T, strict=True))
+    frame = pandas.DataFrame({"time": panel.time, **columns, "price": range(400)})
+    with pytest.raises(UsageError, match="Maps is of the channels alone and cannot use known columns"):
+        fc.prune(fc.load(frame, known=["price"]), model=Maps(), store=tmp_path, **ASKED)
+
+
 def test_a_network_is_called_as_its_owner_says(tmp_path):
     torch.manual_seed(0)
     network = Maps(lambda y: {"forecast": y})

@@ -202,6 +202,7 @@ def _trained(
             raise UsageError("the lookback of a network of your own is not known", "Name it: lookback=96.")
         if options:
             raise UsageError("options are of forecasters by name; a network of your own has none here")
+        check_uses(panel, type(model).__name__)
         return model, protocol.cut(panel), None, []
     if not issubclass(registry.find(model), NeuralForecaster):
         trained = [each.name for each in registry.all_forecasters() if issubclass(each, NeuralForecaster)]
