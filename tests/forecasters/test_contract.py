@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from forecheck.data.windows import prepare
+from forecheck.errors import UsageError
 from forecheck.forecasters import registry
-from forecheck.forecasters.base import FitReport, Forecaster
+from forecheck.forecasters.base import FitReport, Forecaster, Task
 from forecheck.testing import forecasters as contract
 from forecheck.testing.forecasters import FORECASTER_CHECKS, Subject, check_forecaster, parametrize
-from panels import TINY
+from forecheck.trials.score import score
+from panels import TINY, hourly
 
 # Channels are numbered: their forecasts come from maps over all of them, or every channel has weights of its own.
 NUMBERED = {"tsmixer", "transformer", "informer", "autoformer", "fedformer", "samovar", "lintrans", "fixedvar"}
@@ -278,7 +281,7 @@ BROKEN = [
     (contract.check_config, ConfigOfArrays, "must be JSON types"),
     (contract.check_config, ConfigThatThaws, "must be frozen"),
     (contract.check_unknown_option, TakesAnyOption, "must raise UsageError"),
-    (contract.check_shape, Transposed, r"shape \(1, 3, 12\), expected \(1, 12, 3\)"),
+    (contract.check_shape, Transposed, r"into \(1, 3, 12\), expected \(1, 12, 3\)"),
     (contract.check_shape, Double, "float64, expected torch.float32"),
     (contract.check_batch, LooksAtTheBatch, "cutting a batch changes"),
     (contract.check_predict_is_pure, WorksInPlace, "changed its input"),
@@ -307,7 +310,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("check", "broken", "message"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
 def test_the_check_can_fail(check, broken, message):
-    with pytest.raises(AssertionError, match=message):
+    with pytest.raises((AssertionError, UsageError), match=message):
         check(Subject(broken, {"scale": 2}))
 
 
@@ -344,3 +347,18 @@ def test_expected_failures_have_reasons_and_must_fail():
 @parametrize([Honest, Subject(Double, expected={"check_shape": "forecasts in double precision"})])
 def test_parametrize_takes_classes_and_subjects(subject, check):
     check(subject)
+
+
+class OneChannel(Honest):
+    def predict(self, x):
+        return super().predict(x)[..., :1]
+
+
+@pytest.mark.parametrize("kind", [OneChannel, Transposed])
+def test_a_forecast_of_another_shape_is_no_loss(kind):
+    """It would be broadcast against the targets, to a loss that looks like one."""
+    windows = prepare(hourly(200), 12, 4)
+    forecaster = kind(Task(12, 4, 2))
+    forecaster.fit(windows.train, windows.validation)
+    with pytest.raises(UsageError, match=r"honest turns windows \(\d+, 12, 2\) into"):
+        score(forecaster, windows.test)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from forecheck.data.windows import Windows
-from forecheck.errors import DataError
+from forecheck.errors import DataError, UsageError
 from forecheck.forecasters.packed import pack, unpack
 from forecheck.progress import Progress
 
@@ -75,6 +76,11 @@ class Forecaster(ABC):
     """Computed on the device that was asked for; all others are computed on the CPU."""
     usual_lookback: ClassVar[int] = 336
     """L of its authors' defaults, where that is one for all horizons."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "predict" in vars(cls):
+            cls.predict = _of_the_right_shape(cls.predict)  # type: ignore[assignment, method-assign]
 
     def __init__(self, task: Task, config: Any = None) -> None:
         self.task = task
@@ -172,6 +178,24 @@ class Forecaster(ABC):
         except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
             raise DataError(f"{folder} does not hold a saved {cls.name}: {error}") from error
         return forecaster
+
+
+def _of_the_right_shape(predict: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    """The same method, or an error where another shape comes out, which a loss would broadcast in silence."""
+
+    @wraps(predict)
+    def checked(self: Forecaster, x: Tensor) -> Tensor:
+        forecast = predict(self, x)
+        shape, expected = tuple(forecast.shape), (len(x), self.task.horizon, x.shape[-1])
+        if shape != expected:
+            name = getattr(self, "name", type(self).__name__)
+            raise UsageError(
+                f"{name} turns windows {tuple(x.shape)} into {shape}, expected {expected}",
+                "predict gives (batch, horizon, channel); forecheck.testing.forecasters checks the whole protocol.",
+            )
+        return forecast
+
+    return checked
 
 
 def predict_all(forecaster: Forecaster, windows: Windows, batch: int = 256) -> Float[Tensor, "window horizon channel"]:
