@@ -354,7 +354,12 @@ class OneChannel(Honest):
         return super().predict(x)[..., :1]
 
 
-@pytest.mark.parametrize("kind", [OneChannel, Transposed])
+class OfNumpy(Honest):
+    def predict(self, x):
+        return super().predict(x).numpy()
+
+
+@pytest.mark.parametrize("kind", [OneChannel, OfNumpy, Transposed])
 def test_a_forecast_of_another_shape_is_no_loss(kind):
     """It would be broadcast against the targets, to a loss that looks like one."""
     windows = prepare(hourly(200), 12, 4)

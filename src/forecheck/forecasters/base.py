@@ -184,13 +184,13 @@ def _of_the_right_shape(predict: Callable[[Any, Tensor], Tensor]) -> Callable[[A
     """The same method, or an error where another shape comes out, which a loss would broadcast in silence."""
 
     @wraps(predict)
-    def checked(self: Forecaster, x: Tensor) -> Tensor:
-        forecast = predict(self, x)
-        shape, expected = tuple(forecast.shape), (len(x), self.task.horizon, x.shape[-1])
-        if shape != expected:
+    def checked(self: Forecaster, x: Tensor) -> Any:
+        forecast: Any = predict(self, x)
+        gives = tuple(forecast.shape) if isinstance(forecast, Tensor) else f"a {type(forecast).__name__}"
+        if gives != (expected := (len(x), self.task.horizon, x.shape[-1])):
             name = getattr(self, "name", type(self).__name__)
             raise UsageError(
-                f"{name} turns windows {tuple(x.shape)} into {shape}, expected {expected}",
+                f"{name} turns windows {tuple(x.shape)} into {gives}, expected {expected}",
                 "predict gives (batch, horizon, channel); forecheck.testing.forecasters checks the whole protocol.",
             )
         return forecast
