@@ -26,7 +26,7 @@ from torch.nn import functional
 from forecheck.attention.adapters.calls import ADAPTER
 from forecheck.attention.identity import identity_test
 from forecheck.attention.replace import Replace
-from forecheck.attention.sites import Subject, attach
+from forecheck.attention.sites import Site, Subject, attach
 from forecheck.errors import UsageError
 
 
@@ -165,6 +165,8 @@ class Turned:
 
     def __init__(self, site):
         self.site = site
+        asked = {*Site.__annotations__, "edit", "observe"} - {*vars(type(self))}
+        vars(self).update({name: getattr(site, name) for name in asked})  # which executed annotations look for
 
     def __getattr__(self, name):
         return getattr(self.site, name)

@@ -56,6 +56,14 @@ def test_the_mode_of_every_submodule_stays_as_it_was():
     assert not module.drop.training
 
 
+def test_code_whose_file_is_another_by_now_is_called_all_the_same(tmp_path):
+    """As a script that was saved anew while it runs, or a cell: its source cannot be taken apart."""
+    file, names = tmp_path / "script.py", {}
+    file.write_text("x = (\n")
+    exec(compile("wrap = lambda model, x: model(x)['mean']", str(file), "exec"), names)
+    assert external(Wrapped(), TASK, probe(), wrap=names["wrap"]).predict(probe()).shape == (5, 4, 3)
+
+
 def test_a_model_that_is_called_otherwise_is_wrapped():
     module = Wrapped()
     with pytest.raises(UsageError, match="gives a dict, not a tensor"):

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Any
 
 import torch
@@ -375,5 +376,5 @@ def _fingerprint(model: Any, module: nn.Module | None, wrap: Any, forecast: Tens
 def _source(code: Any) -> bytes:
     try:
         return inspect.getsource(code).encode()
-    except (TypeError, OSError):
+    except (TypeError, OSError, SyntaxError, TokenError):  # what was typed or executed may lie in no file as it is
         return b""
