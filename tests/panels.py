@@ -38,6 +38,12 @@ def hourly(rows=600, channels=2, seed=0, noise=0.3):
     return Panel(50 + 10 * values, np.array([0, rows]), time, ("0",), names, Frequency("us", HOUR), "waves")
 
 
+def as_csv(panel):
+    """A panel of one series as the text of a file."""
+    rows = [f"{time},{','.join(map(str, row))}" for time, row in zip(panel.time, panel.values, strict=True)]
+    return "\n".join([f"time,{','.join(panel.channels)}", *rows]) + "\n"
+
+
 def ragged(lengths=(200, 160, 240), seed=0):
     """Three daily series of one channel and different lengths, from the same day on."""
     return staggered(lengths, [0] * len(lengths), seed)

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from site_proxy import SiteProxy
 from torch import nn
 
 from forecheck.attention.adapters import native
 from forecheck.attention.adapters.calls import CallsAdapter
 from forecheck.attention.identity import identity_test
-from forecheck.attention.sites import Site, Subject, attach
+from forecheck.attention.sites import Subject, attach
 from forecheck.errors import UsageError
 from forecheck.forecasters.base import Task
 from forecheck.forecasters.patchtst import PatchTST, PatchTSTConfig
@@ -81,18 +82,6 @@ class Forecasts(Broken):
 
     def spoil(self, attached, subject):
         return replace(attached, forward=lambda x: attached.forward(x) + 1)
-
-
-class SiteProxy:
-    """A site with something overridden."""
-
-    def __init__(self, site):
-        self.site = site
-        asked = {*Site.__annotations__, "edit", "observe"} - {*vars(type(self))}
-        vars(self).update({name: getattr(site, name) for name in asked})  # which executed annotations look for
-
-    def __getattr__(self, name):
-        return getattr(self.site, name)
 
 
 def through(proxy):

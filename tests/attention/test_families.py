@@ -20,13 +20,14 @@ from families import (
     heads,
     joined,
 )
+from site_proxy import SiteProxy
 from torch import nn
 from torch.nn import functional
 
 from forecheck.attention.adapters.calls import ADAPTER
 from forecheck.attention.identity import identity_test
 from forecheck.attention.replace import Replace
-from forecheck.attention.sites import Site, Subject, attach
+from forecheck.attention.sites import Subject, attach
 from forecheck.errors import UsageError
 
 
@@ -160,16 +161,8 @@ class Planted:
             yield replace(found, adapter=self.name, sites=self.spoil(found.sites))
 
 
-class Turned:
+class Turned(SiteProxy):
     """A site whose rows come in another order than its columns."""
-
-    def __init__(self, site):
-        self.site = site
-        asked = {*Site.__annotations__, "edit", "observe"} - {*vars(type(self))}
-        vars(self).update({name: getattr(site, name) for name in asked})  # which executed annotations look for
-
-    def __getattr__(self, name):
-        return getattr(self.site, name)
 
     def observe(self, callback):
         self.site.observe(None if callback is None else lambda weights: callback(weights.flip(-2)))

@@ -281,7 +281,7 @@ BROKEN = [
     (contract.check_config, ConfigOfArrays, "must be JSON types"),
     (contract.check_config, ConfigThatThaws, "must be frozen"),
     (contract.check_unknown_option, TakesAnyOption, "must raise UsageError"),
-    (contract.check_shape, Transposed, r"into \(1, 3, 12\), expected \(1, 12, 3\)"),
+    (contract.check_shape, Transposed, r"shape \(1, 3, 12\), expected \(1, 12, 3\)"),
     (contract.check_shape, Double, "float64, expected torch.float32"),
     (contract.check_batch, LooksAtTheBatch, "cutting a batch changes"),
     (contract.check_predict_is_pure, WorksInPlace, "changed its input"),
@@ -310,7 +310,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("check", "broken", "message"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
 def test_the_check_can_fail(check, broken, message):
-    with pytest.raises((AssertionError, UsageError), match=message):
+    with pytest.raises(AssertionError, match=message):
         check(Subject(broken, {"scale": 2}))
 
 

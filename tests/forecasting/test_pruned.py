@@ -14,7 +14,7 @@ from forecheck.cli.main import app
 from forecheck.data.windows import prepare
 from forecheck.errors import DataError, UsageError
 from forecheck.forecasting.saved import load_fit
-from panels import TINY, hourly
+from panels import TINY, as_csv, hourly
 
 SMALL = {"horizon": 6, "lookback": 24, "workers": 0, "steps": 20, "options": {"patchtst": TINY}}
 
@@ -151,7 +151,7 @@ def test_bad_requests(store, options, said):
 
 def test_on_the_command_line(store, tmp_path):
     path = tmp_path / "data.csv"
-    path.write_text(_csv(hourly(400)))
+    path.write_text(as_csv(hourly(400)))
     sets = [f"--set=patchtst.{key}={value}" for key, value in TINY.items()]
     line = ["prune", str(path), "--horizon", "6", "--lookback", "24", "--steps", "10", "--workers", "0", "--quiet"]
     done = CliRunner().invoke(app, [*line, *sets, "--store", str(store), "--json", str(tmp_path / "out.json")])
@@ -164,11 +164,6 @@ def test_on_the_command_line(store, tmp_path):
     for wrong in (["--pattern", "half"], ["--scope", "row"], ["--schedule", "steep"]):
         refused = CliRunner().invoke(app, [*line, *wrong])
         assert refused.exit_code != 0
-
-
-def _csv(panel):
-    rows = [f"{time},{','.join(map(str, row))}" for time, row in zip(panel.time, panel.values, strict=True)]
-    return "\n".join([f"time,{','.join(panel.channels)}", *rows]) + "\n"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from forecheck.data.windows import prepare
 from forecheck.errors import UsageError
 from forecheck.sparsity.prunable import prunable
 from forecheck.sparsity.windows import batches_of
-from panels import hourly
+from panels import as_csv, hourly
 
 L, H = 24, 6
 ASKED = {"horizon": H, "lookback": L, "workers": 0, "steps": 10, "method": "magnitude", "sparsity": 0.5}
@@ -210,9 +210,7 @@ def call(model, x):
 
 def test_call_on_the_command_line(tmp_path):
     (tmp_path / "pair.py").write_text(MODEL)
-    panel = hourly(400)
-    rows = [f"{time},{','.join(map(str, row))}" for time, row in zip(panel.time, panel.values, strict=True)]
-    (tmp_path / "data.csv").write_text("\n".join([f"time,{','.join(panel.channels)}", *rows]) + "\n")
+    (tmp_path / "data.csv").write_text(as_csv(hourly(400)))
     line = ["prune", str(tmp_path / "data.csv"), "--horizon", "6", "--lookback", "24", "--workers", "0", "--quiet"]
     line += ["--steps", "5", "--store", str(tmp_path / "store")]
     own = ["--model", f"{tmp_path / 'pair.py'}:build"]

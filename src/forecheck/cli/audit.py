@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from forecheck.cli import options as o
-from forecheck.cli.model import read_call, read_model
+from forecheck.cli.model import check_call, read_call, read_model
 from forecheck.cli.say import say
 from forecheck.cli.settings import project_settings
 from forecheck.cli.several import audit_several, name_panels, read_models, row
@@ -120,8 +120,7 @@ def audit(
     o.check_mlflow(mlflow)
     chosen = o.read_settings(settings)
     read = {name: read_model(name) for name in read_models(model, models, _MODEL)}
-    if call is not None and all(isinstance(each, str) for each in read.values()):
-        raise UsageError("--call is for models of yours", "Name one by its file: --model my_model.py:build.")
+    check_call(call, read.values())
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panels = [o.load_panel(each, column, series, target, fill, drop, quiet=quiet, **written) for each in data]
     asked: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def read_call(text: str | None) -> Any:
 
         named_call(call)
     return call
+
+
+def check_call(text: str | None, models: Iterable[Any]) -> None:
+    """Refuse a way of calling where every model is one by name (UsageError).
+
+    Args:
+        text: as it was typed; None for none.
+        models: as `read_model` gave them.
+    """
+    if text is not None and all(isinstance(each, str) for each in models):
+        raise UsageError("--call is for models of yours", "Name one by its file: --model my_model.py:build.")
 
 
 def build_model(build: Any, lookback: int, horizon: int, channels: int) -> Any:

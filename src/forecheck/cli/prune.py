@@ -95,17 +95,16 @@ def prune(
     written = {"header": header, "decimal": decimal, "thousands": thousands, "delimiter": delimiter, "skip": skip}
     panel = o.load_panel(data, time, series, target, fill, drop, quiet=quiet, **written)
     import forecheck as fc
-    from forecheck.cli.model import build_model, read_call, read_model
-    from forecheck.errors import UsageError
+    from forecheck.cli.model import build_model, check_call, read_call, read_model
     from forecheck.progress.bar import Bar
     from forecheck.reports.pruning import pruning_text
 
     subject: Any = read_model(model)
-    wrap = read_call(call)
-    if wrap is not None and (model_dir is not None or isinstance(subject, str)):
-        raise UsageError("--call is for models of yours", "Name one by its file: --model my_model.py:build.")
+    check_call(call, [subject])
     if callable(subject):
         if lookback is None or horizon is None:
+            from forecheck.errors import UsageError
+
             unknown = "lookback" if lookback is None else "horizon"
             raise UsageError(f"the {unknown} of a model of your own is not known", f"Name it with --{unknown}.")
         subject = build_model(subject, lookback, horizon, len(panel.channels))
@@ -129,7 +128,7 @@ def prune(
             margin=margin,
             period=period,
             options=chosen,
-            wrap=wrap,
+            wrap=read_call(call),
             output=output,
             workers=o.read_workers(workers, engine, address),
             device=device,

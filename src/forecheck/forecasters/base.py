@@ -186,9 +186,10 @@ def _of_the_right_shape(predict: Callable[[Any, Tensor], Tensor]) -> Callable[[A
     @wraps(predict)
     def checked(self: Forecaster, x: Tensor) -> Any:
         forecast: Any = predict(self, x)
-        gives = tuple(forecast.shape) if isinstance(forecast, Tensor) else f"a {type(forecast).__name__}"
-        if gives != (expected := (len(x), self.task.horizon, x.shape[-1])):
+        shape = tuple(forecast.shape) if isinstance(forecast, Tensor) else None
+        if shape != (expected := (len(x), self.task.horizon, x.shape[-1])):
             name = getattr(self, "name", type(self).__name__)
+            gives = f"a {type(forecast).__name__}" if shape is None else f"shape {shape}"
             raise UsageError(
                 f"{name} turns windows {tuple(x.shape)} into {gives}, expected {expected}",
                 "predict gives (batch, horizon, channel); forecheck.testing.forecasters checks the whole protocol.",

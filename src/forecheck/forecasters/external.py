@@ -130,13 +130,8 @@ def external(
     # A library's model forecasts as that library does, in whatever it was put.
     if bare is not model and wrap is None and any(each.wrap(bare, 1) is not None for each in adapters()):
         model = bare
-    timed = _Timed(model, wrap, task, called) if wrap is not None and takes_times(wrap) else None
-    forward = timed.called if timed is not None else _forward(model, task, wrap, adapter, called)
-    if units is not None:
-        forward = _in_real_units(forward, *units)
     module = model if isinstance(model, nn.Module) else _inner_module(model)
-    forward = _where_it_lives(_checked(forward, task, called), module)
-    subject = Subject(forward if timed is None else timed.through(forward), module, adapter)
+    subject = Subject(_whole(model, task, wrap, adapter, called, units, module), module, adapter)
     try:
         with torch.no_grad(), evaluating(module):
             forecast, again = subject(probe), subject(probe)
@@ -155,7 +150,7 @@ def external(
             "Put the module inside it into evaluation mode (dropout), or seed what it draws.",
         )
     config = ExternalConfig(called, _fingerprint(model, module, wrap, forecast))
-    return External(task, config, subject, timed=timed is not None)
+    return External(task, config, subject, timed=takes_times(wrap))
 
 
 def calling(model: Any, task: Task, wrap: Wrap | None = None) -> Callable[[Any], Forward] | None:
@@ -169,16 +164,9 @@ def calling(model: Any, task: Task, wrap: Wrap | None = None) -> Callable[[Any],
         wrap: as in `external`.
     """
     called = type(model).__name__
-    if wrap is not None and takes_times(wrap):
-
-        def with_times(each: Any) -> Forward:
-            timed = _Timed(each, wrap, task, called)
-            return timed.through(_checked(timed.called, task, called))
-
-        return with_times
     if _forward(model, task, wrap, None, called) is model:
         return None
-    return lambda each: _checked(_forward(each, task, wrap, None, called), task, called)
+    return lambda each: _whole(each, task, wrap, None, called)
 
 
 def external_on(
@@ -257,6 +245,24 @@ def _one_of(model: Any, called: str) -> Any:
         return held[0]
     names = ", ".join(f".models[{number}] ({type(each).__name__})" for number, each in enumerate(held))
     raise UsageError(f"{called} holds {len(held)} models", f"Give one of them: {names}.")
+
+
+def _whole(
+    model: Any,
+    task: Task,
+    wrap: Wrap | None,
+    adapter: Adapter | None,
+    called: str,
+    units: tuple[Tensor, Tensor] | None = None,
+    module: nn.Module | None = None,
+) -> Forward:
+    """All that is done around a model's own call; without a module windows stay where they are."""
+    timed = _Timed(model, wrap, task, called) if wrap is not None and takes_times(wrap) else None
+    forward = timed.called if timed is not None else _forward(model, task, wrap, adapter, called)
+    if units is not None:
+        forward = _in_real_units(forward, *units)
+    forward = _where_it_lives(_checked(forward, task, called), module)
+    return forward if timed is None else timed.through(forward)
 
 
 def _forward(model: Any, task: Task, wrap: Wrap | None, adapter: Adapter | None, called: str) -> Forward:

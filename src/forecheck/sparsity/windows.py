@@ -34,8 +34,7 @@ def batches_of(windows: Windows, batch: int, seed: int = 0) -> Callable[[int], t
         epoch, place = divmod(step, steps)
         generator = torch.Generator().manual_seed(derive(seed, f"order {epoch}") & 0xFFFFFFFF)
         order = torch.randperm(len(windows), generator=generator)
-        return windows.gather(
-            order[place * batch :] if place == steps - 1 else order[place * batch : (place + 1) * batch]
-        )
+        end = None if place == steps - 1 else (place + 1) * batch
+        return windows.gather(order[place * batch : end])
 
     return of_step

@@ -30,8 +30,6 @@ from forecheck.errors import UsageError
 from forecheck.nn.attention import PatternEdit
 from forecheck.testing.traces import difference, require, same, traces
 
-_ASKED = (*Site.__annotations__, "edit", "observe")
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -133,7 +131,9 @@ def check_sites(case: Case) -> None:
         require(all(paths) and len(set(paths)) == len(paths), f"every site needs a path of its own, got {paths}")
         for site in sites:
             require(min(site.heads, site.queries, site.keys) >= 1, f"{site.path} has a size below 1")
-            lacks = [name for name in _ASKED if not hasattr(site, name)]  # isinstance does not see what is delegated
+            lacks = [name for name in Site.__annotations__ if not hasattr(site, name)]
+            lacks += [name for name in ("edit", "observe") if not callable(getattr(site, name, None))]
+            # isinstance does not see what is delegated
             require(not lacks, f"{site.path} does not have all that `Site` asks for: {', '.join(lacks)}")
         if case.sites is not None:
             require(len(sites) == case.sites, f"{len(sites)} sites are found, expected {case.sites}")

@@ -75,7 +75,10 @@ def check_unknown_option(subject: Subject) -> None:
 def check_shape(subject: Subject) -> None:
     """Forecasts are float32 of shape (batch, horizon, channel), for one window as for many."""
     for batch in (1, WINDOWS):
-        y = subject.fitted.predict(subject.x[:batch])  # which refuses other shapes
+        try:
+            y = subject.fitted.predict(subject.x[:batch])
+        except UsageError as error:  # of another shape
+            raise AssertionError(str(error)) from error
         require(y.dtype == torch.float32, f"a forecast has type {y.dtype}, expected torch.float32")
 
 
